@@ -1,0 +1,99 @@
+#include "dataplane/access_log/record.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace whence::access_log {
+namespace {
+
+TEST(RecordTest, KeepsTextsApart) {
+  Record record;
+  record.Set(Text::kMethod, "GET");
+  record.Set(Text::kPath, "/index.html");
+  record.Set(Text::kHost, "shop.example");
+  EXPECT_EQ(record.Get(Text::kMethod), "GET");
+  EXPECT_EQ(record.Get(Text::kPath), "/index.html");
+  EXPECT_EQ(record.Get(Text::kHost), "shop.example");
+  EXPECT_EQ(record.Get(Text::kPolicy), "");
+}
+
+TEST(RecordTest, KeepsAnyBytes) {
+  std::string bytes;
+  for (int i = 0; i < 100; ++i) bytes.push_back(static_cast<char>(i * 2 + 1));
+  bytes[3] = '\0';
+  Record record;
+  record.Set(Text::kPath, bytes);
+  EXPECT_EQ(record.Get(Text::kPath), bytes);
+}
+
+TEST(RecordTest, CutsAndMarksWhatIsTooLong) {
+  Record record;
+  record.Set(Text::kPath, std::string(10'000, 'a'));
+  record.Set(Text::kHost, "h");
+  EXPECT_EQ(record.Get(Text::kPath), std::string(256, 'a'));
+  EXPECT_TRUE(record.IsTruncated(Text::kPath));
+  EXPECT_FALSE(record.IsTruncated(Text::kHost));
+  EXPECT_EQ(record.Get(Text::kHost), "h");
+}
+
+TEST(RecordTest, HoldsEveryTextAtItsLimit) {
+  Record record;
+  for (size_t i = 0; i < kTextCount; ++i) {
+    record.Set(static_cast<Text>(i), std::string(kTextLimits[i], static_cast<char>('a' + i)));
+  }
+  for (size_t i = 0; i < kTextCount; ++i) {
+    const Text field = static_cast<Text>(i);
+    EXPECT_EQ(record.Get(field), std::string(kTextLimits[i], static_cast<char>('a' + i)));
+    EXPECT_FALSE(record.IsTruncated(field));
+  }
+  EXPECT_EQ(record.used_bytes(), sizeof(Record));
+}
+
+TEST(RecordTest, ReplacesAnEarlierValueAndItsMark) {
+  Record record;
+  record.Set(Text::kReason, std::string(100, 'x'));
+  record.Set(Text::kMethod, "POST");
+  record.Set(Text::kReason, "direct-peer");
+  EXPECT_EQ(record.Get(Text::kReason), "direct-peer");
+  EXPECT_FALSE(record.IsTruncated(Text::kReason));
+  EXPECT_EQ(record.Get(Text::kMethod), "POST");
+}
+
+TEST(RecordTest, SettingTheLastTextAgainTakesNoRoom) {
+  Record record;
+  for (int i = 0; i < 1'000; ++i) record.Set(Text::kReason, "xff-hop-" + std::to_string(i));
+  EXPECT_EQ(record.Get(Text::kReason), "xff-hop-999");
+  EXPECT_FALSE(record.IsTruncated(Text::kReason));
+}
+
+TEST(RecordTest, NeverWritesBeyondItsArea) {
+  Record record;
+  for (int round = 0; round < 10; ++round) {
+    for (size_t i = 0; i < kTextCount; ++i) record.Set(static_cast<Text>(i), std::string(300, 'z'));
+  }
+  EXPECT_LE(record.used_bytes(), sizeof(Record));
+  EXPECT_TRUE(record.IsTruncated(Text::kRequestId));
+}
+
+TEST(RecordTest, JoinsListItems) {
+  Record record;
+  record.AppendListItem(Text::kForwardedFor, "1.1.1.1");
+  record.AppendListItem(Text::kForwardedFor, "2.2.2.2,3.3.3.3");
+  EXPECT_EQ(record.Get(Text::kForwardedFor), "1.1.1.1, 2.2.2.2,3.3.3.3");
+  for (int i = 0; i < 100; ++i) record.AppendListItem(Text::kForwardedFor, "10.0.0.1");
+  EXPECT_TRUE(record.IsTruncated(Text::kForwardedFor));
+  EXPECT_EQ(record.Get(Text::kForwardedFor).size(), 224u);
+}
+
+TEST(RecordTest, FlagsAreASet) {
+  Record record;
+  record.Add(Flag::kDrained);
+  record.Add(Flag::kUpstreamReset);
+  EXPECT_TRUE(record.Has(Flag::kDrained));
+  EXPECT_TRUE(record.Has(Flag::kUpstreamReset));
+  EXPECT_FALSE(record.Has(Flag::kNoRoute));
+}
+
+}  // namespace
+}  // namespace whence::access_log
