@@ -1,0 +1,95 @@
+// What the data plane has counted, summed over its workers.
+#ifndef WHENCE_DATAPLANE_PROXY_COUNTERS_H_
+#define WHENCE_DATAPLANE_PROXY_COUNTERS_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace whence::proxy {
+
+enum class Counter : uint8_t {
+  kConnectionsAccepted,
+  kConnectionsActive,  // gauge
+  kConnectionsHttp,    // by what was found in their first bytes
+  kConnectionsTcp,
+  kRequestsAllowed,
+  kRequestsDenied,
+  kRequestsDryRunDenied,
+  kTcpAllowed,
+  kTcpDenied,
+  kTcpDryRunDenied,
+  kPolicyClosed,  // open connections that a newer snapshot denied
+  kSpoofedHeaders,
+  kLoops,
+  kNotIntercepted,  // reached an interception port directly
+  kOverLimit,       // refused by max_connections
+  kAcceptPaused,    // out of file descriptors or memory
+  kBadRequests,
+  kHeaderTimeouts,
+  kIdleTimeouts,
+  kNoRoute,
+  kNoEndpoint,
+  kUpstreamConnects,
+  kUpstreamReused,
+  kUpstreamConnectFailed,
+  kUpstreamTimeouts,
+  kUpstreamResets,
+  kUpstreamProtocolErrors,
+  kUpstreamRetries,  // requests sent again after a stale connection
+  kDownstreamResets,
+  kSourcePortRetries,    // another source port was tried
+  kSourcePortExhausted,  // no source port left: the access failed
+  kSourceUnavailable,    // the source address could not be used (family, capability)
+  kSourceFallback,       // own address used instead, as configured
+  kUpgrades,
+  kBytesIn,    // from downstreams
+  kBytesOut,   // to downstreams
+  kSnapshots,  // snapshots taken up (by every worker)
+  kCount,
+};
+inline constexpr size_t kCounterCount = static_cast<size_t>(Counter::kCount);
+
+// How a counter is published: Prometheus name without the "whence_" prefix, with labels where
+// several counters are one metric, and the help text.
+struct CounterInfo {
+  std::string_view metric;  // "requests_total"
+  std::string_view labels;  // "decision=\"allow\"" or empty
+  std::string_view help;
+  bool gauge = false;
+};
+const CounterInfo& Info(Counter counter);
+
+// A moment's values. Immutable-in-spirit value.
+struct Counters {
+  std::array<uint64_t, kCounterCount> values{};
+  uint64_t operator[](Counter counter) const { return values[static_cast<size_t>(counter)]; }
+};
+
+// One worker's counters. Written by that worker only, hence no read-modify-write instruction; read
+// from any thread.
+class alignas(64) WorkerCounters {
+ public:
+  void Add(Counter counter, uint64_t n = 1) {
+    auto& value = values_[static_cast<size_t>(counter)];
+    value.store(value.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void Subtract(Counter gauge, uint64_t n = 1) { Add(gauge, -n); }
+  uint64_t Get(Counter counter) const {
+    return values_[static_cast<size_t>(counter)].load(std::memory_order_relaxed);
+  }
+  void AddTo(Counters& sum) const {
+    for (size_t i = 0; i < kCounterCount; ++i) {
+      sum.values[i] += values_[i].load(std::memory_order_relaxed);
+    }
+  }
+
+ private:
+  std::array<std::atomic<uint64_t>, kCounterCount> values_{};
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_COUNTERS_H_
