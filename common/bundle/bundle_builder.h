@@ -1,0 +1,37 @@
+// Documents and inventory -> what one agent receives.
+//
+// Selection, as in Istio: a policy or topology applies if its namespace is the workload's or the
+// root namespace and every label of its selector is on the workload. All policies that apply do;
+// of topologies the one with the most labels, and among equals the one of the workload's own
+// namespace (ties within a namespace are refused at apply).
+//
+// Pure. Deterministic: equal documents and inventory give equal bytes, whatever order they came in.
+// A bundle's version is a hash of it, and a restart must not re-send what did not change.
+#ifndef WHENCE_COMMON_BUNDLE_BUNDLE_BUILDER_H_
+#define WHENCE_COMMON_BUNDLE_BUNDLE_BUILDER_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/bundle/config_view.h"
+#include "common/bundle/inventory.h"
+#include "google/protobuf/message.h"
+#include "whence/v1/resources.pb.h"
+
+namespace whence::bundle {
+
+// `inventory` is every connected agent, `self` among them or not. `revision` is left 0: take the
+// version first, then set it, since it is no part of the version.
+v1::WorkloadBundle Build(const ConfigView& view, const std::vector<Workload>& inventory,
+                         const Workload& self);
+
+// All IpSets, by name.
+std::vector<v1::IpSetResource> BuildIpSets(const ConfigView& view);
+
+// The first 16 hex digits of the SHA-256 of the message's deterministic serialisation.
+std::string ResourceVersion(const google::protobuf::Message& message);
+
+}  // namespace whence::bundle
+
+#endif  // WHENCE_COMMON_BUNDLE_BUNDLE_BUILDER_H_
