@@ -1,0 +1,313 @@
+#include "controlplane/store/sqlite_store.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <chrono>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+
+namespace whence::store {
+namespace {
+
+constexpr uint32_t kApplicationId = 0x77686e63;  // "whnc", shown by file(1)
+
+constexpr Sql kSchema[] = {R"sql(
+create table revision (
+  revision integer primary key,
+  time_us integer not null,
+  author text not null,
+  message text not null);
+create table change (
+  revision integer not null references revision(revision),
+  kind text not null,
+  namespace text not null,
+  name text not null,
+  action text not null,          -- created, updated, deleted
+  old_revision integer,          -- that wrote the value replaced; null: there was none
+  document blob,                 -- whence.v1.Document; null: deleted
+  unique (kind, namespace, name, revision));
+create index change_by_revision on change(revision);
+create table document (
+  kind text not null,
+  namespace text not null,
+  name text not null,
+  revision integer not null,     -- its value is in `change`
+  primary key (kind, namespace, name)) without rowid;
+)sql"};
+
+// Same value, same bytes: otherwise an unchanged document could look changed (maps have no order).
+std::string Serialize(const v1::Document& document) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);
+    document.SerializeToCodedStream(&out);
+  }
+  return bytes;
+}
+
+std::string Name(const DocumentKey& key) {
+  return absl::StrCat(key.kind, " ", key.namespace_name, key.namespace_name.empty() ? "" : "/",
+                      key.name);
+}
+
+absl::Status Parse(std::string_view bytes, const DocumentKey& key, v1::Document* document) {
+  if (document->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::OkStatus();
+  }
+  return absl::DataLossError(absl::StrCat("the store's ", Name(key), " cannot be read back"));
+}
+
+DocumentKey KeyAt(const Statement& row, int column) {
+  return {std::string(row.Text(column)), std::string(row.Text(column + 1)),
+          std::string(row.Text(column + 2))};
+}
+
+WallTime TimeAt(const Statement& row, int column) {
+  return WallTime(std::chrono::microseconds(row.Int(column)));
+}
+
+v1::Change ChangeOf(const Mutation& mutation, bool existed, bool same,
+                    const std::string& old_kind) {
+  v1::Change change;
+  change.set_kind(mutation.document ? mutation.document->kind() : old_kind);
+  change.set_namespace_(mutation.key.namespace_name);
+  change.set_name(mutation.key.name);
+  change.set_action(!mutation.document ? v1::Change::DELETED
+                    : !existed         ? v1::Change::CREATED
+                    : same             ? v1::Change::UNCHANGED
+                                       : v1::Change::UPDATED);
+  return change;
+}
+
+std::string_view ActionName(v1::Change::Action action) {
+  switch (action) {
+    case v1::Change::CREATED:
+      return "created";
+    case v1::Change::UPDATED:
+      return "updated";
+    default:
+      return "deleted";
+  }
+}
+
+// Collects the first error of several Prepare calls.
+class Preparer {
+ public:
+  explicit Preparer(Database& database) : database_(database) {}
+  std::optional<Statement> operator()(Sql sql, Sql what) {
+    absl::StatusOr<Statement> statement = database_.Prepare(sql, what);
+    if (statement.ok()) return std::move(*statement);
+    if (status.ok()) status = statement.status();
+    return std::nullopt;
+  }
+  absl::Status status;
+
+ private:
+  Database& database_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path) {
+  absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(path);
+  if (!database.ok()) return database.status();
+  // The file is small, and serving half of a policy is worse than not starting.
+  if (absl::Status status = (*database)->CheckIntegrity(/*quick=*/false); !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = Migrate(**database, kApplicationId, kSchema); !status.ok()) {
+    return status;
+  }
+  absl::StatusOr<Statements> statements = PrepareAll(**database);
+  if (!statements.ok()) return statements.status();
+  return std::unique_ptr<SqliteStore>(
+      new SqliteStore(std::move(*database), std::move(*statements)));
+}
+
+absl::StatusOr<SqliteStore::Statements> SqliteStore::PrepareAll(Database& database) {
+  Preparer prepare(database);
+  auto last = prepare("select coalesce(max(revision), 0) from revision", "read the revision");
+  auto list = prepare(
+      "select d.kind, d.namespace, d.name, d.revision, c.document, r.time_us, r.author "
+      "from document d join change c using (kind, namespace, name, revision) "
+      "join revision r using (revision) order by d.kind, d.namespace, d.name",
+      "list the documents");
+  auto find = prepare(
+      "select d.revision, c.document from document d "
+      "join change c using (kind, namespace, name, revision) "
+      "where d.kind = ?1 and d.namespace = ?2 and d.name = ?3",
+      "find a document");
+  auto revision = prepare("insert into revision values (?1, ?2, ?3, ?4)", "write a revision");
+  auto change =
+      prepare("insert into change values (?1, ?2, ?3, ?4, ?5, ?6, ?7)", "write a document");
+  auto set =
+      prepare("insert or replace into document values (?1, ?2, ?3, ?4)", "make a document current");
+  auto remove = prepare("delete from document where kind = ?1 and namespace = ?2 and name = ?3",
+                        "delete a document");
+  auto history = prepare(
+      "select revision, time_us, author, message from revision order by revision desc limit ?1",
+      "read the history");
+  auto has = prepare("select 1 from revision where revision = ?1", "find a revision");
+  auto differences = prepare(
+      "select n.kind, n.namespace, n.name, o.document, n.document from change n "
+      "left join change o on o.kind = n.kind and o.namespace = n.namespace and o.name = n.name "
+      "and o.revision = n.old_revision where n.revision = ?1 "
+      "order by n.kind, n.namespace, n.name",
+      "read a difference");
+  if (!prepare.status.ok()) return prepare.status;
+  return Statements{std::move(*last),       std::move(*list),    std::move(*find),
+                    std::move(*revision),   std::move(*change),  std::move(*set),
+                    std::move(*remove),     std::move(*history), std::move(*has),
+                    std::move(*differences)};
+}
+
+absl::StatusOr<uint64_t> SqliteStore::LastRevision() {
+  absl::StatusOr<bool> row = statements_.last_revision.Step();
+  if (!row.ok()) return row.status();
+  auto revision = static_cast<uint64_t>(statements_.last_revision.Int(0));
+  statements_.last_revision.Reset();
+  return revision;
+}
+
+absl::StatusOr<Contents> SqliteStore::Load() {
+  std::lock_guard lock(mutex_);
+  // Both reads see the same state: nobody else writes this file (the data directory is locked), and
+  // we hold the mutex.
+  absl::StatusOr<uint64_t> revision = LastRevision();
+  if (!revision.ok()) return revision.status();
+  Contents contents{*revision, {}};
+  Statement& list = statements_.list;
+  absl::StatusOr<bool> row = list.Step();
+  for (; row.ok() && *row; row = list.Step()) {
+    v1::StoredDocument& stored = contents.documents.emplace_back();
+    absl::Status parsed = Parse(list.Text(4), KeyAt(list, 0), stored.mutable_document());
+    if (!parsed.ok()) {
+      list.Reset();
+      return parsed;
+    }
+    stored.set_revision(static_cast<uint64_t>(list.Int(3)));
+    stored.set_time_us(list.Int(5));
+    stored.set_author(std::string(list.Text(6)));
+  }
+  if (!row.ok()) return row.status();
+  return contents;
+}
+
+absl::StatusOr<SqliteStore::Current> SqliteStore::Find(const DocumentKey& key) {
+  Statement& find = statements_.find;
+  find.BindAll(std::string_view(key.kind), std::string_view(key.namespace_name),
+               std::string_view(key.name));
+  absl::StatusOr<bool> row = find.Step();
+  if (!row.ok()) return row.status();
+  Current current;
+  if (!*row) return current;
+  current.revision = static_cast<uint64_t>(find.Int(0));
+  current.bytes = std::string(find.Text(1));
+  find.Reset();
+  v1::Document document;
+  if (absl::Status parsed = Parse(current.bytes, key, &document); !parsed.ok()) return parsed;
+  current.kind = document.kind();
+  return current;
+}
+
+absl::Status SqliteStore::Write(const Mutation& mutation, const std::string& bytes,
+                                const v1::Change& change, uint64_t revision,
+                                uint64_t old_revision) {
+  std::string_view kind = mutation.key.kind;
+  std::string_view space = mutation.key.namespace_name;
+  std::string_view name = mutation.key.name;
+  std::optional<uint64_t> replaced;
+  if (old_revision != 0) replaced = old_revision;
+  std::optional<Blob> blob;
+  if (mutation.document) blob = Blob{bytes};
+  absl::Status status = statements_.insert_change.Run(revision, kind, space, name,
+                                                      ActionName(change.action()), replaced, blob);
+  if (!status.ok()) return status;
+  return mutation.document ? statements_.set_document.Run(kind, space, name, revision)
+                           : statements_.delete_document.Run(kind, space, name);
+}
+
+absl::StatusOr<CommitResult> SqliteStore::Commit(const CommitRequest& request) {
+  std::lock_guard lock(mutex_);
+  absl::StatusOr<Transaction> transaction = Transaction::Begin(*database_);
+  if (!transaction.ok()) return transaction.status();
+  absl::StatusOr<uint64_t> last = LastRevision();
+  if (!last.ok()) return last.status();
+  if (request.expected_revision && *request.expected_revision != *last) {
+    return absl::AbortedError(absl::StrCat("the configuration is at revision ", *last, ", not ",
+                                           *request.expected_revision, ": look again and retry"));
+  }
+  CommitResult result;
+  const uint64_t revision = *last + 1;
+  bool begun = false;
+  for (const Mutation& mutation : request.mutations) {
+    absl::StatusOr<Current> current = Find(mutation.key);
+    if (!current.ok()) return current.status();
+    if (!mutation.document && current->revision == 0) {
+      return absl::NotFoundError(absl::StrCat(Name(mutation.key), ": there is no such document"));
+    }
+    std::string bytes = mutation.document ? Serialize(*mutation.document) : std::string();
+    bool same = mutation.document && current->revision != 0 && bytes == current->bytes;
+    result.changes.push_back(ChangeOf(mutation, current->revision != 0, same, current->kind));
+    if (same) continue;
+    if (!begun) {
+      begun = true;
+      absl::Status written = statements_.insert_revision.Run(
+          revision, request.time.time_since_epoch().count(), std::string_view(request.author),
+          std::string_view(request.message));
+      if (!written.ok()) return written;
+    }
+    absl::Status written =
+        Write(mutation, bytes, result.changes.back(), revision, current->revision);
+    if (!written.ok()) return written;
+  }
+  if (!begun) return result;
+  if (absl::Status status = transaction->Commit(); !status.ok()) return status;
+  result.revision = revision;
+  return result;
+}
+
+absl::StatusOr<std::vector<Revision>> SqliteStore::History(int limit) {
+  std::lock_guard lock(mutex_);
+  std::vector<Revision> revisions;
+  Statement& history = statements_.history;
+  history.Bind(1, limit);
+  absl::StatusOr<bool> row = history.Step();
+  for (; row.ok() && *row; row = history.Step()) {
+    revisions.push_back({static_cast<uint64_t>(history.Int(0)), TimeAt(history, 1),
+                         std::string(history.Text(2)), std::string(history.Text(3))});
+  }
+  if (!row.ok()) return row.status();
+  return revisions;
+}
+
+absl::StatusOr<std::vector<Difference>> SqliteStore::Differences(uint64_t revision) {
+  std::lock_guard lock(mutex_);
+  absl::StatusOr<bool> known = statements_.has_revision.Bind(1, revision).Step();
+  if (!known.ok()) return known.status();
+  statements_.has_revision.Reset();
+  if (!*known) return absl::NotFoundError(absl::StrCat("there is no revision ", revision));
+  std::vector<Difference> found;
+  Statement& rows = statements_.differences;
+  rows.Bind(1, revision);
+  absl::StatusOr<bool> row = rows.Step();
+  absl::Status status;
+  for (; row.ok() && *row && status.ok(); row = rows.Step()) {
+    Difference& difference = found.emplace_back(Difference{KeyAt(rows, 0), {}, {}});
+    if (!rows.IsNull(3)) status = Parse(rows.Text(3), difference.key, &difference.before.emplace());
+    if (status.ok() && !rows.IsNull(4)) {
+      status = Parse(rows.Text(4), difference.key, &difference.after.emplace());
+    }
+  }
+  rows.Reset();
+  if (!row.ok()) return row.status();
+  if (!status.ok()) return status;
+  return found;
+}
+
+}  // namespace whence::store

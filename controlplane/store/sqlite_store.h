@@ -1,0 +1,62 @@
+// The store in one SQLite file, `config.db`.
+//
+// Three tables. `change` holds each value a document ever had, under the revision that wrote it,
+// and the revision of the value it replaced; `document` says which of them is the one of now;
+// `revision` says who wrote it, when and why. So a value is stored once, a difference is two rows,
+// and going back to an old revision will be a query.
+#ifndef WHENCE_CONTROLPLANE_STORE_SQLITE_STORE_H_
+#define WHENCE_CONTROLPLANE_STORE_SQLITE_STORE_H_
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controlplane/store/database.h"
+#include "controlplane/store/store.h"
+
+namespace whence::store {
+
+// Thread-safe: one mutex, since there is one writer and reads are rare (the configuration of now is
+// served from memory).
+class SqliteStore final : public Store {
+ public:
+  // Creates the file if it is missing. Refuses a damaged one, one of a newer schema and one of
+  // another program, and leaves each as it is.
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path);
+
+  absl::StatusOr<Contents> Load() override;
+  absl::StatusOr<CommitResult> Commit(const CommitRequest& request) override;
+  absl::StatusOr<std::vector<Revision>> History(int limit) override;
+  absl::StatusOr<std::vector<Difference>> Differences(uint64_t revision) override;
+
+ private:
+  // Prepared once; all used under mutex_.
+  struct Statements {
+    Statement last_revision, list, find, insert_revision, insert_change, set_document,
+        delete_document, history, has_revision, differences;
+  };
+  // The value of now under `key`; revision 0: none.
+  struct Current {
+    uint64_t revision = 0;
+    std::string bytes;
+    std::string kind;  // as written
+  };
+
+  SqliteStore(std::unique_ptr<Database> database, Statements statements)
+      : database_(std::move(database)), statements_(std::move(statements)) {}
+  static absl::StatusOr<Statements> PrepareAll(Database& database);
+  absl::StatusOr<uint64_t> LastRevision();
+  absl::StatusOr<Current> Find(const DocumentKey& key);
+  absl::Status Write(const Mutation& mutation, const std::string& bytes, const v1::Change& change,
+                     uint64_t revision, uint64_t old_revision);
+
+  std::mutex mutex_;
+  std::unique_ptr<Database> database_;  // by mutex_; before statements_, which must go first
+  Statements statements_;               // by mutex_
+};
+
+}  // namespace whence::store
+
+#endif  // WHENCE_CONTROLPLANE_STORE_SQLITE_STORE_H_

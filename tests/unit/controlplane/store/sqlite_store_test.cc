@@ -1,0 +1,281 @@
+// The promises of store.h, kept by the SQLite file: under refusals, failing writes and SIGKILL.
+#include "controlplane/store/sqlite_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace whence::store {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+v1::Document Mesh(const std::string& root_namespace) {
+  v1::Document document;
+  document.set_api_version("whence.dev/v1");
+  document.set_kind("Mesh");
+  document.mutable_metadata()->set_name("mesh");
+  document.mutable_mesh()->set_root_namespace(root_namespace);
+  return document;
+}
+
+v1::Document Policy(const std::string& name, const std::string& cidr) {
+  v1::Document document;
+  document.set_api_version("security.istio.io/v1");
+  document.set_kind("AuthorizationPolicy");
+  document.mutable_metadata()->set_name(name);
+  document.mutable_metadata()->set_namespace_("demo");
+  document.mutable_ip_policy()->add_rules()->add_from()->mutable_source()->add_ip_blocks(cidr);
+  return document;
+}
+
+CommitRequest Put(std::vector<v1::Document> documents) {
+  CommitRequest request;
+  request.author = "ana";
+  request.message = "because";
+  request.time = WallTime(std::chrono::microseconds(1'700'000'000'000'001));
+  for (v1::Document& document : documents) {
+    std::string kind = document.has_ip_policy() ? "IpPolicy" : document.kind();
+    request.mutations.push_back(
+        {{kind, document.metadata().namespace_(), document.metadata().name()}, document});
+  }
+  return request;
+}
+
+CommitRequest Remove(const DocumentKey& key) {
+  CommitRequest request;
+  request.mutations.push_back({key, std::nullopt});
+  return request;
+}
+
+class SqliteStoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "whence-store-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+    path_ = (directory_ / "config.db").string();
+  }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<SqliteStore> Open() {
+    auto store = SqliteStore::Open(path_);
+    EXPECT_TRUE(store.ok()) << store.status();
+    return store.ok() ? std::move(*store) : nullptr;
+  }
+
+  std::filesystem::path directory_;
+  std::string path_;
+};
+
+TEST_F(SqliteStoreTest, GivesBackWhatWasCommittedAfterAReopen) {
+  {
+    auto store = Open();
+    EXPECT_EQ(store->Load()->revision, 0u);
+    auto first = store->Commit(Put({Policy("b", "10.0.0.0/8"), Mesh("istio-system")}));
+    ASSERT_TRUE(first.ok()) << first.status();
+    EXPECT_EQ(first->revision, 1u);
+    EXPECT_EQ(store->Commit(Put({Policy("a", "10.0.0.0/8")}))->revision, 2u);
+  }
+  auto contents = Open()->Load();
+  ASSERT_TRUE(contents.ok()) << contents.status();
+  EXPECT_EQ(contents->revision, 2u);
+  ASSERT_THAT(contents->documents, SizeIs(3));
+  EXPECT_EQ(contents->documents[0].document().metadata().name(), "a");
+  EXPECT_EQ(contents->documents[1].document().SerializeAsString(),
+            Policy("b", "10.0.0.0/8").SerializeAsString());
+  EXPECT_EQ(contents->documents[1].revision(), 1u);
+  EXPECT_EQ(contents->documents[1].author(), "ana");
+  EXPECT_EQ(contents->documents[1].time_us(), 1'700'000'000'000'001);
+  EXPECT_EQ(contents->documents[2].document().kind(), "Mesh");
+}
+
+TEST_F(SqliteStoreTest, MakesNoRevisionOfNoChange) {
+  auto store = Open();
+  ASSERT_TRUE(store->Commit(Put({Mesh("x")})).ok());
+  auto again = store->Commit(Put({Mesh("x")}));
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->revision, 0u);
+  EXPECT_EQ(again->changes[0].action(), v1::Change::UNCHANGED);
+  EXPECT_EQ(store->Load()->revision, 1u);
+}
+
+TEST_F(SqliteStoreTest, CommitsAllOrNothing) {
+  auto store = Open();
+  ASSERT_TRUE(store->Commit(Put({Mesh("x")})).ok());
+  CommitRequest mixed = Put({Policy("a", "10.0.0.0/8"), Mesh("y")});
+  mixed.mutations.push_back({{"IpPolicy", "demo", "missing"}, std::nullopt});
+  auto refused = store->Commit(mixed);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("IpPolicy demo/missing"));
+  EXPECT_EQ(store->Load()->revision, 1u);
+  ASSERT_THAT(store->Load()->documents, SizeIs(1));
+  EXPECT_EQ(store->Load()->documents[0].document().mesh().root_namespace(), "x");
+}
+
+TEST_F(SqliteStoreTest, RefusesAnotherRevisionThanExpected) {
+  auto store = Open();
+  ASSERT_TRUE(store->Commit(Put({Mesh("x")})).ok());
+  CommitRequest late = Put({Mesh("y")});
+  late.expected_revision = 0;
+  EXPECT_EQ(store->Commit(late).status().code(), absl::StatusCode::kAborted);
+  late.expected_revision = 1;
+  EXPECT_EQ(store->Commit(late)->revision, 2u);
+}
+
+TEST_F(SqliteStoreTest, RemembersEachDifference) {
+  auto store = Open();
+  ASSERT_TRUE(store->Commit(Put({Policy("a", "10.0.0.0/8")})).ok());
+  ASSERT_TRUE(store->Commit(Put({Policy("a", "11.0.0.0/8"), Mesh("x")})).ok());
+  ASSERT_TRUE(store->Commit(Remove({"IpPolicy", "demo", "a"})).ok());
+  ASSERT_TRUE(store->Commit(Put({Policy("a", "12.0.0.0/8")})).ok());
+
+  auto second = store->Differences(2);
+  ASSERT_TRUE(second.ok()) << second.status();
+  ASSERT_THAT(*second, SizeIs(2));
+  auto block = [](const v1::Document& document) {
+    return document.ip_policy().rules(0).from(0).source().ip_blocks(0);
+  };
+  EXPECT_EQ(block(*(*second)[0].before), "10.0.0.0/8");
+  EXPECT_EQ(block(*(*second)[0].after), "11.0.0.0/8");
+  EXPECT_FALSE((*second)[1].before);
+  auto third = store->Differences(3);
+  EXPECT_EQ(block(*(*third)[0].before), "11.0.0.0/8");
+  EXPECT_FALSE((*third)[0].after);
+  // Created anew: what was deleted before it is not its old value.
+  EXPECT_FALSE((*store->Differences(4))[0].before);
+  EXPECT_EQ(store->Differences(5).status().code(), absl::StatusCode::kNotFound);
+
+  auto history = store->History(3);
+  ASSERT_THAT(*history, SizeIs(3));
+  EXPECT_EQ((*history)[0].revision, 4u);
+  EXPECT_EQ((*history)[0].author, "ana");
+  EXPECT_EQ((*history)[0].message, "because");
+}
+
+TEST_F(SqliteStoreTest, NamesADeletedPolicyAsItWasWritten) {
+  auto store = Open();
+  ASSERT_TRUE(store->Commit(Put({Policy("a", "10.0.0.0/8")})).ok());
+  auto deleted = store->Commit(Remove({"IpPolicy", "demo", "a"}));
+  ASSERT_TRUE(deleted.ok());
+  EXPECT_EQ(deleted->changes[0].kind(), "AuthorizationPolicy");
+  EXPECT_EQ(deleted->changes[0].action(), v1::Change::DELETED);
+}
+
+// A file size limit is the disk that is full, without a disk.
+TEST_F(SqliteStoreTest, AFailedWriteChangesNothingAndIsOverWhenThereIsSpace) {
+  auto store = Open();
+  ASSERT_TRUE(store->Commit(Put({Mesh("before")})).ok());
+  rlimit old{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &old), 0);
+  auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit small = old;
+  small.rlim_cur = 200'000;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  auto failed = store->Commit(Put({Mesh(std::string(1'000'000, 'x'))}));
+  auto contents = store->Load();
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
+  std::signal(SIGXFSZ, old_handler);
+
+  EXPECT_FALSE(failed.ok());
+  EXPECT_THAT(std::string(failed.status().message()), HasSubstr("config.db: cannot "));
+  ASSERT_TRUE(contents.ok()) << contents.status();
+  EXPECT_EQ(contents->revision, 1u);
+  EXPECT_EQ(contents->documents[0].document().mesh().root_namespace(), "before");
+  auto next = store->Commit(Put({Mesh("after")}));
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_EQ(next->revision, 2u);
+}
+
+TEST_F(SqliteStoreTest, RefusesADamagedFileAndLeavesItAlone) {
+  {
+    auto store = Open();
+    for (int i = 0; i < 200; ++i) {
+      ASSERT_TRUE(store->Commit(Put({Policy("p" + std::to_string(i), "10.0.0.0/8")})).ok());
+    }
+  }
+  auto size = std::filesystem::file_size(path_);
+  ASSERT_GT(size, 20'000u);
+  std::string garbage(4096, '\xa5');
+  {
+    std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
+    for (std::streamoff offset = 4096; offset + 4096 <= 20'480; offset += 4096) {
+      file.seekp(offset).write(garbage.data(), static_cast<std::streamsize>(garbage.size()));
+    }
+  }
+  auto store = SqliteStore::Open(path_);
+  EXPECT_EQ(store.status().code(), absl::StatusCode::kDataLoss) << store.status();
+  EXPECT_EQ(std::filesystem::file_size(path_), size);
+}
+
+// Commits for ever, and writes each revision to `fd` once it was acknowledged.
+[[noreturn]] void CommitUntilKilled(const std::string& path, int fd) {
+  auto store = SqliteStore::Open(path);
+  if (!store.ok()) _exit(1);
+  uint64_t revision = (*store)->Load()->revision;
+  while (true) {
+    // Every revision writes the same text into several documents, so that half of one would show.
+    std::string text = "10." + std::to_string((revision + 1) % 256) + ".0.0/16";
+    auto done = (*store)->Commit(Put({Policy("a", text), Policy("b", text), Policy("c", text)}));
+    if (!done.ok()) _exit(2);
+    revision = done->revision;
+    if (write(fd, &revision, sizeof revision) != sizeof revision) _exit(3);
+  }
+}
+
+TEST_F(SqliteStoreTest, SurvivesSigkillInTheMiddleOfCommits) {
+  uint64_t last_seen = 0;
+  for (int round = 0; round < 20; ++round) {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      close(ends[0]);
+      CommitUntilKilled(path_, ends[1]);
+    }
+    close(ends[1]);
+    uint64_t acknowledged = 0;
+    for (int i = 0; i < 1 + round % 5; ++i) {
+      ASSERT_EQ(read(ends[0], &acknowledged, sizeof acknowledged), ssize_t{sizeof acknowledged});
+    }
+    // Another point of the next commit in each round.
+    auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(137) * round;
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    ASSERT_EQ(kill(child, SIGKILL), 0);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself: " << status;
+    while (read(ends[0], &acknowledged, sizeof acknowledged) > 0) {
+    }
+    close(ends[0]);
+
+    auto store = Open();  // checks the file's integrity
+    ASSERT_NE(store, nullptr);
+    auto contents = store->Load();
+    ASSERT_TRUE(contents.ok()) << contents.status();
+    EXPECT_GE(contents->revision, acknowledged);
+    EXPECT_GT(contents->revision, last_seen);
+    last_seen = contents->revision;
+    ASSERT_THAT(contents->documents, SizeIs(3));
+    for (const v1::StoredDocument& stored : contents->documents) {
+      EXPECT_EQ(stored.revision(), contents->revision);
+      EXPECT_EQ(stored.document().ip_policy().rules(0).from(0).source().ip_blocks(0),
+                "10." + std::to_string(contents->revision % 256) + ".0.0/16");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace whence::store
