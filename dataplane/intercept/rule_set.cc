@@ -1,0 +1,300 @@
+#include "dataplane/intercept/rule_set.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "common/base/strings.h"
+
+namespace whence::intercept {
+namespace {
+
+// Before the main table, after the local one; both of our rules share it.
+constexpr uint32_t kRulePriority = 133;
+
+constexpr std::string_view kSignature = "whence/1 before:";
+
+// nftables keeps comments of up to 128 bytes, so the memory calls sysctls by short names.
+struct KnownSysctl {
+  std::string_view name;
+  std::string_view brief;
+};
+constexpr std::array<KnownSysctl, 4> kSysctls = {{
+    {"net.ipv4.tcp_fwmark_accept", "tcp_fwmark_accept"},
+    {"net.ipv4.fwmark_reflect", "fwmark_reflect"},
+    {"net.ipv6.fwmark_reflect", "ipv6.fwmark_reflect"},
+    {"net.ipv4.conf.lo.rp_filter", "lo.rp_filter"},
+}};
+
+std::string MemoryText(const Memory& memory) {
+  std::string text(kSignature);
+  for (const Sysctl& sysctl : memory.before) {
+    for (const KnownSysctl& known : kSysctls) {
+      if (known.name != sysctl.name) continue;
+      text += " ";
+      text += known.brief;
+      text += "=" + sysctl.value;
+    }
+  }
+  if (memory.added_loopback_six) text += " added=::6";
+  return text;
+}
+
+std::string IntentText(const Intent& intent) {
+  return absl::StrCat("mode=", ToAbsl(ToString(intent.mode)),
+                      " on-exit=", ToAbsl(ToString(intent.on_exit)), " port=", intent.inbound_port,
+                      absl::StrFormat(" marks=0x%x,0x%x", intent.packet_mark, intent.upstream_mark),
+                      " table=", intent.table);
+}
+
+void AppendSet(std::string_view name, const std::vector<uint16_t>& ports, std::string* text) {
+  if (ports.empty()) return;
+  absl::StrAppend(text, "\tset ", ToAbsl(name), " {\n\t\ttype inet_service\n\t\telements = { ",
+                  absl::StrJoin(ports, ", "), " }\n\t}\n\n");
+}
+
+void SortUnique(std::vector<uint16_t>* ports) {
+  std::sort(ports->begin(), ports->end());
+  ports->erase(std::unique(ports->begin(), ports->end()), ports->end());
+}
+
+// The text between the first `open` at or after `from` and the `close` that follows; empty if there
+// is none.
+std::string_view Between(std::string_view text, std::string_view open, std::string_view close) {
+  const size_t start = text.find(open);
+  if (start == std::string_view::npos) return {};
+  text.remove_prefix(start + open.size());
+  const size_t end = text.find(close);
+  return end == std::string_view::npos ? std::string_view() : text.substr(0, end);
+}
+
+// "key=value" words, as in our comments.
+std::vector<std::pair<std::string_view, std::string_view>> Words(std::string_view text) {
+  std::vector<std::pair<std::string_view, std::string_view>> words;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    const size_t equals = word.find('=');
+    if (equals != std::string_view::npos) {
+      words.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+    }
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return words;
+}
+
+template <typename Number>
+bool ParseNumber(std::string_view text, int base, Number* out) {
+  if (base == 16 && text.substr(0, 2) == "0x") text.remove_prefix(2);
+  const auto result = std::from_chars(text.data(), text.data() + text.size(), *out, base);
+  return result.ec == std::errc() && result.ptr == text.data() + text.size() && !text.empty();
+}
+
+bool ParseMarks(std::string_view text, Intent* intent) {
+  const size_t comma = text.find(',');
+  return comma != std::string_view::npos &&
+         ParseNumber(text.substr(0, comma), 16, &intent->packet_mark) &&
+         ParseNumber(text.substr(comma + 1), 16, &intent->upstream_mark);
+}
+
+std::optional<std::vector<uint16_t>> ParseSet(std::string_view listing, std::string_view name) {
+  const size_t start_of_set = listing.find("set " + std::string(name) + " {");
+  std::vector<uint16_t> ports;
+  if (start_of_set == std::string_view::npos) return ports;
+  std::string_view elements = Between(listing.substr(start_of_set), "elements = {", "}");
+  while (!elements.empty()) {
+    const size_t start = elements.find_first_of("0123456789");
+    if (start == std::string_view::npos) break;
+    elements.remove_prefix(start);
+    const size_t end = std::min(elements.find_first_not_of("0123456789"), elements.size());
+    uint16_t port = 0;
+    if (!ParseNumber(elements.substr(0, end), 10, &port)) return std::nullopt;
+    ports.push_back(port);
+    elements.remove_prefix(end);
+  }
+  return ports;
+}
+
+std::optional<Intent> ParseIntent(std::string_view listing) {
+  const std::string_view comment = Between(listing, "comment \"mode=", "\"");
+  if (comment.empty()) return std::nullopt;
+  Intent intent;
+  const std::string text = "mode=" + std::string(comment);
+  for (const auto& [key, value] : Words(text)) {
+    bool good = true;
+    if (key == "mode") {
+      good = value == "tproxy" || value == "redirect";
+      intent.mode = value == "redirect" ? Mode::kRedirect : Mode::kTproxy;
+    } else if (key == "on-exit") {
+      good = value == "block" || value == "bypass";
+      intent.on_exit = value == "bypass" ? OnExit::kBypass : OnExit::kBlock;
+    } else if (key == "port") {
+      good = ParseNumber(value, 10, &intent.inbound_port);
+    } else if (key == "marks") {
+      good = ParseMarks(value, &intent);
+    } else if (key == "table") {
+      good = ParseNumber(value, 10, &intent.table);
+    }
+    if (!good) return std::nullopt;
+  }
+  auto included = ParseSet(listing, "included");
+  auto excluded = ParseSet(listing, "excluded");
+  if (!included || !excluded) return std::nullopt;
+  intent.include_ports = *std::move(included);
+  intent.exclude_ports = *std::move(excluded);
+  return intent;
+}
+
+// Blank space collapsed, and the older spelling of the flags match.
+std::string Canonical(std::string_view listing) {
+  std::string words;
+  bool blank = true;
+  for (const char c : listing) {
+    const bool is_blank = std::isspace(static_cast<unsigned char>(c)) != 0;
+    if (!is_blank) words += c;
+    if (is_blank && !blank) words += ' ';
+    blank = is_blank;
+  }
+  while (!words.empty() && words.back() == ' ') words.pop_back();
+  return absl::StrReplaceAll(
+      words, {{"tcp flags & (fin | syn | rst | ack) == syn", "tcp flags syn / fin,syn,rst,ack"}});
+}
+
+}  // namespace
+
+absl::Status Normalize(Intent* intent) {
+  for (const std::vector<uint16_t>* ports : {&intent->include_ports, &intent->exclude_ports}) {
+    if (std::find(ports->begin(), ports->end(), 0) != ports->end()) {
+      return absl::InvalidArgumentError("port 0: ports are 1..65535");
+    }
+  }
+  if (intent->inbound_port == 0) {
+    return absl::InvalidArgumentError("--inbound-port 0: ports are 1..65535");
+  }
+  if (intent->packet_mark == 0 || intent->upstream_mark == 0 ||
+      intent->packet_mark == intent->upstream_mark) {
+    return absl::InvalidArgumentError(
+        "--packet-mark and --upstream-mark must differ from each other and from 0");
+  }
+  if (intent->table == 0 || (intent->table >= 253 && intent->table <= 255)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--table ", intent->table, ": 0 and 253 to 255 belong to the kernel"));
+  }
+  if (intent->mode == Mode::kRedirect && intent->on_exit == OnExit::kBypass) {
+    return absl::InvalidArgumentError(
+        "--on-exit bypass: a REDIRECT rule matches whether or not an agent listens; use --mode "
+        "tproxy");
+  }
+  intent->exclude_ports.insert(intent->exclude_ports.end(), std::begin(kAgentPorts),
+                               std::end(kAgentPorts));
+  SortUnique(&intent->include_ports);
+  SortUnique(&intent->exclude_ports);
+  return absl::OkStatus();
+}
+
+Plan MakePlan(const Intent& intent, const HostFacts& facts) {
+  Plan plan;
+  if (intent.mode == Mode::kRedirect) {
+    plan.needs_loopback_six = facts.has_ipv6;
+    return plan;
+  }
+  // The application's accepted socket takes the mark of the SYN; resets that the kernel sends
+  // itself take it too.
+  plan.sysctls = {{"net.ipv4.tcp_fwmark_accept", "1"}, {"net.ipv4.fwmark_reflect", "1"}};
+  if (facts.has_ipv6) plan.sysctls.push_back({"net.ipv6.fwmark_reflect", "1"});
+  // The kernel takes the larger of `all` and `lo`, and 2 (loose) accepts a source that any
+  // interface could reach.
+  if (facts.strict_reverse_path) plan.sysctls.push_back({"net.ipv4.conf.lo.rp_filter", "2"});
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    if (family == Family::kIpv6 && !facts.has_ipv6) continue;
+    plan.routes.push_back({family, intent.table});
+    for (const uint32_t mark : {intent.packet_mark, intent.upstream_mark}) {
+      plan.rules.push_back({family, kRulePriority, mark, 0xffffffff, intent.table});
+    }
+  }
+  return plan;
+}
+
+std::string TableText(const Intent& intent, const HostFacts& facts, const Memory& memory) {
+  const bool tproxy = intent.mode == Mode::kTproxy;
+  std::string text = absl::StrCat("table inet whence {\n\tcomment \"", MemoryText(memory), "\"\n");
+  AppendSet("excluded", intent.exclude_ports, &text);
+  AppendSet("included", intent.include_ports, &text);
+  absl::StrAppend(&text, "\tchain prerouting {\n\t\tcomment \"", IntentText(intent),
+                  "\"\n\t\ttype ", tproxy ? "filter" : "nat", " hook prerouting priority ",
+                  tproxy ? "mangle" : "dstnat", "; policy accept;\n");
+  absl::StrAppend(&text, "\t\tiifname \"lo\" return\n\t\tfib daddr type != local return\n");
+  absl::StrAppend(&text, "\t\ttcp dport @excluded return\n");
+  if (!intent.include_ports.empty()) text += "\t\ttcp dport != @included return\n";
+  if (!tproxy) {
+    absl::StrAppend(&text, "\t\tmeta l4proto tcp redirect to :", intent.inbound_port, "\n\t}\n}\n");
+    return text;
+  }
+  // No `socket` expression: it would also match the agent's TIME_WAIT sockets, and a client that
+  // reuses its port would pass by the agent. tproxy finds established connections itself.
+  absl::StrAppend(&text,
+                  facts.has_ipv6 ? "\t\tmeta l4proto tcp tproxy to :"
+                                 : "\t\tmeta nfproto ipv4 meta l4proto tcp tproxy ip to :",
+                  intent.inbound_port,
+                  absl::StrFormat(" meta mark set 0x%08x accept\n", intent.packet_mark));
+  // Reached when nobody listens. Opening packets only: replies to the application's own connections
+  // come here as well.
+  if (intent.on_exit == OnExit::kBlock) {
+    text += "\t\ttcp flags syn / fin,syn,rst,ack counter drop\n";
+  }
+  text += "\t}\n}\n";
+  return text;
+}
+
+std::string JournalText(const Memory& memory) {
+  return absl::StrCat("table inet whence {\n\tcomment \"", MemoryText(memory), "\"\n}\n");
+}
+
+std::string ReplaceTable(std::string_view text) {
+  // `add` first, or `delete` would fail when there is none.
+  return absl::StrCat("add table inet whence\n", ToAbsl(kDeleteTable), ToAbsl(text));
+}
+
+std::optional<Installed> ParseListing(std::string_view listing) {
+  const std::string_view comment = Between(listing, "comment \"" + std::string(kSignature), "\"");
+  // The comment is at least there, if empty: Between cannot tell a missing one from that.
+  if (listing.find("comment \"" + std::string(kSignature)) == std::string_view::npos) {
+    return std::nullopt;
+  }
+  Installed installed;
+  for (const auto& [key, value] : Words(comment)) {
+    for (const KnownSysctl& known : kSysctls) {
+      if (key == known.brief) {
+        installed.memory.before.push_back({std::string(known.name), std::string(value)});
+      }
+    }
+    if (key == "added") installed.memory.added_loopback_six = true;
+  }
+  installed.intent = ParseIntent(listing);
+  return installed;
+}
+
+bool SameTable(std::string_view a, std::string_view b) { return Canonical(a) == Canonical(b); }
+
+std::string_view ToString(Mode mode) { return mode == Mode::kTproxy ? "tproxy" : "redirect"; }
+
+std::string_view ToString(OnExit on_exit) { return on_exit == OnExit::kBlock ? "block" : "bypass"; }
+
+std::string ToCommand(const FibRule& rule) {
+  return absl::StrFormat("%srule add pref %d fwmark 0x%x lookup %d",
+                         rule.family == Family::kIpv6 ? "-6 " : "", rule.priority, rule.mark,
+                         rule.table);
+}
+
+std::string ToCommand(const LocalRoute& route) {
+  return absl::StrCat(route.family == Family::kIpv6 ? "-6 " : "",
+                      "route add local default dev lo table ", route.table);
+}
+
+}  // namespace whence::intercept
