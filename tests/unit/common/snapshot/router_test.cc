@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/snapshot/snapshot.h"
+
 namespace whence::snapshot {
 namespace {
 
@@ -95,6 +97,16 @@ TEST(RouterTest, TakesTheFirstRouteThatMatchesThePath) {
     const Route* route = Match(listener, "any", row.path);
     EXPECT_EQ(route == nullptr ? -1 : static_cast<int>(route->cluster), row.cluster) << row.path;
   }
+}
+
+TEST(SnapshotTest, DetectsTheProtocolOfUndeclaredPorts) {
+  Snapshot snapshot;
+  EXPECT_EQ(snapshot.ProtocolOfPort(80), Protocol::kDetect);
+  snapshot.port_protocols = {{80, Protocol::kHttp}, {5432, Protocol::kTcp}};
+  EXPECT_EQ(snapshot.ProtocolOfPort(79), Protocol::kDetect);
+  EXPECT_EQ(snapshot.ProtocolOfPort(80), Protocol::kHttp);
+  EXPECT_EQ(snapshot.ProtocolOfPort(5432), Protocol::kTcp);
+  EXPECT_EQ(snapshot.ProtocolOfPort(65535), Protocol::kDetect);
 }
 
 }  // namespace
