@@ -38,9 +38,8 @@ struct Marks {
   uint32_t upstream = 0x53a;  // connections that leave with a client's address
 };
 
-// Where source ports of spoofed upstream connections come from: below every system's usual
-// ephemeral range, so that they can hardly meet a port that the client itself uses (trap 3 in
-// source_port.h).
+// Where source ports of connections with a client's address come from: below every usual ephemeral
+// range, so that they can hardly meet a port that the client itself uses (source_port.h).
 struct PortRange {
   uint16_t low = 10'240;
   uint16_t high = 32'767;

@@ -1,0 +1,163 @@
+#include "dataplane/os/socket.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "dataplane/os/errno_status.h"
+#include "dataplane/os/socket_address.h"
+
+#ifndef SO_ORIGINAL_DST  // in <linux/netfilter_ipv4.h>, which cannot be included beside
+                         // <netinet/in.h>
+#define SO_ORIGINAL_DST 80
+#endif
+#ifndef IP6T_SO_ORIGINAL_DST
+#define IP6T_SO_ORIGINAL_DST 80
+#endif
+
+namespace whence::os {
+namespace {
+
+constexpr std::string_view kNetRaw = "CAP_NET_RAW or CAP_NET_ADMIN";
+
+int SetInt(int fd, int level, int name, int value) {
+  return ::setsockopt(fd, level, name, &value, sizeof(value)) == 0 ? 0 : errno;
+}
+
+template <typename Call>
+std::optional<net::SocketAddress> AddressFrom(Call&& call) {
+  RawAddress raw;
+  if (call(&raw) != 0) return std::nullopt;
+  return FromRaw(raw);
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> Listen(const net::SocketAddress& address, const ListenOptions& options) {
+  const bool v4 = address.ip.is_v4();
+  const std::string purpose = absl::StrCat("listen on ", address.ToString());
+  UniqueFd fd(::socket(Family(address.ip), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return ErrnoStatus(errno, "socket", purpose);
+
+  const auto apply = [&](bool wanted, const char* name, auto&& set,
+                         std::string_view capability = {}) -> absl::Status {
+    if (!wanted) return absl::OkStatus();
+    const int error = set();
+    return error == 0 ? absl::OkStatus()
+                      : ErrnoStatus(error, absl::StrCat("setsockopt ", name), purpose, capability);
+  };
+  const int s = fd.get();
+  const absl::Status options_set[] = {
+      apply(true, "SO_REUSEADDR", [&] { return SetReuseAddress(s); }),
+      apply(options.reuse_port, "SO_REUSEPORT",
+            [&] { return SetInt(s, SOL_SOCKET, SO_REUSEPORT, 1); }),
+      apply(!v4, "IPV6_V6ONLY", [&] { return SetInt(s, IPPROTO_IPV6, IPV6_V6ONLY, 1); }),
+      apply(
+          options.transparent, "IP_TRANSPARENT", [&] { return SetTransparent(s, v4); }, kNetRaw),
+      apply(
+          options.mark != 0, "SO_MARK", [&] { return SetMark(s, options.mark); }, kNetRaw),
+      apply(true, "TCP_NODELAY", [&] { return SetInt(s, IPPROTO_TCP, TCP_NODELAY, 1); }),
+      apply(true, "SO_KEEPALIVE", [&] { return SetKeepAlive(s); }),
+      apply(options.user_timeout.count() > 0, "TCP_USER_TIMEOUT",
+            [&] { return SetUserTimeout(s, options.user_timeout); }),
+  };
+  for (const absl::Status& status : options_set) {
+    if (!status.ok()) return status;
+  }
+  if (const int error = Bind(s, address); error != 0) {
+    return ErrnoStatus(error, "bind", purpose, "CAP_NET_BIND_SERVICE");
+  }
+  if (::listen(s, options.backlog) != 0) return ErrnoStatus(errno, "listen", purpose);
+  return fd;
+}
+
+bool IsFamilySupported(bool v4) {
+  const UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return static_cast<bool>(fd) || errno != EAFNOSUPPORT;
+}
+
+int Accept(int listener, Accepted* out) {
+  RawAddress raw;
+  const int fd = ::accept4(listener, &raw.generic, &raw.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd < 0) return errno;
+  out->fd.Reset(fd);
+  out->peer = FromRaw(raw);
+  return 0;
+}
+
+std::optional<net::SocketAddress> LocalAddress(int fd) {
+  return AddressFrom([&](RawAddress* raw) { return ::getsockname(fd, &raw->generic, &raw->size); });
+}
+
+std::optional<net::SocketAddress> PeerAddress(int fd) {
+  return AddressFrom([&](RawAddress* raw) { return ::getpeername(fd, &raw->generic, &raw->size); });
+}
+
+std::optional<net::SocketAddress> OriginalDestination(int fd, bool v4) {
+  return AddressFrom([&](RawAddress* raw) {
+    return v4 ? ::getsockopt(fd, IPPROTO_IP, SO_ORIGINAL_DST, &raw->generic, &raw->size)
+              : ::getsockopt(fd, IPPROTO_IPV6, IP6T_SO_ORIGINAL_DST, &raw->generic, &raw->size);
+  });
+}
+
+UniqueFd NewTcpSocket(bool v4) {
+  UniqueFd fd(
+      ::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+  if (fd) SetInt(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  return fd;
+}
+
+int SetTransparent(int fd, bool v4) {
+  return v4 ? SetInt(fd, IPPROTO_IP, IP_TRANSPARENT, 1)
+            : SetInt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
+}
+
+int SetMark(int fd, uint32_t mark) {
+  return SetInt(fd, SOL_SOCKET, SO_MARK, static_cast<int>(mark));
+}
+
+// At the IP level for IPv6 sockets too.
+int SetBindNoPort(int fd) { return SetInt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1); }
+
+int SetReuseAddress(int fd) { return SetInt(fd, SOL_SOCKET, SO_REUSEADDR, 1); }
+
+// A minute of silence, then a probe every 15 s; the fourth unanswered one ends the connection.
+int SetKeepAlive(int fd) {
+  int error = SetInt(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  if (error == 0) error = SetInt(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
+  if (error == 0) error = SetInt(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15);
+  if (error == 0) error = SetInt(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
+  return error;
+}
+
+int SetUserTimeout(int fd, std::chrono::milliseconds timeout) {
+  return SetInt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(timeout.count()));
+}
+
+int Bind(int fd, const net::SocketAddress& address) {
+  const RawAddress raw = ToRaw(address);
+  return ::bind(fd, &raw.generic, raw.size) == 0 ? 0 : errno;
+}
+
+int Connect(int fd, const net::SocketAddress& address) {
+  const RawAddress raw = ToRaw(address);
+  return ::connect(fd, &raw.generic, raw.size) == 0 ? 0 : errno;
+}
+
+int TakeError(int fd) {
+  int error = 0;
+  socklen_t size = sizeof(error);
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
+  return error;
+}
+
+void ResetOnClose(int fd) {
+  const linger reset{1, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+}  // namespace whence::os

@@ -1,0 +1,70 @@
+// Sockets as the data path needs them: non-blocking, closed on exec, with the few options that
+// transparent proxying is made of.
+//
+// Cold calls (listeners) give an absl::Status that names call and purpose. Calls on the hot path
+// give 0 or an errno value: an error there is an everyday event that the caller counts.
+#ifndef WHENCE_DATAPLANE_OS_SOCKET_H_
+#define WHENCE_DATAPLANE_OS_SOCKET_H_
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "common/net/socket_address.h"
+#include "dataplane/os/unique_fd.h"
+
+namespace whence::os {
+
+struct ListenOptions {
+  bool transparent = false;  // IP_TRANSPARENT: accept for addresses that are not ours
+  uint32_t mark = 0;         // SO_MARK, 0: none; accepted sockets inherit it
+  bool reuse_port = true;    // SO_REUSEPORT: one listener per worker
+  int backlog = 4096;
+  std::chrono::milliseconds user_timeout{0};  // TCP_USER_TIMEOUT of accepted sockets; 0: system's
+};
+
+// A listening TCP socket of the address's own family (an IPv6 one is IPv6 only). Accepted sockets
+// inherit TCP_NODELAY and keep-alive from it, which saves two calls per connection.
+absl::StatusOr<UniqueFd> Listen(const net::SocketAddress& address, const ListenOptions& options);
+
+// False where the kernel was started without the family (ipv6.disable=1).
+bool IsFamilySupported(bool v4);
+
+struct Accepted {
+  UniqueFd fd;
+  net::SocketAddress peer;
+};
+// 0 and `out`, or errno (EAGAIN: none waits).
+int Accept(int listener, Accepted* out);
+
+// The local end: the original destination of a connection that TPROXY brought.
+std::optional<net::SocketAddress> LocalAddress(int fd);
+// The remote end.
+std::optional<net::SocketAddress> PeerAddress(int fd);
+// The destination before REDIRECT, from connection tracking. `v4`: family of the accepted socket.
+// nullopt: the connection was not redirected.
+std::optional<net::SocketAddress> OriginalDestination(int fd, bool v4);
+
+// A non-blocking TCP socket with TCP_NODELAY; -1 and errno on error.
+UniqueFd NewTcpSocket(bool v4);
+// May be bound to an address that is not ours. Needs CAP_NET_RAW or CAP_NET_ADMIN.
+int SetTransparent(int fd, bool v4);
+int SetMark(int fd, uint32_t mark);
+// The port is chosen at connect(), when the whole tuple is known: as many connections per source
+// address as there are ports for each destination, not in all.
+int SetBindNoPort(int fd);
+int SetReuseAddress(int fd);
+int SetKeepAlive(int fd);
+int SetUserTimeout(int fd, std::chrono::milliseconds timeout);
+int Bind(int fd, const net::SocketAddress& address);
+// 0, EINPROGRESS or another errno.
+int Connect(int fd, const net::SocketAddress& address);
+// SO_ERROR: how a connect ended, or what reset a connection. 0: no error.
+int TakeError(int fd);
+// The next close() sends RST and drops what is queued: how a reset is passed on.
+void ResetOnClose(int fd);
+
+}  // namespace whence::os
+
+#endif  // WHENCE_DATAPLANE_OS_SOCKET_H_
