@@ -1,0 +1,43 @@
+// whence.v1.ConfigService over gRPC: hands requests to the writer and the model, and gives codes.
+#ifndef WHENCE_CONTROLPLANE_ADMIN_CONFIG_SERVICE_H_
+#define WHENCE_CONTROLPLANE_ADMIN_CONFIG_SERVICE_H_
+
+#include <functional>
+
+#include "absl/status/statusor.h"
+#include "controlplane/admin/config_writer.h"
+#include "controlplane/admin/worker.h"
+#include "controlplane/model/current_config.h"
+#include "whence/v1/admin.grpc.pb.h"
+
+namespace whence::admin {
+
+// Thread-safe. Must outlive the server; `worker` must outlive every call.
+class ConfigService final : public v1::ConfigService::CallbackService {
+ public:
+  ConfigService(ConfigWriter& writer, const model::CurrentConfig& current, Worker& worker)
+      : writer_(writer), current_(current), worker_(worker) {}
+
+  grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
+                                  const v1::ApplyRequest* request,
+                                  v1::ApplyResponse* response) override;
+  grpc::ServerUnaryReactor* Delete(grpc::CallbackServerContext* context,
+                                   const v1::DeleteRequest* request,
+                                   v1::ApplyResponse* response) override;
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
+                                v1::GetResponse* response) override;
+
+ private:
+  // Finishes the call with what `work` returns, on the worker's thread.
+  template <typename Response>
+  grpc::ServerUnaryReactor* Later(grpc::CallbackServerContext* context, Response* response,
+                                  std::function<absl::StatusOr<Response>()> work);
+
+  ConfigWriter& writer_;
+  const model::CurrentConfig& current_;
+  Worker& worker_;
+};
+
+}  // namespace whence::admin
+
+#endif  // WHENCE_CONTROLPLANE_ADMIN_CONFIG_SERVICE_H_

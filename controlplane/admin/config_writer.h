@@ -1,0 +1,59 @@
+// The one way by which the configuration changes.
+#ifndef WHENCE_CONTROLPLANE_ADMIN_CONFIG_WRITER_H_
+#define WHENCE_CONTROLPLANE_ADMIN_CONFIG_WRITER_H_
+
+#include <atomic>
+#include <mutex>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+#include "controlplane/admin/plan.h"
+#include "controlplane/log/logger.h"
+#include "controlplane/metrics/metrics.h"
+#include "controlplane/model/current_config.h"
+#include "controlplane/store/store.h"
+
+namespace whence::admin {
+
+// Plans against the current revision, commits on the condition that it still is the current one,
+// and publishes what the store then holds. Thread-safe; calls wait for each other and for the disk.
+class ConfigWriter final : public metrics::Source {
+ public:
+  // All must outlive *this.
+  ConfigWriter(store::Store& store, model::CurrentConfig& current, const Clock& clock,
+               const log::Logger& logger);
+
+  // Publishes what the store holds. To be called once, before serving.
+  absl::Status Load();
+
+  // Faults come back in the response, with `revision` 0. An error means that nothing was committed.
+  absl::StatusOr<v1::ApplyResponse> Apply(const v1::ApplyRequest& request,
+                                          const std::string& author);
+  absl::StatusOr<v1::ApplyResponse> Delete(const v1::DeleteRequest& request,
+                                           const std::string& author);
+
+  // Why the last write failed in the store (a full disk); OK once one has succeeded again.
+  absl::Status Health() const;
+  void Collect(metrics::TextWriter& out) const override;
+
+ private:
+  absl::StatusOr<v1::ApplyResponse> Carry(const model::ConfigState& state, Plan plan, bool dry_run,
+                                          const std::string& author, const std::string& message);
+  absl::Status PublishStored();
+
+  store::Store& store_;
+  model::CurrentConfig& current_;
+  const Clock& clock_;
+  const log::Logger& logger_;
+  std::mutex write_mutex_;  // Held from planning to publishing.
+
+  mutable std::mutex health_mutex_;
+  absl::Status health_;  // by health_mutex_
+  std::atomic<uint64_t> committed_{0}, refused_{0}, failed_{0};
+};
+
+}  // namespace whence::admin
+
+#endif  // WHENCE_CONTROLPLANE_ADMIN_CONFIG_WRITER_H_

@@ -1,0 +1,177 @@
+#include "controlplane/admin/plan.h"
+
+#include <google/protobuf/util/message_differencer.h>
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+#include "common/document/document.h"
+#include "common/document/kinds.h"
+
+namespace whence::admin {
+namespace {
+
+using DocumentMap = std::map<store::DocumentKey, const v1::Document*>;
+
+store::DocumentKey KeyOf(const v1::Document& document) {
+  return {document::KeyKind(document), document.metadata().namespace_(),
+          document.metadata().name()};
+}
+
+DocumentMap Index(const model::ConfigState& state) {
+  DocumentMap documents;
+  for (const v1::StoredDocument& stored : state.documents) {
+    documents[KeyOf(stored.document())] = &stored.document();
+  }
+  return documents;
+}
+
+std::vector<v1::Document> Copy(const DocumentMap& documents) {
+  std::vector<v1::Document> copies;
+  copies.reserve(documents.size());
+  for (const auto& [key, document] : documents) copies.push_back(*document);
+  return copies;
+}
+
+void Append(const std::vector<v1::Fault>& more, std::vector<v1::Fault>* faults) {
+  faults->insert(faults->end(), more.begin(), more.end());
+}
+
+void CheckSize(const document::ParsedDocument& parsed, std::vector<v1::Fault>* faults) {
+  size_t bytes = parsed.document.ByteSizeLong();
+  if (parsed.document.has_ip_set() || bytes <= kMaxDocumentBytes) return;
+  v1::Fault& fault = faults->emplace_back();
+  document::Location place = parsed.locations.Find("");
+  fault.set_file(parsed.file);
+  fault.set_line(place.line);
+  fault.set_column(place.column);
+  fault.set_document(document::DisplayName(parsed.document));
+  fault.set_message(absl::StrCat("is ", bytes >> 10, " KiB, more than ", kMaxDocumentBytes >> 10,
+                                 " KiB: split it, or move its addresses into an IpSet"));
+}
+
+absl::StatusOr<const document::Kind*> KindOf(const std::string& typed) {
+  if (const document::Kind* kind = document::FindKindByAlias(typed)) return kind;
+  std::string nearest = document::NearestKind(typed);
+  std::string known;
+  for (const document::Kind& kind : document::AllKinds()) {
+    absl::StrAppend(&known, known.empty() ? "" : ", ", ToAbsl(kind.name));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("there is no kind \"", typed, "\"",
+                   nearest.empty() ? "" : absl::StrCat(", did you mean ", nearest, "?"),
+                   " (kinds: ", known, ")"));
+}
+
+// "default/edge: there is no such IpPolicy", and where there is one.
+absl::Status Missing(const model::ConfigState& state, const document::Kind& kind,
+                     const std::string& namespace_name, const std::string& name) {
+  std::string elsewhere;
+  for (const v1::StoredDocument& stored : state.documents) {
+    const v1::Document& document = stored.document();
+    if (document::KeyKind(document) != kind.key || document.metadata().name() != name) continue;
+    absl::StrAppend(&elsewhere, elsewhere.empty() ? "" : ", ", document.metadata().namespace_());
+  }
+  return absl::NotFoundError(absl::StrCat(
+      "there is no ", ToAbsl(kind.name), " ", namespace_name, namespace_name.empty() ? "" : "/",
+      name, elsewhere.empty() ? "" : absl::StrCat(" (there is one in namespace ", elsewhere, ")")));
+}
+
+}  // namespace
+
+Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request) {
+  document::ParseOptions options;
+  options.ignore_unsupported = request.ignore_unsupported();
+  if (!request.default_namespace().empty()) options.default_namespace = request.default_namespace();
+  Plan plan;
+  std::vector<document::ParsedDocument> changed;
+  for (const v1::SourceFile& file : request.files()) {
+    document::ParseResult parsed = document::Parse(file.name(), file.content(), options);
+    Append(parsed.faults, &plan.faults);
+    Append(parsed.warnings, &plan.warnings);
+    for (document::ParsedDocument& document : parsed.documents) {
+      CheckSize(document, &plan.faults);
+      changed.push_back(std::move(document));
+    }
+  }
+  DocumentMap result = Index(state);
+  for (const document::ParsedDocument& parsed : changed) {
+    result[KeyOf(parsed.document)] = &parsed.document;
+  }
+  // Also when documents had faults of their own: one run should show everything there is to mend.
+  document::Findings findings = document::Validate(changed, Copy(result));
+  Append(findings.faults, &plan.faults);
+  Append(findings.warnings, &plan.warnings);
+  for (const document::ParsedDocument& parsed : changed) {
+    plan.mutations.push_back({KeyOf(parsed.document), parsed.document});
+  }
+  return plan;
+}
+
+absl::StatusOr<Plan> PlanDelete(const model::ConfigState& state, const v1::DeleteRequest& request) {
+  absl::StatusOr<const document::Kind*> kind = KindOf(request.kind());
+  if (!kind.ok()) return kind.status();
+  if (request.name().empty()) return absl::InvalidArgumentError("name is empty: delete what?");
+  std::string space = request.namespace_().empty() ? "default" : request.namespace_();
+  store::DocumentKey key{std::string((*kind)->key), space, request.name()};
+  DocumentMap result = Index(state);
+  if (result.erase(key) == 0) return Missing(state, **kind, space, request.name());
+  Plan plan;
+  document::Findings findings = document::Validate({}, Copy(result));
+  plan.faults = std::move(findings.faults);
+  plan.warnings = std::move(findings.warnings);
+  plan.mutations.push_back({std::move(key), std::nullopt});
+  return plan;
+}
+
+std::vector<v1::Change> Preview(const model::ConfigState& state,
+                                const std::vector<store::Mutation>& mutations) {
+  using google::protobuf::util::MessageDifferencer;
+  DocumentMap documents = Index(state);
+  std::vector<v1::Change> changes;
+  for (const store::Mutation& mutation : mutations) {
+    auto found = documents.find(mutation.key);
+    bool exists = found != documents.end();
+    v1::Change& change = changes.emplace_back();
+    change.set_kind(mutation.document ? mutation.document->kind()
+                    : exists          ? found->second->kind()
+                                      : mutation.key.kind);
+    change.set_namespace_(mutation.key.namespace_name);
+    change.set_name(mutation.key.name);
+    change.set_action(!mutation.document ? v1::Change::DELETED
+                      : !exists          ? v1::Change::CREATED
+                      : MessageDifferencer::Equals(*mutation.document, *found->second)
+                          ? v1::Change::UNCHANGED
+                          : v1::Change::UPDATED);
+  }
+  return changes;
+}
+
+absl::StatusOr<v1::GetResponse> Select(const model::ConfigState& state,
+                                       const v1::GetRequest& request) {
+  const document::Kind* kind = nullptr;
+  if (!EqualsIgnoreCase(request.kind(), "all")) {
+    absl::StatusOr<const document::Kind*> found = KindOf(request.kind());
+    if (!found.ok()) return found.status();
+    kind = *found;
+  } else if (!request.name().empty()) {
+    return absl::InvalidArgumentError("a name needs a kind, not \"all\"");
+  }
+  v1::GetResponse response;
+  response.set_revision(state.revision);
+  for (const v1::StoredDocument& stored : state.documents) {
+    const v1::ObjectMeta& metadata = stored.document().metadata();
+    if (kind && document::KeyKind(stored.document()) != kind->key) continue;
+    if (!request.namespace_().empty() && metadata.namespace_() != request.namespace_()) continue;
+    if (!request.name().empty() && metadata.name() != request.name()) continue;
+    *response.add_documents() = stored;
+  }
+  if (!request.name().empty() && response.documents().empty()) {
+    return Missing(state, *kind, request.namespace_(), request.name());
+  }
+  return response;
+}
+
+}  // namespace whence::admin

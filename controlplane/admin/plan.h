@@ -1,0 +1,43 @@
+// What an admin call would do: pure. State and request in; mutations, or faults, out.
+#ifndef WHENCE_CONTROLPLANE_ADMIN_PLAN_H_
+#define WHENCE_CONTROLPLANE_ADMIN_PLAN_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "controlplane/model/config_state.h"
+#include "controlplane/store/store.h"
+#include "whence/v1/admin.pb.h"
+
+namespace whence::admin {
+
+// Larger documents are refused, IpSets excepted: every agent that a document concerns gets it
+// whole, in one message.
+constexpr size_t kMaxDocumentBytes = 512 << 10;
+
+struct Plan {
+  std::vector<store::Mutation> mutations;  // to be committed only if there are no faults
+  std::vector<v1::Fault> faults;
+  std::vector<v1::Fault> warnings;
+};
+
+// Parses every file and validates the configuration as it would be. Collects all faults.
+Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request);
+
+// kInvalidArgument: no such kind. kNotFound: no such document; the message says where one of that
+// name is. Faults: other documents need it.
+absl::StatusOr<Plan> PlanDelete(const model::ConfigState& state, const v1::DeleteRequest& request);
+
+// What `mutations` would change, one per mutation, without changing it.
+std::vector<v1::Change> Preview(const model::ConfigState& state,
+                                const std::vector<store::Mutation>& mutations);
+
+// Errors as in PlanDelete; a kind without documents is no error.
+absl::StatusOr<v1::GetResponse> Select(const model::ConfigState& state,
+                                       const v1::GetRequest& request);
+
+}  // namespace whence::admin
+
+#endif  // WHENCE_CONTROLPLANE_ADMIN_PLAN_H_

@@ -1,0 +1,155 @@
+#include "controlplane/config.h"
+
+#include <CLI/CLI.hpp>
+#include <utility>
+
+#include "controlplane/units.h"
+
+namespace whence::control {
+namespace {
+
+constexpr char kExamples[] = R"(Examples:
+  whence-control                                          # development: everything on loopback
+  whence-control --data-dir /var/lib/whence --listen unix:/run/whence/control.sock
+  whence-control --listen none --listen-tls :15012 --cert tls.crt --key tls.key --ca ca.crt
+  WHENCE_LOG_RETENTION=30d whence-control --log-max-size 50GiB
+
+Exit codes: 0 stopped by a signal, 1 failed, 2 wrong usage.)";
+
+// The flags as written; what they mean is decided in Interpret.
+struct Flags {
+  std::string data_dir = "./whence-data";
+  std::string listen = "127.0.0.1:15010";
+  std::string listen_tls = "none";
+  std::string certificate, key, client_ca;
+  std::string http = "127.0.0.1:15014";
+  bool insecure_bind = false;
+  std::string log_retention = "7d";
+  std::string log_max_size = "10GiB";
+  std::string log_level = "info";
+};
+
+void Declare(CLI::App& app, Flags& flags) {
+  app.set_version_flag("--version", "whence-control " WHENCE_VERSION);
+  app.footer(kExamples);
+  auto add = [&app](const char* flag, const char* variable, std::string& value, const char* help) {
+    app.add_option(flag, value, help)->envname(variable)->capture_default_str();
+  };
+  add("--data-dir", "WHENCE_DATA_DIR", flags.data_dir, "Where config.db and logs.db are");
+  add("--listen", "WHENCE_LISTEN", flags.listen,
+      "gRPC, plaintext: IP:PORT, unix:PATH or none (port 0: any free one)");
+  add("--listen-tls", "WHENCE_LISTEN_TLS", flags.listen_tls, "gRPC over TLS: IP:PORT or none");
+  add("--cert", "WHENCE_CERT", flags.certificate, "Certificate chain for --listen-tls, PEM");
+  add("--key", "WHENCE_KEY", flags.key, "Its private key, PEM");
+  add("--ca", "WHENCE_CA", flags.client_ca, "Clients must have a certificate of this CA, PEM");
+  add("--http", "WHENCE_HTTP", flags.http, "Metrics and health: IP:PORT or none");
+  app.add_flag("--insecure-bind", flags.insecure_bind,
+               "Allow listening beyond this machine without authentication")
+      ->envname("WHENCE_INSECURE_BIND");
+  add("--log-retention", "WHENCE_LOG_RETENTION", flags.log_retention,
+      "Access records older than this are dropped (s, m, h, d, w)");
+  add("--log-max-size", "WHENCE_LOG_MAX_SIZE", flags.log_max_size,
+      "And the oldest beyond this size (MiB, GiB, …)");
+  add("--log-level", "WHENCE_LOG_LEVEL", flags.log_level, "debug, info, warning, error or off");
+}
+
+std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
+
+// Each of the next returns what is wrong and how to mend it; empty: nothing.
+std::string Address(const char* flag, const std::string& text, std::optional<ListenAddress>* out) {
+  if (text.empty() || text == "none") return "";
+  *out = ListenAddress::Parse(text);
+  if (*out) return "";
+  return std::string(flag) + " " + Quoted(text) +
+         ": give IP:PORT, [IPv6]:PORT, :PORT, unix:PATH or none";
+}
+
+std::string Exposed(const char* flag, const std::optional<ListenAddress>& address,
+                    const char* lacking) {
+  if (!address || address->is_local) return "";
+  return std::string(flag) + " " + address->ToString() + " can be reached by others and " +
+         lacking + ", or allow it with --insecure-bind";
+}
+
+std::string Listeners(const Flags& flags, Config* config) {
+  std::string error = Address("--listen", flags.listen, &config->listen);
+  if (error.empty()) error = Address("--listen-tls", flags.listen_tls, &config->listen_tls);
+  if (error.empty()) error = Address("--http", flags.http, &config->http);
+  if (!error.empty()) return error;
+  if (!config->listen && !config->listen_tls) {
+    return "nothing to listen on: give --listen or --listen-tls";
+  }
+  if (config->http && !config->http->unix_path.empty()) return "--http: give IP:PORT or none";
+  config->tls = {flags.certificate, flags.key, flags.client_ca};
+  if (config->listen_tls && (flags.certificate.empty() || flags.key.empty())) {
+    return "--listen-tls needs --cert and --key";
+  }
+  if (!config->listen_tls && !(flags.certificate + flags.key + flags.client_ca).empty()) {
+    return "--cert, --key and --ca are for --listen-tls, which is not given";
+  }
+  if (flags.insecure_bind) return "";
+  error = Exposed("--listen", config->listen,
+                  "has no authentication: use 127.0.0.1, unix:PATH or --listen-tls");
+  if (error.empty())
+    error = Exposed("--http", config->http, "has no authentication: use 127.0.0.1");
+  if (error.empty() && flags.client_ca.empty()) {
+    error = Exposed("--listen-tls", config->listen_tls, "asks for no certificate: give --ca");
+  }
+  return error;
+}
+
+std::string Interpret(const Flags& flags, Config* config) {
+  if (flags.data_dir.empty()) return "--data-dir is empty: give a directory";
+  config->data_dir = flags.data_dir;
+  std::optional<std::chrono::seconds> retention = ParseDuration(flags.log_retention);
+  if (!retention || retention->count() == 0) {
+    return "--log-retention " + Quoted(flags.log_retention) + ": give a duration such as 7d or 12h";
+  }
+  config->log_retention = *retention;
+  std::optional<uint64_t> size = ParseSize(flags.log_max_size);
+  if (!size || *size == 0) {
+    return "--log-max-size " + Quoted(flags.log_max_size) + ": give a size such as 10GiB";
+  }
+  config->log_max_bytes = *size;
+  std::optional<log::Level> level = log::ParseLevel(flags.log_level);
+  if (!level) {
+    return "--log-level " + Quoted(flags.log_level) + ": give debug, info, warning, error or off";
+  }
+  config->log_level = *level;
+  return Listeners(flags, config);
+}
+
+}  // namespace
+
+CommandLine ParseCommandLine(int argc, const char* const* argv) {
+  CLI::App app(
+      "The control plane of Whence: keeps who is trusted and who may enter, streams it to "
+      "agents, and stores what they report.",
+      "whence-control");
+  Flags flags;
+  Declare(app, flags);
+  CommandLine result;
+  std::string error;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    result.out = app.help();
+    return result;
+  } catch (const CLI::CallForVersion&) {
+    result.out = app.version() + "\n";
+    return result;
+  } catch (const CLI::Error& wrong) {
+    error = wrong.what();
+  }
+  Config config;
+  if (error.empty()) error = Interpret(flags, &config);
+  if (error.empty()) {
+    result.config = std::move(config);
+  } else {
+    result.exit_code = 2;
+    result.error = "whence-control: " + error + " (see whence-control --help)";
+  }
+  return result;
+}
+
+}  // namespace whence::control

@@ -1,0 +1,50 @@
+// GET /metrics and GET /healthz.
+#ifndef WHENCE_CONTROLPLANE_HTTP_SERVER_H_
+#define WHENCE_CONTROLPLANE_HTTP_SERVER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "controlplane/listen_address.h"
+#include "controlplane/metrics/metrics.h"
+
+namespace httplib {
+class Server;
+}
+
+namespace whence::control {
+
+// The only unit that knows cpp-httplib. Answers on threads of its own; reads only what its sources
+// give from any thread.
+class HttpServer {
+ public:
+  // `health` says what is degraded; OK: nothing. The process is alive either way, so /healthz is
+  // 200 and its text tells: restarting would not mend a full disk.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(
+      const ListenAddress& address, std::vector<const metrics::Source*> sources,
+      std::function<absl::Status()> health);
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+  ~HttpServer();
+
+  int port() const { return port_; }
+
+ private:
+  HttpServer(std::vector<const metrics::Source*> sources, std::function<absl::Status()> health);
+  void AddRoutes();
+
+  const std::vector<const metrics::Source*> sources_;
+  const std::function<absl::Status()> health_;
+  const std::unique_ptr<httplib::Server> server_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace whence::control
+
+#endif  // WHENCE_CONTROLPLANE_HTTP_SERVER_H_
