@@ -70,7 +70,7 @@ struct Forwarding {
 };
 
 // Memory that always suffices for a request head of that many bytes.
-constexpr size_t ForwardingMemory(size_t head_bytes) { return 2 * head_bytes + 512; }
+constexpr size_t ForwardingMemory(size_t head_bytes) { return head_bytes + 512; }
 
 // Plans one request. `resolution` must come from Resolve with the same evidence and topology. No
 // allocation. nullopt: more fields than FieldSet::kCapacity, or `memory` is too small for the

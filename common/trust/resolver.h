@@ -73,8 +73,8 @@ struct Resolution {
 struct TraceHop {
   std::string text;                       // as received
   std::optional<net::IpAddress> address;  // as understood; none if it is no client address
-  std::string source;                     // "peer", "proxy-protocol", "x-forwarded-for[2]", …
-  std::string judgement;                  // why the walk went on or stopped here
+  std::string source;     // "peer", "proxy-protocol", "x-forwarded-for[2]" (second from the right)
+  std::string judgement;  // why the walk went on or stopped here
 };
 struct Trace {
   std::vector<TraceHop> hops;
