@@ -1,0 +1,46 @@
+#include "tests/vectors/kind.h"
+
+namespace whence::vectors {
+namespace {
+
+constexpr Kind kKinds[] = {
+    {"xff", RunXff},
+};
+
+constexpr std::string_view kPlanned[] = {"authz", "http1_requests", "http1_responses",
+                                         "proxy_protocol"};
+
+}  // namespace
+
+const Kind* FindKind(std::string_view name) {
+  for (const Kind& kind : kKinds) {
+    if (kind.name == name) return &kind;
+  }
+  return nullptr;
+}
+
+bool IsPlannedKind(std::string_view name) {
+  for (const std::string_view planned : kPlanned) {
+    if (planned == name) return true;
+  }
+  return false;
+}
+
+Outcome CompareKeys(const nlohmann::json& out, const nlohmann::json& strict_out,
+                    const nlohmann::json& got) {
+  Outcome outcome{.passed = true};
+  for (const auto& [key, wanted] : out.items()) {
+    const nlohmann::json value = got.value(key, nlohmann::json());
+    if (value == wanted) continue;
+    if (strict_out.is_object() && strict_out.contains(key) && strict_out.at(key) == value) {
+      outcome.strict = true;
+      continue;
+    }
+    outcome.passed = false;
+    outcome.wanted[key] = wanted;
+    outcome.got[key] = value;
+  }
+  return outcome;
+}
+
+}  // namespace whence::vectors
