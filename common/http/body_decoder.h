@@ -29,7 +29,7 @@ inline constexpr size_t kMaxFramingLine = kMaxTrailerBytes;
 
 enum class TrailerPolicy : uint8_t { kDrop, kForwardSafe };  // see TrailerMayPass
 
-// Thread-compatible. 32 bytes, trivially copyable.
+// Thread-compatible; 16 bytes, trivially copyable.
 class BodyDecoder {
  public:
   enum class Kind : uint8_t {

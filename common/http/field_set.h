@@ -14,6 +14,7 @@ class FieldSet {
 
   // REQUIRES: index < kCapacity, which HeadStorage guarantees for the fields of a head.
   constexpr void Add(size_t index) { words_[index >> 6] |= uint64_t{1} << (index & 63); }
+  constexpr void Remove(size_t index) { words_[index >> 6] &= ~(uint64_t{1} << (index & 63)); }
   constexpr bool Contains(size_t index) const { return (words_[index >> 6] >> (index & 63)) & 1; }
   constexpr bool empty() const { return (words_[0] | words_[1]) == 0; }
 

@@ -34,8 +34,10 @@ struct ConnectionOptions {
 inline constexpr int kMaxConnectionOptions = 1024;
 
 // `ids` parallel to `fields`, at most FieldSet::kCapacity.
+// `upgrade_may_pass`: false for HTTP/1.0 and for responses other than 101, whose Upgrade field
+// always ends here.
 ConnectionOptions ReadConnectionOptions(std::span<const HeaderField> fields,
-                                        std::span<const FieldId> ids);
+                                        std::span<const FieldId> ids, bool upgrade_may_pass);
 
 // Whether a trailer field may travel on after the body: not framing, routing, credentials, cookies,
 // cache control, content metadata nor the forwarded family (RFC 9110, 6.5.1).
