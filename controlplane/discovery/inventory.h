@@ -1,0 +1,129 @@
+// The connected agents: the workloads of the mesh, and how far each is with its configuration.
+//
+// An address leaves the mesh later than its connection breaks. An agent whose stream breaks keeps
+// its place for a grace period, because most breaks are followed by a reconnect, and endpoints and
+// trusted gateways that flap are worse than ones that linger for seconds. Three exceptions:
+//   * An agent that says farewell (closes its side of the stream in good order) leaves at once.
+//   * An address that another agent comes to claim after the break is that agent's at once: in a
+//     cluster addresses are used again, and a trusted gateway's address must not be inherited.
+//   * After a restart of the control plane nobody is connected yet. What the last process knew
+//     (`Remember`) counts as broken at start, with a longer grace. So bundles come out equal
+//     to what the agents hold, nothing shrinks and grows again, and policy changes that happened
+//     meanwhile are still served to the first that connects.
+//
+// An id is one agent. A second stream with the same id takes its place (the newest wins: usually
+// the older one is a connection whose death we have not noticed) and the old one is closed.
+#ifndef WHENCE_CONTROLPLANE_DISCOVERY_INVENTORY_H_
+#define WHENCE_CONTROLPLANE_DISCOVERY_INVENTORY_H_
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/base/clock.h"
+#include "common/bundle/inventory.h"
+#include "controlplane/discovery/node.h"
+#include "controlplane/discovery/subscription.h"
+#include "whence/v1/admin.pb.h"
+
+namespace whence::discovery {
+
+// The workloads at one moment. Immutable. `generation` rises with every change.
+struct InventoryView {
+  uint64_t generation = 0;
+  std::vector<bundle::Workload> workloads;  // by "namespace/name"
+};
+
+// How far one stream is, as ListAgents shows it.
+struct Progress {
+  std::vector<std::pair<std::string, StatusMap>> resources;  // short type name -> per resource
+  uint64_t sent_revision = 0;
+  uint64_t acked_revision = 0;
+  std::optional<SteadyTime> waiting_since;  // the oldest response without an answer
+};
+
+struct InventoryOptions {
+  // Outlasts a client's back-off after a rolling restart of the control plane's connections; short
+  // enough that a dead gateway is not trusted for long.
+  std::chrono::milliseconds grace = std::chrono::seconds(15);
+  // Clients that had to wait for us back off up to a minute.
+  std::chrono::milliseconds restart_grace = std::chrono::seconds(75);
+};
+
+// Thread-safe. Callbacks run without its lock.
+class Inventory {
+ public:
+  using Close = std::function<void(const absl::Status&)>;
+
+  explicit Inventory(const Clock& clock, InventoryOptions options = {});
+
+  // What the process before this one knew. Once, before the first Connect.
+  void Remember(std::vector<Agent> agents);
+
+  struct Session {
+    uint64_t id = 0;
+    uint64_t generation = 0;  // the first view in which this agent is as it says
+  };
+  // `close` ends the stream; it is called at most once, when another takes its place.
+  Session Connect(Agent agent, Close close);
+  // `farewell`: the agent ended the stream itself. A session that was replaced changes nothing.
+  void Disconnect(uint64_t session, bool farewell);
+  void Report(uint64_t session, Progress progress);
+
+  std::shared_ptr<const InventoryView> View() const;
+  // Connected and lingering agents, for the next process.
+  std::vector<Agent> Agents() const;
+  // Connected agents only, by "namespace/name".
+  std::vector<v1::AgentState> ListAgents() const;
+
+  // Lets go of agents whose grace is over. NextExpiry: when to call it again.
+  void Expire();
+  std::optional<SteadyTime> NextExpiry() const;
+
+  // Called after every new view or expiry, on the thread that made it; must be quick. Set before
+  // the first Connect.
+  void SetListener(std::function<void()> listener) { listener_ = std::move(listener); }
+
+  uint64_t connected() const;
+  uint64_t conflicts() const { return conflicts_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Record {
+    Agent agent;
+    uint64_t session = 0;  // 0: not connected
+    Close close;
+    WallTime connected_since{};
+    SteadyTime addresses_since{};         // when these addresses were first claimed
+    std::optional<SteadyTime> leaves_at;  // set: lingering
+    std::optional<SteadyTime> departed_at;
+    Progress progress;
+  };
+
+  // Makes a new view if the workloads changed. REQUIRES: mutex_ held. True: tell the listener.
+  bool Refresh();
+  void Notify() const;
+
+  const Clock& clock_;
+  const InventoryOptions options_;
+  std::function<void()> listener_;
+  std::atomic<uint64_t> conflicts_{0};
+
+  mutable std::mutex mutex_;
+  // By mutex_:
+  std::map<std::string, Record> records_;     // by id
+  std::map<uint64_t, std::string> sessions_;  // live session -> id
+  std::shared_ptr<const InventoryView> view_;
+  uint64_t next_session_ = 1;
+};
+
+}  // namespace whence::discovery
+
+#endif  // WHENCE_CONTROLPLANE_DISCOVERY_INVENTORY_H_

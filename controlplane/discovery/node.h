@@ -1,0 +1,42 @@
+// Who an agent says it is: the Node message of its first request, checked and bounded.
+//
+// Node.id is "namespace/name"; Node.metadata may hold namespace, name (both must agree with the
+// id), role (sidecar, gateway, node), labels, addresses, node, interception (tproxy, redirect,
+// none) and version. Foreign clients send an id only: a sidecar without addresses.
+//
+// A node is only a label until agents authenticate; then the certificate must agree with it.
+//
+// Pure.
+#ifndef WHENCE_CONTROLPLANE_DISCOVERY_NODE_H_
+#define WHENCE_CONTROLPLANE_DISCOVERY_NODE_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/bundle/inventory.h"
+#include "envoy/config/core/v3/base.pb.h"
+#include "whence/v1/admin.pb.h"
+
+namespace whence::discovery {
+
+struct Agent {
+  std::string id;  // "namespace/name"
+  bundle::Workload workload;
+  std::string interception;
+  std::string version;  // of the program
+  // The message this was read from, to be read again after a restart of ours.
+  std::string node_bytes;
+};
+
+// InvalidArgument names every field that is wrong.
+absl::StatusOr<Agent> ReadNode(const envoy::config::core::v3::Node& node);
+
+// Equal in all that configuration depends on (a new version of the program changes nothing).
+bool SameWorkload(const bundle::Workload& a, const bundle::Workload& b);
+
+// Identity only: no resources, no times.
+v1::AgentState ToAgentState(const Agent& agent);
+
+}  // namespace whence::discovery
+
+#endif  // WHENCE_CONTROLPLANE_DISCOVERY_NODE_H_

@@ -1,0 +1,65 @@
+#include "controlplane/discovery/protocol.h"
+
+namespace whence::discovery {
+namespace {
+
+template <typename Request>
+std::optional<std::string> ErrorOf(const Request& request) {
+  if (!request.has_error_detail()) return std::nullopt;
+  return request.error_detail().message();
+}
+
+}  // namespace
+
+DeltaRequest DeltaProtocol::Read(const Request& request) {
+  return {
+      .subscribe = {request.resource_names_subscribe().begin(),
+                    request.resource_names_subscribe().end()},
+      .unsubscribe = {request.resource_names_unsubscribe().begin(),
+                      request.resource_names_unsubscribe().end()},
+      .initial_versions = {request.initial_resource_versions().begin(),
+                           request.initial_resource_versions().end()},
+      .nonce = request.response_nonce(),
+      .error = ErrorOf(request),
+  };
+}
+
+void DeltaProtocol::Write(const DeltaPush& push, const char* type_url, uint64_t revision,
+                          Response* response) {
+  response->Clear();
+  response->set_type_url(type_url);
+  response->set_nonce(push.nonce);
+  response->set_system_version_info(std::to_string(revision));
+  for (const auto& [name, resource] : push.resources) {
+    auto* out = response->add_resources();
+    out->set_name(name);
+    out->set_version(resource.version);
+    out->mutable_resource()->set_type_url(type_url);
+    out->mutable_resource()->set_value(*resource.bytes);
+  }
+  for (const std::string& name : push.removed) response->add_removed_resources(name);
+}
+
+StateRequest StateProtocol::Read(const Request& request) {
+  return {
+      .names = {request.resource_names().begin(), request.resource_names().end()},
+      .version_info = request.version_info(),
+      .nonce = request.response_nonce(),
+      .error = ErrorOf(request),
+  };
+}
+
+void StateProtocol::Write(const StatePush& push, const char* type_url, uint64_t,
+                          Response* response) {
+  response->Clear();
+  response->set_type_url(type_url);
+  response->set_nonce(push.nonce);
+  response->set_version_info(push.version_info);
+  for (const auto& [name, resource] : push.resources) {
+    auto* out = response->add_resources();
+    out->set_type_url(type_url);
+    out->set_value(*resource.bytes);
+  }
+}
+
+}  // namespace whence::discovery

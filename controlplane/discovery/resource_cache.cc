@@ -1,0 +1,157 @@
+#include "controlplane/discovery/resource_cache.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/bundle/bundle_builder.h"
+
+namespace whence::discovery {
+namespace {
+
+// The resource of before if the version is the same: then nothing is serialised again, and the
+// bytes stay those that were hashed.
+template <typename Message>
+Resource Reuse(const ResourceMap* before, const std::string& name, const Message& message,
+               std::string version) {
+  if (before) {
+    auto it = before->find(name);
+    if (it != before->end() && it->second.version == version) return it->second;
+  }
+  return {std::move(version), std::make_shared<const std::string>(message.SerializeAsString())};
+}
+
+ResourceMap BuildAllIpSets(const bundle::ConfigView& view, const ResourceState* previous) {
+  ResourceMap sets;
+  for (const v1::IpSetResource& set : bundle::BuildIpSets(view)) {
+    sets[set.name()] = Reuse(previous ? &previous->ip_sets : nullptr, set.name(), set,
+                             bundle::ResourceVersion(set));
+  }
+  return sets;
+}
+
+}  // namespace
+
+std::shared_ptr<const ResourceState> BuildResourceState(const model::ConfigState& config,
+                                                        const InventoryView& inventory,
+                                                        const ResourceState* previous) {
+  auto state = std::make_shared<ResourceState>();
+  state->revision = config.revision;
+  state->generation = inventory.generation;
+  bool same_config = previous && previous->revision == config.revision;
+  state->ip_sets = same_config ? previous->ip_sets : BuildAllIpSets(*config.view, previous);
+  for (const bundle::Workload& self : inventory.workloads) {
+    std::string id = absl::StrCat(self.namespace_, "/", self.name);
+    const ResourceMap* before = nullptr;
+    if (previous) {
+      auto it = previous->workloads.find(id);
+      if (it != previous->workloads.end()) before = &it->second.bundles;
+    }
+    WorkloadResources& resources = state->workloads[id];
+    v1::WorkloadBundle bundle = bundle::Build(*config.view, inventory.workloads, self);
+    for (const std::string& name : bundle.ip_sets()) {
+      auto set = state->ip_sets.find(name);
+      if (set != state->ip_sets.end()) resources.ip_sets.insert(*set);
+    }
+    std::string version = bundle::ResourceVersion(bundle);
+    bundle.set_revision(config.revision);  // After the version: it is no part of it.
+    resources.bundles[id] = Reuse(before, id, bundle, std::move(version));
+  }
+  return state;
+}
+
+ResourceCache::ResourceCache(model::CurrentConfig& config, Inventory& inventory, const Clock& clock,
+                             ResourceCacheOptions options, std::function<void()> on_state,
+                             std::function<void(const std::vector<Agent>&)> on_inventory)
+    : config_(config),
+      inventory_(inventory),
+      clock_(clock),
+      on_state_(std::move(on_state)),
+      on_inventory_(std::move(on_inventory)),
+      debounce_(options.quiet, options.limit) {
+  // A configuration that is there already is served from the first moment.
+  if (auto loaded = config_.Get()) {
+    state_ = BuildResourceState(*loaded, *inventory_.View(), nullptr);
+    ++builds_;
+  }
+  inventory_.SetListener([this] { Wake(); });
+  config_.AddListener(this);
+  thread_ = std::thread([this] { Run(); });
+  Wake();  // What changed between the build and the listening, and the first expiry.
+}
+
+ResourceCache::~ResourceCache() {
+  config_.RemoveListener(this);
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+    wake_.notify_one();
+  }
+  thread_.join();
+  inventory_.SetListener(nullptr);
+}
+
+std::shared_ptr<const ResourceState> ResourceCache::State() const {
+  std::lock_guard lock(mutex_);
+  return state_;
+}
+
+uint64_t ResourceCache::builds() const {
+  std::lock_guard lock(mutex_);
+  return builds_;
+}
+
+void ResourceCache::OnRevision(std::shared_ptr<const model::ConfigState>) { Wake(); }
+
+void ResourceCache::Wake() {
+  std::lock_guard lock(mutex_);
+  woken_ = true;
+  wake_.notify_one();
+}
+
+bool ResourceCache::OutOfDate() const {
+  auto config = config_.Get();
+  if (!config) return false;
+  return !state_ || state_->revision != config->revision ||
+         state_->generation != inventory_.View()->generation;
+}
+
+void ResourceCache::Run() {
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    if (std::exchange(woken_, false) && OutOfDate()) debounce_.OnChange(clock_.SteadyNow());
+    std::optional<SteadyTime> due = debounce_.Due();
+    std::optional<SteadyTime> expiry = inventory_.NextExpiry();
+    SteadyTime now = clock_.SteadyNow();
+    if (due && *due <= now) {
+      Rebuild(lock);
+    } else if (expiry && *expiry <= now) {
+      lock.unlock();
+      inventory_.Expire();  // Wakes us if it changes anything.
+      lock.lock();
+    } else if (due || expiry) {
+      auto until = !expiry || (due && *due < *expiry) ? *due : *expiry;
+      wake_.wait_for(lock, until - now, [this] { return woken_ || stop_; });
+    } else {
+      wake_.wait(lock, [this] { return woken_ || stop_; });
+    }
+  }
+}
+
+void ResourceCache::Rebuild(std::unique_lock<std::mutex>& lock) {
+  debounce_.Done();
+  std::shared_ptr<const ResourceState> previous = state_;
+  lock.unlock();
+  std::shared_ptr<const InventoryView> inventory = inventory_.View();
+  if (on_inventory_ && (!previous || previous->generation != inventory->generation)) {
+    on_inventory_(inventory_.Agents());
+  }
+  auto state = BuildResourceState(*config_.Get(), *inventory, previous.get());
+  lock.lock();
+  state_ = std::move(state);
+  ++builds_;
+  lock.unlock();
+  on_state_();
+  lock.lock();
+}
+
+}  // namespace whence::discovery

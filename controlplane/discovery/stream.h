@@ -1,0 +1,314 @@
+// One discovery stream: gRPC's callbacks on one side, subscriptions on the other.
+//
+// Lifetime: owned by the service's table until gRPC says OnDone; the cache's thread may hold it a
+// little longer, which is harmless, since a finished stream starts no operation. gRPC forbids any
+// operation after Finish, hence the one rule here: who is about to start one says so under the lock
+// (`writing_`, `starting_`), and the last of those who were at it calls Finish.
+#ifndef WHENCE_CONTROLPLANE_DISCOVERY_STREAM_H_
+#define WHENCE_CONTROLPLANE_DISCOVERY_STREAM_H_
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+#include "controlplane/discovery/discovery_service.h"
+#include "controlplane/discovery/protocol.h"
+
+namespace whence::discovery {
+
+inline grpc::Status ToGrpc(const absl::Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                      std::string(ToStd(status.message())));
+}
+
+template <typename Protocol>
+class Stream final
+    : public grpc::ServerBidiReactor<typename Protocol::Request, typename Protocol::Response>,
+      public StreamHandle,
+      public std::enable_shared_from_this<Stream<Protocol>> {
+ public:
+  using Request = typename Protocol::Request;
+  using Subscription = typename Protocol::Subscription;
+
+  Stream(DiscoveryService& service, uint64_t number)
+      : service_(service),
+        number_(number),
+        types_{{{kBundleType, "WorkloadBundle",
+                 Subscription(absl::StrCat(number, "b-"), service.limits())},
+                {kIpSetType, "IpSetResource",
+                 Subscription(absl::StrCat(number, "s-"), service.limits())}}} {}
+
+  // Once, after construction: the first read may complete at once.
+  void Start() { this->StartRead(&request_); }
+
+  void Pump() override;
+  void Close(const grpc::Status& status) override;
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+
+ private:
+  struct Type {
+    const char* url;
+    const char* short_name;
+    Subscription subscription;
+    std::optional<SteadyTime> waiting_since;
+  };
+
+  // Both: non-OK ends the stream. REQUIRES: mutex_ held; Join gives it up for a moment.
+  absl::Status Join(std::unique_lock<std::mutex>& lock);
+  absl::Status Take();
+  // True: response_ is to be written. REQUIRES: mutex_ held.
+  bool Fill(const ResourceState& state);
+  void Report();
+  bool IsSettled() const;
+  // True, once: nothing of ours is being started any more, the caller calls Finish.
+  bool TakeFinish();
+
+  DiscoveryService& service_;
+  const uint64_t number_;
+  Request request_;                       // the read's while one is on its way, ours between
+  typename Protocol::Response response_;  // the write's while writing_
+
+  std::mutex mutex_;
+  // By mutex_:
+  std::array<Type, 2> types_;  // in the order in which they are sent
+  std::string id_;             // empty: the first request has not come yet
+  Inventory::Session session_;
+  bool writing_ = false;
+  int starting_ = 0;  // read callbacks that may still start an operation
+  bool closing_ = false;
+  bool finished_ = false;
+  bool farewell_ = false;  // the client has ended its side
+  bool cancelled_ = false;
+  grpc::Status final_status_;
+  uint64_t sent_revision_ = 0;
+  uint64_t acked_revision_ = 0;
+};
+
+template <typename Protocol>
+void Stream<Protocol>::OnReadDone(bool ok) {
+  absl::Status status;
+  {
+    std::unique_lock lock(mutex_);
+    // After our own Finish the read fails as well; that is no farewell of the client's.
+    if (!ok) farewell_ = !closing_;
+    ++starting_;
+    if (ok && !closing_) {
+      service_.counters().requests.fetch_add(1, std::memory_order_relaxed);
+      if (id_.empty()) status = Join(lock);
+      if (status.ok()) status = Take();
+    }
+  }
+  if (!status.ok()) {
+    service_.counters().streams_refused.fetch_add(1, std::memory_order_relaxed);
+    Close(ToGrpc(status));
+  } else if (!ok) {
+    Close(grpc::Status::OK);
+  }
+  Pump();
+  // No further read on a closed stream: what the client still sends is of no interest.
+  bool read_on;
+  {
+    std::lock_guard lock(mutex_);
+    read_on = !closing_;
+  }
+  if (read_on) this->StartRead(&request_);
+  bool finish;
+  {
+    std::lock_guard lock(mutex_);
+    --starting_;
+    finish = TakeFinish();
+  }
+  if (finish) this->Finish(final_status_);
+}
+
+template <typename Protocol>
+absl::Status Stream<Protocol>::Join(std::unique_lock<std::mutex>& lock) {
+  absl::StatusOr<Agent> agent = ReadNode(request_.node());
+  if (!agent.ok()) return agent.status();
+  std::string id = agent->id;
+  lock.unlock();
+  auto weak = this->weak_from_this();
+  Inventory::Session session =
+      service_.inventory().Connect(*std::move(agent), [weak](const absl::Status& reason) {
+        if (auto self = weak.lock()) {
+          self->Close(ToGrpc(reason));
+        }
+      });
+  lock.lock();
+  id_ = std::move(id);
+  session_ = session;
+  service_.logger().Info("agent connected", {{"agent", id_}, {"stream", number_}});
+  return absl::OkStatus();
+}
+
+template <typename Protocol>
+absl::Status Stream<Protocol>::Take() {
+  if (request_.type_url().empty()) {
+    return absl::InvalidArgumentError("type_url is missing in a request of an aggregated stream");
+  }
+  for (Type& type : types_) {
+    if (request_.type_url() != type.url) continue;
+    uint64_t refusals = type.subscription.refusals();
+    absl::Status status = type.subscription.OnRequest(Protocol::Read(request_));
+    if (!status.ok()) return status;
+    if (!type.subscription.awaiting_answer()) type.waiting_since.reset();
+    if (type.subscription.refusals() != refusals) {
+      service_.counters().refusals.fetch_add(1, std::memory_order_relaxed);
+      service_.logger().Warning("agent refused a resource",
+                                {{"agent", id_},
+                                 {"type", type.short_name},
+                                 {"error", request_.error_detail().message()}});
+    }
+    return absl::OkStatus();
+  }
+  // A client that knows more types than we do is not wrong; it waits for what never comes.
+  service_.counters().unknown_types.fetch_add(1, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+template <typename Protocol>
+bool Stream<Protocol>::Fill(const ResourceState& state) {
+  auto mine = state.workloads.find(id_);
+  // Built before this agent came, or before it was as it is: the next state is on its way.
+  if (mine == state.workloads.end() || state.generation < session_.generation) return false;
+  const ResourceMap* resources[] = {&mine->second.bundles, &mine->second.ip_sets};
+  for (size_t i = 0; i < types_.size(); ++i) {
+    Type& type = types_[i];
+    bool hold_removals = i > 0 && types_[0].subscription.awaiting_answer();
+    auto push = type.subscription.Next(*resources[i], hold_removals);
+    if (!push) continue;
+    Protocol::Write(*push, type.url, state.revision, &response_);
+    type.waiting_since = service_.clock().SteadyNow();
+    sent_revision_ = state.revision;
+    DiscoveryCounters& counters = service_.counters();
+    counters.responses.fetch_add(1, std::memory_order_relaxed);
+    counters.resources_sent.fetch_add(push->resources.size(), std::memory_order_relaxed);
+    counters.resources_removed.fetch_add(Protocol::Removed(*push), std::memory_order_relaxed);
+    return true;
+  }
+  if (IsSettled()) sent_revision_ = acked_revision_ = state.revision;
+  return false;
+}
+
+// Nothing on its way and nothing refused: the agent runs this state, though perhaps of a revision
+// that did not concern it and was never sent.
+template <typename Protocol>
+bool Stream<Protocol>::IsSettled() const {
+  for (const Type& type : types_) {
+    if (type.subscription.awaiting_answer()) return false;
+    for (const auto& [name, status] : type.subscription.status()) {
+      if (status.acked_version != status.sent_version) return false;
+    }
+  }
+  return !types_[0].subscription.status().empty();
+}
+
+template <typename Protocol>
+void Stream<Protocol>::Report() {
+  Progress progress;
+  for (const Type& type : types_) {
+    progress.resources.emplace_back(type.short_name, type.subscription.status());
+    if (type.waiting_since &&
+        (!progress.waiting_since || *type.waiting_since < *progress.waiting_since)) {
+      progress.waiting_since = type.waiting_since;
+    }
+  }
+  progress.sent_revision = sent_revision_;
+  progress.acked_revision = acked_revision_;
+  service_.inventory().Report(session_.id, std::move(progress));
+}
+
+template <typename Protocol>
+void Stream<Protocol>::Pump() {
+  std::shared_ptr<const ResourceState> state = service_.State();
+  {
+    std::lock_guard lock(mutex_);
+    if (!state || id_.empty() || closing_) return;
+    if (!writing_) {
+      writing_ = Fill(*state);
+    } else {
+      state = nullptr;
+    }
+    Report();
+    if (!state || !writing_) return;
+  }
+  this->StartWrite(&response_);
+}
+
+template <typename Protocol>
+void Stream<Protocol>::OnWriteDone(bool ok) {
+  bool finish;
+  {
+    std::lock_guard lock(mutex_);
+    // Swapped, not cleared: an idle stream must not keep the memory of its largest response.
+    typename Protocol::Response().Swap(&response_);
+    writing_ = false;
+    if (!ok && !closing_) {
+      closing_ = true;
+      final_status_ = grpc::Status(grpc::StatusCode::CANCELLED, "the stream broke");
+    }
+    finish = TakeFinish();
+  }
+  if (finish) {
+    this->Finish(final_status_);
+  } else {
+    Pump();
+  }
+}
+
+template <typename Protocol>
+void Stream<Protocol>::Close(const grpc::Status& status) {
+  {
+    std::lock_guard lock(mutex_);
+    if (closing_) return;
+    closing_ = true;
+    final_status_ = status;
+    if (!TakeFinish()) return;
+  }
+  this->Finish(final_status_);
+}
+
+template <typename Protocol>
+bool Stream<Protocol>::TakeFinish() {
+  if (!closing_ || writing_ || starting_ > 0 || finished_) return false;
+  finished_ = true;
+  return true;
+}
+
+template <typename Protocol>
+void Stream<Protocol>::OnCancel() {
+  {
+    std::lock_guard lock(mutex_);
+    cancelled_ = true;
+  }
+  Close(grpc::Status::CANCELLED);
+}
+
+template <typename Protocol>
+void Stream<Protocol>::OnDone() {
+  bool farewell;
+  {
+    std::lock_guard lock(mutex_);
+    farewell = farewell_ && !cancelled_;
+  }
+  if (!id_.empty()) {
+    service_.inventory().Disconnect(session_.id, farewell);
+    service_.logger().Info(farewell ? "agent left" : "agent disconnected",
+                           {{"agent", id_}, {"stream", number_}});
+  }
+  service_.Remove(number_);  // May destroy *this.
+}
+
+}  // namespace whence::discovery
+
+#endif  // WHENCE_CONTROLPLANE_DISCOVERY_STREAM_H_

@@ -1,0 +1,189 @@
+#include "controlplane/discovery/inventory.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "controlplane/discovery/debounce.h"
+
+namespace whence::discovery {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class FakeClock final : public Clock {
+ public:
+  WallTime Now() const override { return WallTime(1700000000s + elapsed_); }
+  SteadyTime SteadyNow() const override { return SteadyTime(1000s + elapsed_); }
+  void Advance(std::chrono::milliseconds by) { elapsed_ += by; }
+
+ private:
+  std::chrono::milliseconds elapsed_{0};
+};
+
+Agent MakeAgent(const std::string& id, std::vector<std::string> addresses,
+                trust::Role role = trust::Role::kSidecar) {
+  Agent agent;
+  agent.id = id;
+  agent.workload.namespace_ = id.substr(0, id.find('/'));
+  agent.workload.name = id.substr(id.find('/') + 1);
+  agent.workload.role = role;
+  for (const std::string& text : addresses) {
+    agent.workload.addresses.push_back(*net::IpAddress::Parse(text));
+  }
+  return agent;
+}
+
+class InventoryTest : public testing::Test {
+ protected:
+  Inventory::Session Connect(const std::string& id, std::vector<std::string> addresses) {
+    return inventory_.Connect(MakeAgent(id, std::move(addresses)), [this, id](const auto& status) {
+      closed_.push_back(id + " " + std::string(status.ok() ? "ok" : "aborted"));
+    });
+  }
+  // "a/b 10.0.0.1", one per workload.
+  std::vector<std::string> Workloads() const {
+    std::vector<std::string> list;
+    for (const bundle::Workload& workload : inventory_.View()->workloads) {
+      std::string text = workload.namespace_ + "/" + workload.name;
+      for (const auto& address : workload.addresses) text += " " + address.ToString();
+      list.push_back(text);
+    }
+    return list;
+  }
+
+  FakeClock clock_;
+  Inventory inventory_{clock_, {.grace = 15s, .restart_grace = 75s}};
+  std::vector<std::string> closed_;
+};
+
+TEST_F(InventoryTest, ABrokenStreamLingersAndAReconnectChangesNothing) {
+  Inventory::Session first = Connect("a/b", {"10.0.0.1"});
+  uint64_t generation = inventory_.View()->generation;
+  EXPECT_EQ(first.generation, generation);
+  inventory_.Disconnect(first.id, false);
+  EXPECT_THAT(Workloads(), ElementsAre("a/b 10.0.0.1"));
+  EXPECT_THAT(inventory_.ListAgents(), IsEmpty());
+  clock_.Advance(14s);
+  inventory_.Expire();
+  EXPECT_EQ(Connect("a/b", {"10.0.0.1"}).generation, generation);
+  EXPECT_EQ(inventory_.View()->generation, generation);
+  clock_.Advance(60s);
+  inventory_.Expire();
+  EXPECT_THAT(Workloads(), ElementsAre("a/b 10.0.0.1"));
+  EXPECT_THAT(closed_, IsEmpty());
+}
+
+TEST_F(InventoryTest, ABrokenStreamLeavesWhenItsGraceIsOver) {
+  Inventory::Session session = Connect("a/b", {"10.0.0.1"});
+  EXPECT_EQ(inventory_.NextExpiry(), std::nullopt);
+  inventory_.Disconnect(session.id, false);
+  EXPECT_EQ(inventory_.NextExpiry(), clock_.SteadyNow() + 15s);
+  clock_.Advance(15s);
+  inventory_.Expire();
+  EXPECT_THAT(Workloads(), IsEmpty());
+  EXPECT_EQ(inventory_.NextExpiry(), std::nullopt);
+}
+
+TEST_F(InventoryTest, AFarewellLeavesAtOnce) {
+  inventory_.Disconnect(Connect("a/b", {"10.0.0.1"}).id, true);
+  EXPECT_THAT(Workloads(), IsEmpty());
+}
+
+TEST_F(InventoryTest, TheNewestStreamOfAnIdWinsAndTheOldOneIsClosed) {
+  Inventory::Session old_session = Connect("a/b", {"10.0.0.1"});
+  Inventory::Session new_session = Connect("a/b", {"10.0.0.2"});
+  EXPECT_THAT(closed_, ElementsAre("a/b aborted"));
+  EXPECT_EQ(inventory_.conflicts(), 1u);
+  EXPECT_GT(new_session.generation, old_session.generation);
+  // The old stream ends later, and says farewell: that is not the new one's.
+  inventory_.Disconnect(old_session.id, true);
+  inventory_.Report(old_session.id, {.sent_revision = 9});
+  EXPECT_THAT(Workloads(), ElementsAre("a/b 10.0.0.2"));
+  EXPECT_EQ(inventory_.connected(), 1u);
+  EXPECT_EQ(inventory_.ListAgents()[0].sent_revision(), 0u);
+}
+
+TEST_F(InventoryTest, AnAddressClaimedByAnotherIsNotInheritedFromTheDeparted) {
+  Inventory::Session gateway = Connect("a/gateway", {"10.0.0.1", "10.0.0.2"});
+  clock_.Advance(1s);
+  inventory_.Disconnect(gateway.id, false);
+  clock_.Advance(1s);
+  Connect("a/newcomer", {"10.0.0.1"});
+  EXPECT_THAT(Workloads(), ElementsAre("a/gateway 10.0.0.2", "a/newcomer 10.0.0.1"));
+}
+
+TEST_F(InventoryTest, SharedHostAddressesStayWithBoth) {
+  Connect("a/node", {"10.0.0.1"});
+  clock_.Advance(1s);
+  Inventory::Session gateway = Connect("a/gateway", {"10.0.0.1"});
+  clock_.Advance(1s);
+  uint64_t generation = inventory_.View()->generation;
+  inventory_.Disconnect(gateway.id, false);
+  Connect("a/node", {"10.0.0.1"});  // A reconnect claims nothing new.
+  EXPECT_EQ(inventory_.View()->generation, generation);
+}
+
+TEST_F(InventoryTest, AfterARestartTheRememberedStayUntilTheirGraceIsOver) {
+  inventory_.Remember({MakeAgent("a/b", {"10.0.0.1"}), MakeAgent("a/c", {"10.0.0.2"})});
+  uint64_t generation = inventory_.View()->generation;
+  EXPECT_THAT(Workloads(), ElementsAre("a/b 10.0.0.1", "a/c 10.0.0.2"));
+  EXPECT_THAT(inventory_.ListAgents(), IsEmpty());
+  clock_.Advance(70s);
+  EXPECT_EQ(Connect("a/b", {"10.0.0.1"}).generation, generation);
+  clock_.Advance(5s);
+  inventory_.Expire();
+  EXPECT_THAT(Workloads(), ElementsAre("a/b 10.0.0.1"));
+}
+
+TEST_F(InventoryTest, ListsWhatEachAgentWasSentAndRefused) {
+  Inventory::Session session = Connect("a/b", {"10.0.0.1"});
+  StatusMap bundles{{"a/b", {"v2", "v1", "v2", "trust: bad"}}};
+  inventory_.Report(session.id, {.resources = {{"WorkloadBundle", bundles}},
+                                 .sent_revision = 7,
+                                 .acked_revision = 6,
+                                 .waiting_since = clock_.SteadyNow()});
+  clock_.Advance(250ms);
+  std::vector<v1::AgentState> agents = inventory_.ListAgents();
+  ASSERT_EQ(agents.size(), 1u);
+  EXPECT_EQ(agents[0].connected_since_us(), 1700000000000000);
+  EXPECT_EQ(agents[0].sent_revision(), 7u);
+  EXPECT_EQ(agents[0].acked_revision(), 6u);
+  EXPECT_EQ(agents[0].lag_us(), 250000);
+  ASSERT_EQ(agents[0].resources_size(), 1);
+  EXPECT_EQ(agents[0].resources(0).type(), "WorkloadBundle");
+  EXPECT_EQ(agents[0].resources(0).acked_version(), "v1");
+  EXPECT_EQ(agents[0].resources(0).refused_version(), "v2");
+  EXPECT_EQ(agents[0].resources(0).error(), "trust: bad");
+}
+
+TEST_F(InventoryTest, TellsOfNewViewsAndOfNewExpiries) {
+  int told = 0;
+  inventory_.SetListener([&told] { ++told; });
+  Inventory::Session session = Connect("a/b", {"10.0.0.1"});
+  EXPECT_EQ(told, 1);
+  inventory_.Disconnect(session.id, false);
+  EXPECT_EQ(told, 2);
+  session = Connect("a/b", {"10.0.0.1"});
+  EXPECT_EQ(told, 2);
+}
+
+TEST(DebounceTest, WaitsForQuietButNotForEver) {
+  Debounce debounce(50ms, 1s);
+  SteadyTime start(10s);
+  EXPECT_EQ(debounce.Due(), std::nullopt);
+  debounce.OnChange(start);
+  EXPECT_EQ(debounce.Due(), start + 50ms);
+  debounce.OnChange(start + 40ms);
+  EXPECT_EQ(debounce.Due(), start + 90ms);
+  for (auto at = start + 40ms; at < start + 2s; at += 10ms) debounce.OnChange(at);
+  EXPECT_EQ(debounce.Due(), start + 1s);
+  debounce.Done();
+  EXPECT_EQ(debounce.Due(), std::nullopt);
+  debounce.OnChange(start + 3s);
+  EXPECT_EQ(debounce.Due(), start + 3s + 50ms);
+}
+
+}  // namespace
+}  // namespace whence::discovery
