@@ -1,0 +1,278 @@
+#include "dataplane/discovery/publisher.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "common/base/strings.h"
+#include "common/wire/snapshot_decoder.h"
+
+namespace whence::discovery {
+namespace {
+
+// Decoders report one fault a line; a log line and a NACK shown in a table are better off with one
+// line.
+std::string OneLine(absl::string_view message) {
+  return absl::StrReplaceAll(message, {{"\n", "; "}});
+}
+
+std::set<std::string> NamesOf(const v1::WorkloadBundle& bundle) {
+  return {bundle.ip_sets().begin(), bundle.ip_sets().end()};
+}
+
+}  // namespace
+
+Publisher::Publisher(std::string own_name, Sink sink, OnActive on_active, LastGoodStore* store,
+                     Log& log)
+    : own_name_(std::move(own_name)),
+      sink_(std::move(sink)),
+      on_active_(std::move(on_active)),
+      store_(store),
+      log_(log) {
+  state_.Subscribe(kBundleType, {own_name_});
+}
+
+bool Publisher::StartFromLastGood() {
+  if (store_ == nullptr) return false;
+  absl::StatusOr<LastGood> last_good = store_->Load();
+  if (!last_good.ok()) {
+    if (!absl::IsNotFound(last_good.status())) {
+      log_.Warning(
+          absl::StrCat("last good configuration is not usable: ", last_good.status().message()));
+    }
+    return false;
+  }
+  if (last_good->bundle.name != own_name_) {
+    log_.Warning(absl::StrCat("last good configuration is of \"", last_good->bundle.name,
+                              "\", not of \"", own_name_, "\": not used"));
+    return false;
+  }
+  v1::WorkloadBundle bundle;
+  absl::Status status = bundle.ParseFromString(last_good->bundle.value)
+                            ? absl::OkStatus()
+                            : absl::DataLossError("the bundle cannot be parsed");
+  for (const ReceivedResource& resource : last_good->ip_sets) {
+    v1::IpSetResource message;
+    if (!message.ParseFromString(resource.value))
+      status.Update(absl::DataLossError("an ip set cannot be parsed"));
+    absl::StatusOr<std::shared_ptr<const net::CidrSet>> set = wire::DecodeIpSet(message);
+    status.Update(set.status());
+    if (set.ok()) sets_[resource.name] = IpSet{*set, resource.version};
+  }
+  if (status.ok()) status = Apply(bundle, last_good->bundle.version, sets_);
+  if (!status.ok()) {
+    log_.Warning(
+        absl::StrCat("last good configuration is not usable: ", OneLine(status.message())));
+    sets_.clear();
+    return false;
+  }
+  state_.Restore(kBundleType, own_name_, last_good->bundle.version);
+  for (const auto& [name, set] : sets_) state_.Restore(kIpSetType, name, set.version);
+  active_resource_ = last_good->bundle;
+  Activate(bundle, last_good->bundle.version, true);
+  return true;
+}
+
+std::vector<Request> Publisher::OpenStream(const Node& node) {
+  WantIpSets();
+  return state_.OpenStream(node);
+}
+
+void Publisher::CloseStream() {
+  // Whatever was not accepted on this stream comes again on the next: its version is not among
+  // those we name there.
+  candidate_.reset();
+  refused_for_.clear();
+  state_.CloseStream();
+  WantIpSets();
+}
+
+std::vector<Request> Publisher::Take(const Response& response) {
+  requests_.clear();
+  Received received = state_.Receive(response);
+  if (!received.fault.empty() || (received.type != kBundleType && received.type != kIpSetType)) {
+    log_.Warning(absl::StrCat("refused a response: ", received.fault));
+    Send(state_.Answer(received, {}));
+  } else if (received.type == kBundleType) {
+    TakeBundle(std::move(received));
+  } else {
+    TakeIpSets(std::move(received));
+  }
+  return std::exchange(requests_, {});
+}
+
+void Publisher::TakeBundle(Received received) {
+  if (!received.removed.empty()) {
+    // No policy and "no configuration" are different things: only the control plane's silence is
+    // not a reason to open up.
+    log_.Warning(
+        "the control plane has no configuration for this agent (any more): the active one stays");
+  }
+  if (received.resources.empty()) {
+    for (const Refusal& refusal : received.refused)
+      log_.Warning(absl::StrCat("refused the bundle: it ", refusal.message));
+    Send(state_.Answer(received, {}));
+    return;
+  }
+  Candidate candidate;
+  candidate.resource = received.resources.front();  // only our own name is subscribed
+  candidate.received = std::move(received);
+  const bool parsed = candidate.bundle.ParseFromString(candidate.resource.value);
+  candidate_ = std::move(candidate);
+  const std::set<std::string> missing = std::exchange(refused_for_, {});
+  if (!parsed) return RefuseCandidate("cannot be parsed");
+  WantIpSets();
+  // Sets that stayed subscribed though they did not exist: without asking, the server would say
+  // nothing of them.
+  for (const std::string& name : NamesOf(candidate_->bundle)) {
+    if (missing.count(name) != 0 && sets_.count(name) == 0) Send(state_.AskAgain(kIpSetType, name));
+  }
+  TryCandidate();
+}
+
+void Publisher::TakeIpSets(Received received) {
+  std::vector<Refusal> refusals;
+  std::vector<ReceivedResource> saved;
+  IpSets tried = sets_;
+  bool active_uses = false;
+  const std::set<std::string> in_use =
+      active_ == nullptr ? std::set<std::string>{} : NamesOf(active_->bundle);
+  for (const ReceivedResource& resource : received.resources) {
+    v1::IpSetResource message;
+    absl::StatusOr<std::shared_ptr<const net::CidrSet>> set =
+        absl::InvalidArgumentError("cannot be parsed");
+    if (message.ParseFromString(resource.value)) set = wire::DecodeIpSet(message);
+    if (!set.ok()) {
+      refusals.push_back({resource.name, OneLine(set.status().message())});
+      continue;
+    }
+    tried[resource.name] = IpSet{*std::move(set), resource.version};
+    saved.push_back(resource);
+    active_uses |= in_use.count(resource.name) != 0;
+  }
+  if (active_uses) {
+    const absl::Status status = Apply(active_->bundle, active_->version, tried);
+    if (!status.ok()) {
+      for (const ReceivedResource& resource : saved)
+        refusals.push_back({resource.name, OneLine(status.message())});
+      saved.clear();
+      tried = sets_;
+      active_uses = false;
+    }
+  }
+  for (const Refusal& refusal : refusals) {
+    log_.Warning(absl::StrCat("refused ip set \"", refusal.name, "\": ", refusal.message));
+  }
+  sets_ = std::move(tried);
+  for (const ReceivedResource& set : saved) {
+    if (store_ == nullptr) break;
+    const absl::Status status = store_->SaveIpSet(set);
+    if (!status.ok())
+      log_.Warning(absl::StrCat("cannot keep an ip set on disk: ", status.message()));
+  }
+  if (active_uses) {
+    Activate(active_->bundle, active_->version, false);
+    Save(active_resource_);
+  }
+  bool ask_again = false;
+  for (const ReceivedResource& resource : saved)
+    ask_again |= refused_for_.erase(resource.name) != 0;
+  Send(state_.Answer(received, refusals));
+  // A removed set that the active bundle needs stays in use until a bundle without it arrives.
+  if (candidate_.has_value()) {
+    for (const std::string& name : received.removed) {
+      if (NamesOf(candidate_->bundle).count(name) != 0) refused_for_.insert(name);
+    }
+    for (const Refusal& refusal : refusals) {
+      if (NamesOf(candidate_->bundle).count(refusal.name) != 0) refused_for_.insert(refusal.name);
+    }
+    TryCandidate();
+  } else if (ask_again && refused_for_.empty()) {
+    Send(state_.AskAgain(kBundleType, own_name_));
+  }
+}
+
+void Publisher::TryCandidate() {
+  const std::set<std::string> names = NamesOf(candidate_->bundle);
+  if (!refused_for_.empty()) {
+    return RefuseCandidate(absl::StrCat("it needs ip set \"", absl::StrJoin(refused_for_, "\", \""),
+                                        "\", which does not exist or was refused"));
+  }
+  for (const std::string& name : names) {
+    if (sets_.find(name) == sets_.end()) return;  // on its way
+  }
+  const absl::Status status = Apply(candidate_->bundle, candidate_->resource.version, sets_);
+  if (!status.ok()) return RefuseCandidate(OneLine(status.message()));
+  AcceptCandidate(names);
+}
+
+void Publisher::AcceptCandidate(std::set<std::string> names) {
+  const Candidate accepted = *std::exchange(candidate_, std::nullopt);
+  for (auto it = sets_.begin(); it != sets_.end();) {
+    it = names.count(it->first) != 0 ? std::next(it) : sets_.erase(it);
+  }
+  active_resource_ = accepted.resource;
+  Activate(accepted.bundle, accepted.resource.version, false);
+  Save(accepted.resource);
+  Send(state_.Answer(accepted.received, {}));
+  WantIpSets();
+}
+
+void Publisher::RefuseCandidate(const std::string& why) {
+  const Candidate refused = *std::exchange(candidate_, std::nullopt);
+  log_.Warning(absl::StrCat("refused bundle version ", refused.resource.version, ": ", why,
+                            active_ == nullptr
+                                ? "; there is no configuration to run"
+                                : absl::StrCat("; still running version ", active_->version)));
+  Send(state_.Answer(refused.received, {{refused.resource.name, why}}));
+  WantIpSets();
+}
+
+absl::Status Publisher::Apply(const v1::WorkloadBundle& bundle, const std::string& version,
+                              const IpSets& sets) {
+  wire::IpSetMap map;
+  for (const auto& [name, set] : sets) map[name] = set.set;
+  absl::StatusOr<std::shared_ptr<const snapshot::Snapshot>> decoded =
+      wire::Decode(bundle, version, map);
+  if (!decoded.ok()) return decoded.status();
+  return sink_(*std::move(decoded));
+}
+
+void Publisher::Activate(const v1::WorkloadBundle& bundle, const std::string& version,
+                         bool from_last_good) {
+  auto next = std::make_shared<ActiveConfig>();
+  next->bundle = bundle;
+  next->version = version;
+  next->from_last_good = from_last_good;
+  for (const std::string& name : NamesOf(bundle)) next->ip_set_versions[name] = sets_[name].version;
+  active_ = std::move(next);
+  log_.Info(absl::StrCat(from_last_good ? "running the last good configuration from disk, version "
+                                        : "running configuration version ",
+                         version, ", revision ", bundle.revision(), ", ", bundle.policies_size(),
+                         " policies, ", bundle.ip_sets_size(), " ip sets"));
+  on_active_(active_);
+}
+
+void Publisher::Save(const ReceivedResource& bundle) {
+  if (store_ == nullptr) return;
+  const absl::Status status = store_->SaveBundle(bundle, active_->ip_set_versions);
+  if (!status.ok())
+    log_.Warning(absl::StrCat("cannot keep the configuration on disk: ", status.message()));
+}
+
+void Publisher::WantIpSets() {
+  std::set<std::string> wanted = refused_for_;
+  if (active_ != nullptr) wanted.merge(NamesOf(active_->bundle));
+  if (candidate_.has_value()) wanted.merge(NamesOf(candidate_->bundle));
+  for (auto it = sets_.begin(); it != sets_.end();) {
+    it = wanted.count(it->first) != 0 ? std::next(it) : sets_.erase(it);
+  }
+  Send(state_.Subscribe(kIpSetType, wanted));
+}
+
+void Publisher::Send(std::optional<Request> request) {
+  if (request.has_value()) requests_.push_back(*std::move(request));
+}
+
+}  // namespace whence::discovery
