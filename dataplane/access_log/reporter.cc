@@ -1,0 +1,146 @@
+#include "dataplane/access_log/reporter.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "dataplane/access_log/record_text.h"
+
+namespace whence::access_log {
+namespace {
+
+constexpr int kTickMilliseconds = 200;
+// A batch is one transaction at the control plane and one message on the wire: large enough to be
+// cheap, far below 4 MiB.
+constexpr int kBatchRecords = 500;
+constexpr size_t kBatchBytes = 256 << 10;
+constexpr size_t kLinesBytes = 256 << 10;
+
+int64_t Microseconds(WallTime time) { return time.time_since_epoch().count(); }
+
+}  // namespace
+
+Reporter::Reporter(int workers, std::string boot, Reporting reporting, const Clock& clock, Log& log)
+    : boot_(std::move(boot)),
+      reporting_(std::move(reporting)),
+      clock_(clock),
+      log_(log),
+      wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  for (int i = 0; i < workers; ++i) {
+    rings_.push_back(std::make_unique<Ring>(Ring::kDefaultCapacity, [this] { Notify(); }));
+    ring_pointers_.push_back(rings_.back().get());
+  }
+}
+
+Reporter::~Reporter() { Stop(); }
+
+void Reporter::Notify() {
+  const uint64_t one = 1;
+  // EAGAIN means that it is awake already.
+  if (write(wake_.get(), &one, sizeof(one)) < 0) return;
+}
+
+void Reporter::Start(Outputs outputs) {
+  outputs_ = std::move(outputs);
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Reporter::Stop() {
+  if (!thread_.joinable()) return;
+  stopping_.store(true);
+  Notify();
+  thread_.join();
+}
+
+void Reporter::ReopenFile() {
+  reopen_.store(true);
+  Notify();
+}
+
+uint64_t Reporter::ring_dropped() const {
+  uint64_t dropped = 0;
+  for (const auto& ring : rings_) dropped += ring->dropped();
+  return dropped;
+}
+
+void Reporter::Run() {
+  while (true) {
+    // Read before draining: what was pushed before the order to stop is then carried out.
+    const bool last = stopping_.load();
+    uint64_t ignored = 0;
+    if (read(wake_.get(), &ignored, sizeof(ignored)) < 0) ignored = 0;  // EAGAIN: the timer woke us
+    if (reopen_.exchange(false) && outputs_.file != nullptr) {
+      const absl::Status status = outputs_.file->Reopen();
+      if (!status.ok()) log_.Error(absl::StrCat("access log: ", status.message()));
+    }
+    Drain();
+    if (outputs_.outbox != nullptr && !last) {
+      const absl::Status status = outputs_.outbox->Age(clock_.SteadyNow());
+      if (!status.ok() && !spool_failed_) {
+        log_.Error(
+            absl::StrCat("access-log spool: ", status.message(), "; records stay in memory"));
+      }
+      spool_failed_ = !status.ok();
+    }
+    if (last) return;
+    pollfd wait{wake_.get(), POLLIN, 0};
+    poll(&wait, 1, kTickMilliseconds);
+  }
+}
+
+void Reporter::Drain() {
+  for (const auto& ring : rings_) {
+    ring->ArmWake();
+    // Not more than one ring's worth: a worker that never stops pushing must not keep the others
+    // waiting.
+    Record record;
+    for (size_t i = 0; i < ring->capacity() && ring->TryPop(&record); ++i)
+      Append(ToMessage(record));
+    if (const uint64_t dropped = ring->TakeDropped(); dropped > 0) {
+      log_.Warning(absl::StrCat(
+          dropped, " access records were dropped: written faster than they could be carried out"));
+      Append(GapMessage(Microseconds(clock_.Now()), dropped));
+    }
+  }
+  Flush();
+  WriteLines();
+}
+
+void Reporter::Append(v1::AccessRecord record) {
+  records_.fetch_add(1, std::memory_order_relaxed);
+  if (outputs_.file != nullptr) {
+    AppendJsonLine(record, reporting_, &lines_);
+    if (lines_.size() >= kLinesBytes) WriteLines();
+  }
+  const uint64_t seq = next_seq_++;
+  if (outputs_.outbox == nullptr) return;
+  if (batch_.records().empty()) {
+    batch_.set_boot(boot_);
+    batch_.set_first_seq(seq);
+  }
+  batch_bytes_ += record.ByteSizeLong();
+  *batch_.add_records() = std::move(record);
+  if (batch_.records_size() >= kBatchRecords || batch_bytes_ >= kBatchBytes) Flush();
+}
+
+void Reporter::Flush() {
+  if (batch_.records().empty()) return;
+  outputs_.outbox->Add(std::exchange(batch_, {}), clock_.SteadyNow());
+  batch_bytes_ = 0;
+  if (outputs_.on_add) outputs_.on_add();
+}
+
+void Reporter::WriteLines() {
+  if (lines_.empty()) return;
+  const absl::Status status = outputs_.file->Write(lines_);
+  // Said once, not for every batch that a full disk refuses.
+  if (!status.ok() && !file_failed_)
+    log_.Error(absl::StrCat("access log: ", status.message(), "; lines are lost"));
+  file_failed_ = !status.ok();
+  lines_.clear();
+}
+
+}  // namespace whence::access_log

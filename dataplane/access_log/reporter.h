@@ -1,0 +1,87 @@
+// Carries access records out of the workers' rings: to the control plane, to a JSON Lines file, or
+// both.
+//
+// A thread of its own: it wakes when a ring has filled a quarter, else every 200 ms, which is what
+// a record waits at most. It gives each record its sequence number and turns what a ring had to
+// drop into a gap record.
+#ifndef WHENCE_DATAPLANE_ACCESS_LOG_REPORTER_H_
+#define WHENCE_DATAPLANE_ACCESS_LOG_REPORTER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "dataplane/access_log/json_line.h"
+#include "dataplane/access_log/log_file.h"
+#include "dataplane/access_log/outbox.h"
+#include "dataplane/access_log/ring.h"
+#include "dataplane/log.h"
+#include "dataplane/os/unique_fd.h"
+
+namespace whence::access_log {
+
+// The rings come into being with the reporter, one per worker, since they wake it. Start and Stop:
+// the owner's thread.
+class Reporter {
+ public:
+  struct Outputs {
+    Outbox* outbox = nullptr;      // may be null: no control plane
+    std::function<void()> on_add;  // after something was added to the outbox
+    LogFile* file = nullptr;       // may be null
+  };
+
+  // `boot`: random, of this start of the agent.
+  Reporter(int workers, std::string boot, Reporting reporting, const Clock& clock, Log& log);
+  ~Reporter();
+
+  const std::vector<Ring*>& rings() const { return ring_pointers_; }
+  void Start(Outputs outputs);
+  // Carries out what the rings hold and ends the thread. REQUIRES: nobody pushes any more.
+  // Idempotent.
+  void Stop();
+  // Opens the JSON Lines file anew, as after a rotation. From any thread.
+  void ReopenFile();
+
+  uint64_t records() const { return records_.load(std::memory_order_relaxed); }
+  uint64_t ring_dropped() const;
+
+ private:
+  void Run();
+  void Drain();
+  void Append(v1::AccessRecord record);
+  void Flush();
+  void WriteLines();
+  void Notify();
+
+  // Constant after construction, but for `outputs_`, which Start sets before the thread begins.
+  const std::string boot_;
+  const Reporting reporting_;
+  const Clock& clock_;
+  Log& log_;
+  os::UniqueFd wake_;
+  std::vector<std::unique_ptr<Ring>> rings_;
+  std::vector<Ring*> ring_pointers_;
+  Outputs outputs_;
+
+  // The thread's own.
+  uint64_t next_seq_ = 1;
+  v1::IngestBatch batch_;
+  size_t batch_bytes_ = 0;
+  std::string lines_;
+  bool file_failed_ = false;  // said once
+  bool spool_failed_ = false;
+
+  std::atomic<uint64_t> records_ = 0;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<bool> reopen_ = false;
+  std::thread thread_;
+};
+
+}  // namespace whence::access_log
+
+#endif  // WHENCE_DATAPLANE_ACCESS_LOG_REPORTER_H_

@@ -1,0 +1,267 @@
+#include "dataplane/access_log/spool.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cinttypes>
+#include <cstdio>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+#include "dataplane/access_log/record_text.h"
+#include "dataplane/storage/crc32c.h"
+#include "dataplane/storage/file.h"
+#include "dataplane/storage/little_endian.h"
+
+namespace whence::access_log {
+namespace {
+
+constexpr std::string_view kMagic = "WHSPOOL1";
+constexpr std::string_view kPrefix = "spool-";
+constexpr size_t kFrameHeaderBytes = 8;
+constexpr uint64_t kMaxFrameBytes = 16 << 20;  // far above any batch: what claims more is damaged
+constexpr uint64_t kMinSpoolBytes = 64 << 10;
+
+absl::Status Failed(const char* call, const std::string& path) {
+  return absl::ErrnoToStatus(errno, absl::StrCat(call, " ", path));
+}
+
+std::string Frame(const v1::IngestBatch& batch) {
+  const std::string payload = batch.SerializeAsString();
+  std::string frame;
+  frame.reserve(kFrameHeaderBytes + payload.size());
+  storage::PutLittleEndian32(&frame, static_cast<uint32_t>(payload.size()));
+  storage::PutLittleEndian32(&frame, storage::Crc32c(payload));
+  return frame += payload;
+}
+
+// The whole frame at the start of `bytes`: its size; 0 if it is torn or damaged.
+size_t ParseFrame(std::string_view bytes, v1::IngestBatch* batch) {
+  if (bytes.size() < kFrameHeaderBytes) return 0;
+  const size_t size = storage::GetLittleEndian32(bytes);
+  if (size > kMaxFrameBytes || bytes.size() - kFrameHeaderBytes < size) return 0;
+  const std::string_view payload = bytes.substr(kFrameHeaderBytes, size);
+  if (storage::GetLittleEndian32(bytes.substr(4)) != storage::Crc32c(payload)) return 0;
+  if (!batch->ParseFromArray(payload.data(), static_cast<int>(size)) || batch->records().empty())
+    return 0;
+  return kFrameHeaderBytes + size;
+}
+
+bool ReadExactly(int fd, uint64_t offset, size_t size, std::string* out) {
+  out->resize(size);
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t n = pread(fd, out->data() + done, size - done, static_cast<off_t>(offset + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    done += static_cast<size_t>(n);
+  }
+  return true;
+}
+
+uint64_t LastSeq(const v1::IngestBatch& batch) {
+  return batch.first_seq() + static_cast<uint64_t>(batch.records_size()) - 1;
+}
+
+}  // namespace
+
+Spool::Spool(std::string directory, uint64_t max_bytes)
+    // Eight segments: what gives way at once is an eighth of the spool.
+    : directory_(std::move(directory)),
+      max_bytes_(std::max(max_bytes, kMinSpoolBytes)),
+      segment_bytes_(max_bytes_ / 8) {}
+
+std::string Spool::PathOf(uint64_t id) const {
+  char name[40];
+  std::snprintf(name, sizeof(name), "/spool-%016" PRIx64, id);
+  return directory_ + name;
+}
+
+absl::StatusOr<std::unique_ptr<Spool>> Spool::Open(const std::string& directory, uint64_t max_bytes,
+                                                   uint64_t* cut_bytes) {
+  if (absl::Status status = storage::MakeDirectory(directory); !status.ok()) return status;
+  std::unique_ptr<Spool> spool(new Spool(directory, max_bytes));
+  absl::StatusOr<std::vector<std::string>> files = storage::ListFiles(directory);
+  if (!files.ok()) return files.status();
+  uint64_t cut = 0;
+  for (const std::string& file : *files) {
+    if (file.rfind(kPrefix, 0) != 0) continue;
+    uint64_t id = 0;
+    const char* const end = file.data() + file.size();
+    const auto [stop, error] = std::from_chars(file.data() + kPrefix.size(), end, id, 16);
+    if (error != std::errc() || stop != end)
+      continue;  // a temporary file of a gap that was not finished
+    if (absl::Status status = spool->Scan(id, &cut); !status.ok()) return status;
+    spool->next_id_ = std::max(spool->next_id_, id + 1);
+  }
+  if (cut_bytes != nullptr) *cut_bytes = cut;
+  return spool;
+}
+
+absl::Status Spool::Scan(uint64_t id, uint64_t* cut_bytes) {
+  const std::string path = PathOf(id);
+  absl::StatusOr<std::string> content = storage::ReadFile(path, max_bytes_ + kMaxFrameBytes);
+  if (!content.ok()) return content.status();
+  Segment segment;
+  segment.id = id;
+  std::string_view rest = *content;
+  if (rest.substr(0, kMagic.size()) == kMagic) {
+    rest.remove_prefix(kMagic.size());
+    v1::IngestBatch batch;
+    while (const size_t size = ParseFrame(rest, &batch)) {
+      Count(batch, &segment);
+      rest.remove_prefix(size);
+    }
+  }
+  *cut_bytes += rest.size();
+  segment.bytes = content->size() - rest.size();
+  if (segment.accesses == 0) return storage::RemoveFile(path);
+  if (!rest.empty() && truncate(path.c_str(), static_cast<off_t>(segment.bytes)) != 0)
+    return Failed("truncate", path);
+  bytes_ += segment.bytes;
+  segments_.push_back(std::move(segment));
+  return absl::OkStatus();
+}
+
+void Spool::Count(const v1::IngestBatch& batch, Segment* segment) {
+  segment->is_gap =
+      segment->accesses == 0 && batch.records_size() == 1 && batch.records(0).dropped() > 0;
+  segment->boot = batch.boot();
+  segment->last_seq = LastSeq(batch);
+  segment->last_time_us = batch.records(batch.records_size() - 1).time_us();
+  for (const v1::AccessRecord& record : batch.records()) segment->accesses += AccessesIn(record);
+}
+
+absl::Status Spool::Append(const v1::IngestBatch& batch) {
+  const std::string frame = Frame(batch);
+  const bool fits = tail_ && !segments_.empty() && segments_.back().boot == batch.boot() &&
+                    segments_.back().bytes + frame.size() <= segment_bytes_;
+  if (!fits) {
+    if (absl::Status status = BeginSegment(batch.boot()); !status.ok()) return status;
+  }
+  if (absl::Status status = MakeRoom(frame.size()); !status.ok()) return status;
+  Segment& segment = segments_.back();
+  const ssize_t n = write(tail_.get(), frame.data(), frame.size());
+  if (n != static_cast<ssize_t>(frame.size())) {
+    // A part of a frame would hide what is appended behind it.
+    const absl::Status status = n < 0 ? Failed("write", PathOf(segment.id))
+                                      : absl::ResourceExhaustedError(absl::StrCat(
+                                            "write ", PathOf(segment.id), ": disk full"));
+    if (ftruncate(tail_.get(), static_cast<off_t>(segment.bytes)) != 0) tail_.Reset();
+    if (segment.accesses == 0) Remove(segments_.size() - 1);
+    return status;
+  }
+  segment.bytes += frame.size();
+  bytes_ += frame.size();
+  Count(batch, &segment);
+  return absl::OkStatus();
+}
+
+absl::Status Spool::BeginSegment(const std::string& boot) {
+  Sync();
+  Segment segment;
+  segment.id = next_id_++;
+  segment.boot = boot;
+  const std::string path = PathOf(segment.id);
+  tail_.Reset(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600));
+  if (!tail_) return Failed("open", path);
+  if (write(tail_.get(), kMagic.data(), kMagic.size()) != static_cast<ssize_t>(kMagic.size())) {
+    const absl::Status status = Failed("write", path);
+    tail_.Reset();
+    (void)storage::RemoveFile(path);
+    return status;
+  }
+  segment.bytes = kMagic.size();
+  bytes_ += segment.bytes;
+  segments_.push_back(std::move(segment));
+  return absl::OkStatus();
+}
+
+absl::Status Spool::MakeRoom(uint64_t bytes) {
+  while (bytes_ + bytes > max_bytes_) {
+    // Gaps that stand already are not worth dropping; the segment being written is never dropped.
+    size_t index = 0;
+    while (index < segments_.size() && segments_[index].is_gap) ++index;
+    if (index + 1 >= segments_.size())
+      return absl::ResourceExhaustedError("a batch larger than the spool");
+    if (absl::Status status = DropOldest(index); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Spool::DropOldest(size_t index) {
+  Segment& segment = segments_[index];
+  dropped_ += segment.accesses;
+  const bool merges = index > 0 && segments_[index - 1].boot == segment.boot;
+  if (merges) segment.accesses += segments_[index - 1].accesses;
+  v1::IngestBatch gap;
+  gap.set_boot(segment.boot);
+  gap.set_first_seq(segment.last_seq);
+  *gap.add_records() = GapMessage(segment.last_time_us, segment.accesses);
+  const std::string content = std::string(kMagic) + Frame(gap);
+  if (absl::Status status = storage::WriteFileAtomically(PathOf(segment.id), content); !status.ok())
+    return status;
+  bytes_ -= segment.bytes;
+  segment.bytes = content.size();
+  bytes_ += segment.bytes;
+  segment.is_gap = true;
+  ++segment.generation;
+  if (merges) Remove(index - 1);
+  return absl::OkStatus();
+}
+
+void Spool::Remove(size_t index) {
+  bytes_ -= segments_[index].bytes;
+  (void)storage::RemoveFile(
+      PathOf(segments_[index].id));  // stays on disk at worst, and is sent again and dropped there
+  if (index + 1 == segments_.size()) tail_.Reset();
+  segments_.erase(segments_.begin() + static_cast<ptrdiff_t>(index));
+}
+
+std::optional<v1::IngestBatch> Spool::Next(Position* position) {
+  for (const Segment& segment : segments_) {
+    if (segment.id < position->segment) continue;
+    if (segment.id != position->segment || segment.generation != position->generation) {
+      *position = Position{segment.id, kMagic.size(), segment.generation};
+    }
+    if (position->offset >= segment.bytes) continue;
+    const os::UniqueFd fd(open(PathOf(segment.id).c_str(), O_RDONLY | O_CLOEXEC));
+    std::string bytes;
+    v1::IngestBatch batch;
+    size_t size = 0;
+    if (fd && ReadExactly(fd.get(), position->offset, kFrameHeaderBytes, &bytes)) {
+      const size_t payload = storage::GetLittleEndian32(bytes);
+      if (payload <= kMaxFrameBytes &&
+          ReadExactly(fd.get(), position->offset, kFrameHeaderBytes + payload, &bytes)) {
+        size = ParseFrame(bytes, &batch);
+      }
+    }
+    if (size == 0) {  // damaged since it was opened: nothing behind it can be found
+      position->offset = segment.bytes;
+      continue;
+    }
+    position->offset += size;
+    return batch;
+  }
+  return std::nullopt;
+}
+
+void Spool::Acknowledge(const std::string& boot, uint64_t last_seq) {
+  for (size_t i = 0; i < segments_.size();) {
+    if (segments_[i].boot == boot && segments_[i].last_seq <= last_seq) {
+      Remove(i);
+    } else {
+      ++i;
+    }
+  }
+}
+
+void Spool::Sync() {
+  if (tail_) (void)fdatasync(tail_.get());
+}
+
+}  // namespace whence::access_log

@@ -1,0 +1,99 @@
+// Access records on disk, until the control plane has acknowledged them.
+//
+// A folder of segments; a segment is appended to, never changed, and removed whole:
+//
+//   DIR/spool-0000000000000007   "WHSPOOL1" frame frame frame …
+//   frame = length (4 bytes, LE) | CRC-32C of the payload (4 bytes, LE) | payload: one serialised
+//   v1::IngestBatch
+//
+// A process that is killed may leave half a frame; opening cuts the file at the first frame that is
+// not whole. All batches of a segment are of one boot, so that "acknowledged up to" is one
+// comparison per segment.
+//
+// The spool is bounded. When it is full the oldest segment gives way, and in its place stands a
+// batch with one gap record: the loss is a record itself, under the sequence number of the last
+// record lost, so that if the lost ones had in truth arrived, the gap is dropped as the duplicate
+// that it is.
+//
+// What the kernel has taken survives a crash of the process. A power failure may take what was
+// written since the last segment change or Sync.
+#ifndef WHENCE_DATAPLANE_ACCESS_LOG_SPOOL_H_
+#define WHENCE_DATAPLANE_ACCESS_LOG_SPOOL_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "dataplane/os/unique_fd.h"
+#include "whence/v1/access_log.pb.h"
+
+namespace whence::access_log {
+
+// Thread-compatible.
+class Spool {
+ public:
+  // Where a reader stands. Starts at the oldest record; stays valid when segments go.
+  struct Position {
+    uint64_t segment = 0;
+    uint64_t offset = 0;
+    uint64_t generation = 0;
+  };
+
+  // Takes up what an earlier run left. `*cut_bytes` (may be null): what was lost in torn tails.
+  static absl::StatusOr<std::unique_ptr<Spool>> Open(const std::string& directory,
+                                                     uint64_t max_bytes,
+                                                     uint64_t* cut_bytes = nullptr);
+
+  // REQUIRES: within one boot, batches come in order of their sequence numbers.
+  absl::Status Append(const v1::IngestBatch& batch);
+  // The batch at `position`, which moves behind it. Nothing: all has been read.
+  std::optional<v1::IngestBatch> Next(Position* position);
+  // Everything of `boot` up to `last_seq` is in the database.
+  void Acknowledge(const std::string& boot, uint64_t last_seq);
+  void Sync();
+
+  uint64_t bytes() const { return bytes_; }
+  bool empty() const { return segments_.empty(); }
+  // Records that gave way to gap records, by this object.
+  uint64_t dropped() const { return dropped_; }
+
+ private:
+  struct Segment {
+    uint64_t id = 0;
+    uint64_t generation = 0;  // changes when a gap takes the place of the content
+    uint64_t bytes = 0;
+    std::string boot;
+    uint64_t last_seq = 0;
+    uint64_t accesses = 0;  // records, and those that its gap records stand for
+    int64_t last_time_us = 0;
+    bool is_gap = false;
+  };
+
+  Spool(std::string directory, uint64_t max_bytes);
+
+  std::string PathOf(uint64_t id) const;
+  absl::Status Scan(uint64_t id, uint64_t* cut_bytes);
+  absl::Status BeginSegment(const std::string& boot);
+  absl::Status MakeRoom(uint64_t bytes);
+  absl::Status DropOldest(size_t index);
+  void Remove(size_t index);
+  static void Count(const v1::IngestBatch& batch, Segment* segment);
+
+  const std::string directory_;
+  const uint64_t max_bytes_;
+  const uint64_t segment_bytes_;
+
+  std::deque<Segment> segments_;  // oldest first
+  os::UniqueFd tail_;             // of the last segment, if it was begun by this object
+  uint64_t next_id_ = 1;
+  uint64_t bytes_ = 0;
+  uint64_t dropped_ = 0;
+};
+
+}  // namespace whence::access_log
+
+#endif  // WHENCE_DATAPLANE_ACCESS_LOG_SPOOL_H_
