@@ -164,6 +164,7 @@ class Compactor {
     produced_ += bytes;
     consumed_ += bytes;
   }
+  void Drop(size_t bytes) { consumed_ += bytes; }
   // REQUIRES: text.size() <= bytes, so that what is written never runs over what is unread.
   void Replace(size_t bytes, std::string_view text) {
     std::memmove(data_ + produced_, text.data(), text.size());
@@ -213,7 +214,7 @@ BodyDecoder::Passed BodyDecoder::PassThrough(std::span<char> buffer, TrailerPoli
         if (trailers == TrailerPolicy::kForwardSafe && TrailerMayPass(step.trailer.name)) {
           out.Keep(step.bytes);
         } else {
-          out.Replace(step.bytes, {});
+          out.Drop(step.bytes);
         }
         continue;
       case Kind::kNeedMore:

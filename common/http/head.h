@@ -28,9 +28,10 @@ struct HeadStorage {
   std::array<FieldId, FieldSet::kCapacity> ids;
 };
 
-// How far the search for the end of a head got; one per connection. With it, a head that arrives in
-// many small pieces costs linear time; without it, every call starts over. Zero it (or assign
-// HeadProgress{}) when a new head begins; a parser does so itself when it answers kDone or kReject.
+// How far the search for the next line of a head got; one per connection. With it, a head that
+// arrives in many small pieces costs linear time; without it, every call starts over. Zero it (or
+// assign HeadProgress{}) when a new head begins; a parser does so itself when it answers kDone or
+// kReject.
 struct HeadProgress {
   uint32_t scanned = 0;
 };

@@ -40,9 +40,6 @@ void Note(FieldId id, std::string_view value, FieldLines* out) {
       }
       out->content_length = value;
       break;
-    case FieldId::kExpect:
-      out->expect = value;
-      break;
     default:
       break;
   }
@@ -100,29 +97,22 @@ std::optional<uint64_t> ParseContentLength(std::string_view value) {
   return length;
 }
 
-bool HeadMayBeComplete(std::string_view bytes, const HeadLimits& limits, HeadProgress& progress) {
+bool WorthParsing(std::string_view bytes, const HeadLimits& limits, HeadProgress& progress) {
   const std::string_view window = bytes.substr(0, limits.max_bytes);
   if (window.size() == limits.max_bytes) return true;  // complete or too large
-  size_t at = std::min<size_t>(progress.scanned, window.size());
-  while ((at = FindControl(window, at)) < window.size()) {
-    if (window[at] == '\n' && at > 0 && window[at - 1] == '\r') {  // we started inside a line end
-      ++at;
-      continue;
-    }
-    if (window[at] != '\r') return true;
-    if (at + 1 == window.size()) break;
-    if (window[at + 1] != '\n') return true;
-    if (window.substr(at + 2, 2) == "\r\n") return true;
-    at += 2;
-  }
-  RememberProgress(window, ParseResult::NeedMore(), progress);
+  const size_t at = FindControl(window, std::min<size_t>(progress.scanned, window.size()));
+  const bool may_become_line_end = at + 1 == window.size() && window[at] == '\r';
+  if (at < window.size() && !may_become_line_end) return true;
+  progress.scanned = static_cast<uint32_t>(at);
   return false;
 }
 
 void RememberProgress(std::string_view bytes, const ParseResult& result, HeadProgress& progress) {
-  // Up to three bytes of CR LF CR LF may be here already.
-  const bool resume = result.status == ParseStatus::kNeedMore && bytes.size() > 3;
-  progress.scanned = resume ? static_cast<uint32_t>(bytes.size() - 3) : 0;
+  // A CR at the very end is looked at again, with what follows it.
+  const bool cr_at_end = !bytes.empty() && bytes.back() == '\r';
+  progress.scanned = result.status == ParseStatus::kNeedMore
+                         ? static_cast<uint32_t>(bytes.size() - (cr_at_end ? 1 : 0))
+                         : 0;
 }
 
 }  // namespace whence::http

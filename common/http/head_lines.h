@@ -39,9 +39,14 @@ struct FieldLines {
   int hosts = 0;
   int transfer_encodings = 0;
   int content_lengths = 0;
-  std::string_view host, transfer_encoding, content_length, expect;  // the last of each
+  std::string_view host, transfer_encoding, content_length;  // the last of each
   bool content_lengths_differ = false;
 
+  void AddAll(FieldId id, FieldSet& set) const {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (ids[i] == id) set.Add(i);
+    }
+  }
   bool Has(FieldId id) const { return (seen >> static_cast<int>(id)) & 1; }
 };
 
@@ -52,8 +57,10 @@ ParseResult ReadFields(LineReader& lines, const HeadLimits& limits, HeadStorage&
 // "1*DIGIT" up to 2^63-1.
 std::optional<uint64_t> ParseContentLength(std::string_view value);
 
-// False: the end of the head has certainly not arrived, no need to parse. Moves `progress` on.
-bool HeadMayBeComplete(std::string_view bytes, const HeadLimits& limits, HeadProgress& progress);
+// False: since the last parse only a part of one line arrived, so a parser would ask for more
+// again. True once per line at most, so that a bad line is refused when it is complete, however it
+// was split. Moves `progress` on.
+bool WorthParsing(std::string_view bytes, const HeadLimits& limits, HeadProgress& progress);
 
 // After a parse: where to look on, or from the start again for the next head.
 void RememberProgress(std::string_view bytes, const ParseResult& result, HeadProgress& progress);

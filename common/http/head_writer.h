@@ -66,6 +66,7 @@ class HeadWriter {
       Fail();
       return;
     }
+    if (bytes.empty()) return;  // its data may be null
     std::memcpy(at_, bytes.data(), bytes.size());
     at_ += bytes.size();
   }

@@ -199,8 +199,18 @@ ParseResult ReadConnection(const FieldLines& lines, RequestHead* out) {
 }
 
 ParseResult ReadExpect(const FieldLines& lines, RequestHead* out) {
-  if (!lines.Has(FieldId::kExpect) || out->minor_version == 0) return ParseResult::Done();
-  if (!EqualsIgnoreCase(lines.expect, "100-continue")) return ParseResult::Reject(417, "Expect");
+  if (!lines.Has(FieldId::kExpect)) return ParseResult::Done();
+  if (out->minor_version == 0) {
+    // Means nothing from a 1.0 client (RFC 9110, 10.1.1), but would if it left in our 1.1 request.
+    lines.AddAll(FieldId::kExpect, out->hop_by_hop);
+    return ParseResult::Done();
+  }
+  for (size_t i = 0; i < lines.ids.size(); ++i) {
+    if (lines.ids[i] == FieldId::kExpect &&
+        !EqualsIgnoreCase(lines.fields[i].value, "100-continue")) {
+      return ParseResult::Reject(417, "Expect");
+    }
+  }
   out->expect_continue = out->framing == BodyFraming::kChunked ||
                          (out->framing == BodyFraming::kContentLength && out->content_length > 0);
   return ParseResult::Done();
@@ -232,8 +242,7 @@ ParseResult Parse(std::string_view bytes, const HeadLimits& limits, HeadStorage&
 
 ParseResult ParseRequestHead(std::string_view bytes, const HeadLimits& limits, HeadStorage& storage,
                              RequestHead* out, HeadProgress* progress) {
-  if (progress != nullptr && progress->scanned > 0 &&
-      !HeadMayBeComplete(bytes, limits, *progress)) {
+  if (progress != nullptr && progress->scanned > 0 && !WorthParsing(bytes, limits, *progress)) {
     return ParseResult::NeedMore();
   }
   const ParseResult result = Parse(bytes, limits, storage, out);

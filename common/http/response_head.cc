@@ -44,12 +44,6 @@ ParseResult ReadConnection(const FieldLines& lines, const ResponseContext& conte
   return ParseResult::Done();
 }
 
-void DropAll(const FieldLines& lines, FieldId id, FieldSet& drop) {
-  for (size_t i = 0; i < lines.ids.size(); ++i) {
-    if (lines.ids[i] == id) drop.Add(i);
-  }
-}
-
 // RFC 9112, 6.3. The two lengths are judged first, also where no body follows: a cache behind us
 // may use them.
 ParseResult ReadFraming(const FieldLines& lines, const ResponseContext& context,
@@ -85,10 +79,10 @@ ParseResult ReadFraming(const FieldLines& lines, const ResponseContext& context,
 
   // 1xx, 204 and a tunnel must not carry either field (RFC 9110, 8.6; RFC 9112, 6.1).
   if (out->status < 200 || out->status == 204 || out->tunnel) {
-    DropAll(lines, FieldId::kContentLength, out->hop_by_hop);
-    DropAll(lines, FieldId::kTransferEncoding, out->hop_by_hop);
+    lines.AddAll(FieldId::kContentLength, out->hop_by_hop);
+    lines.AddAll(FieldId::kTransferEncoding, out->hop_by_hop);
   } else if (lines.content_lengths > 1) {
-    DropAll(lines, FieldId::kContentLength, out->hop_by_hop);
+    lines.AddAll(FieldId::kContentLength, out->hop_by_hop);
     for (size_t i = 0; i < lines.ids.size(); ++i) {
       if (lines.ids[i] == FieldId::kContentLength) {
         out->hop_by_hop.Remove(i);
@@ -121,8 +115,7 @@ ParseResult Parse(std::string_view bytes, const HeadLimits& limits, const Respon
 ParseResult ParseResponseHead(std::string_view bytes, const HeadLimits& limits,
                               const ResponseContext& context, HeadStorage& storage,
                               ResponseHead* out, HeadProgress* progress) {
-  if (progress != nullptr && progress->scanned > 0 &&
-      !HeadMayBeComplete(bytes, limits, *progress)) {
+  if (progress != nullptr && progress->scanned > 0 && !WorthParsing(bytes, limits, *progress)) {
     return ParseResult::NeedMore();
   }
   ParseResult result = Parse(bytes, limits, context, storage, out);

@@ -194,6 +194,9 @@ INSTANTIATE_TEST_SUITE_P(
         RejectRow{"8-bit name", WithFields("Fo\xe9: v\r\n"), 400, "bad byte in field name"},
         RejectRow{"NUL in value", WithFields("Foo: a\0b\r\n"s), 400, "control byte in head"},
         RejectRow{"ESC in value", WithFields("Foo: \x1b[2J\r\n"), 400, "control byte in head"},
+        RejectRow{"second expectation",
+                  WithFields("Expect: 100-continue\r\nExpect: x\r\nContent-Length: 1\r\n"), 417,
+                  "Expect"},
         RejectRow{"expectation", WithFields("Expect: 200-ok\r\n"), 417, "Expect"}),
     RowName);
 
@@ -293,7 +296,16 @@ TEST(RequestHeadTest, ExpectCountsOnlyWhereABodyFollows) {
   EXPECT_FALSE(
       Parse(WithFields("Expect: 100-continue\r\nContent-Length: 0\r\n")).head.expect_continue);
   EXPECT_FALSE(Parse(WithFields("Expect: 100-continue\r\n")).head.expect_continue);
-  EXPECT_TRUE(Parse("POST / HTTP/1.0\r\nExpect: anything\r\n\r\n").result.done());
+}
+
+// Forwarded in our 1.1 request, it would make the origin wait or refuse.
+TEST(RequestHeadTest, ExpectOfHttp10EndsHere) {
+  const Parsed parsed =
+      Parse("POST / HTTP/1.0\r\nA: b\r\nExpect: anything\r\nContent-Length: 1\r\n\r\n");
+  ASSERT_TRUE(parsed.result.done());
+  EXPECT_FALSE(parsed.head.expect_continue);
+  EXPECT_FALSE(parsed.head.hop_by_hop.Contains(0));
+  EXPECT_TRUE(parsed.head.hop_by_hop.Contains(1));
 }
 
 TEST(RequestHeadTest, UpgradePassesOnlyWhenNominatedAndNotH2c) {
@@ -345,6 +357,16 @@ TEST(RequestHeadTest, NeedsMoreForEveryPrefix) {
     EXPECT_EQ(Parse(bytes.substr(0, size)).result, ParseResult::NeedMore()) << size;
   }
   EXPECT_TRUE(ParseByteByByte(bytes).done());
+}
+
+// A bad line is refused as soon as it is complete: waiting for the rest of such a head would only
+// serve slow clients.
+TEST(RequestHeadTest, BadLineIsRefusedBeforeTheHeadEnds) {
+  for (std::string_view bytes :
+       {"GET / HTTP/2.0\r\n", "GET / HTTP/1.1\r\nHost : a\r\n", "GET / HTTP/1.1\n", "GET /\x01"}) {
+    EXPECT_EQ(Parse(bytes).result.status, ParseStatus::kReject) << bytes;
+    EXPECT_EQ(ParseByteByByte(bytes), Parse(bytes).result) << bytes;
+  }
 }
 
 // Pieces of every size: the search for the end must not step over a line end that straddles two
