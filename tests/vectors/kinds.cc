@@ -4,11 +4,11 @@ namespace whence::vectors {
 namespace {
 
 constexpr Kind kKinds[] = {
+    {"authz", RunAuthz},
     {"xff", RunXff},
 };
 
-constexpr std::string_view kPlanned[] = {"authz", "http1_requests", "http1_responses",
-                                         "proxy_protocol"};
+constexpr std::string_view kPlanned[] = {"http1_requests", "http1_responses", "proxy_protocol"};
 
 }  // namespace
 
