@@ -1,0 +1,191 @@
+// IpPolicy and AuthorizationPolicy. What a rule that is nearly right would do to an open port is
+// the reason for every refusal here.
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "common/document/check.h"
+#include "common/document/edit_distance.h"
+
+namespace whence::document {
+namespace {
+
+constexpr int kMaxRules = 512;  // Istio's limits
+constexpr int kMaxFrom = 512;
+
+constexpr std::array<std::string_view, 6> kIdentityKeys = {
+    "source.namespace",       "source.principal",       "source.serviceAccount",
+    "request.auth.principal", "request.auth.audiences", "request.auth.presenter"};
+constexpr std::array<std::string_view, 4> kKeys = {"source.ip", "remote.ip", "destination.ip",
+                                                   "destination.port"};
+
+bool HasPrefix(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+void WarnOfIdentity(int count, const char* field, const std::string& path, CheckContext& context) {
+  if (count == 0) return;
+  context.Warn(path + "." + field,
+               "connections have no identity here: this never matches, and its negation always");
+}
+
+Complaint NotEmpty(std::string_view text) {
+  return text.empty() ? Complaint("an empty string matches nothing; remove it") : std::nullopt;
+}
+
+// Templates are whole segments: "/a/{*}/b", "{**}" last (Istio's URI templates).
+Complaint CheckPath(std::string_view path) {
+  if (path.empty()) return NotEmpty(path);
+  if (path.find('{') == std::string_view::npos) return std::nullopt;
+  if (path.find('*') == std::string_view::npos) return std::nullopt;  // braces as plain text
+  bool ended = false;
+  std::string_view rest = path;
+  while (!rest.empty()) {
+    const size_t slash = rest.find('/');
+    const std::string_view segment = rest.substr(0, slash);
+    rest = slash == std::string_view::npos ? "" : rest.substr(slash + 1);
+    const bool is_operator = segment == "{*}" || segment == "{**}";
+    if (ended) return absl::StrCat("{**} must be the last operator of a path template");
+    if (!is_operator && segment.find_first_of("{}*") != std::string_view::npos) {
+      return "a path template has {*} or {**} as whole segments, such as \"/a/{*}/b\"";
+    }
+    ended = segment == "{**}" && rest.find('{') != std::string_view::npos;
+  }
+  return std::nullopt;
+}
+
+void CheckSource(const v1::PolicySource& source, const std::string& path, CheckContext& context) {
+  if (source.ByteSizeLong() == 0) {
+    context.Fault(path, "is empty: name at least one of ipBlocks, remoteIpBlocks, ipSets, …");
+    return;
+  }
+  context.CheckCidrs(source.ip_blocks(), path + ".ipBlocks");
+  context.CheckCidrs(source.not_ip_blocks(), path + ".notIpBlocks");
+  context.CheckCidrs(source.remote_ip_blocks(), path + ".remoteIpBlocks");
+  context.CheckCidrs(source.not_remote_ip_blocks(), path + ".notRemoteIpBlocks");
+  context.CheckEach(source.ip_sets(), path + ".ipSets", CheckReference);
+  context.CheckEach(source.not_ip_sets(), path + ".notIpSets", CheckReference);
+  context.CheckEach(source.remote_ip_sets(), path + ".remoteIpSets", CheckReference);
+  context.CheckEach(source.not_remote_ip_sets(), path + ".notRemoteIpSets", CheckReference);
+  WarnOfIdentity(source.principals_size(), "principals", path, context);
+  WarnOfIdentity(source.not_principals_size(), "notPrincipals", path, context);
+  WarnOfIdentity(source.request_principals_size(), "requestPrincipals", path, context);
+  WarnOfIdentity(source.not_request_principals_size(), "notRequestPrincipals", path, context);
+  WarnOfIdentity(source.namespaces_size(), "namespaces", path, context);
+  WarnOfIdentity(source.not_namespaces_size(), "notNamespaces", path, context);
+  WarnOfIdentity(source.service_accounts_size(), "serviceAccounts", path, context);
+  WarnOfIdentity(source.not_service_accounts_size(), "notServiceAccounts", path, context);
+}
+
+void CheckOperation(const v1::PolicyOperation& operation, const std::string& path,
+                    CheckContext& context) {
+  if (operation.ByteSizeLong() == 0) {
+    context.Fault(path, "is empty: name at least one of hosts, ports, methods, paths");
+    return;
+  }
+  context.CheckEach(operation.hosts(), path + ".hosts", NotEmpty);
+  context.CheckEach(operation.not_hosts(), path + ".notHosts", NotEmpty);
+  context.CheckEach(operation.ports(), path + ".ports", CheckPortText);
+  context.CheckEach(operation.not_ports(), path + ".notPorts", CheckPortText);
+  context.CheckEach(operation.methods(), path + ".methods", NotEmpty);
+  context.CheckEach(operation.not_methods(), path + ".notMethods", NotEmpty);
+  context.CheckEach(operation.paths(), path + ".paths", CheckPath);
+  context.CheckEach(operation.not_paths(), path + ".notPaths", CheckPath);
+}
+
+// Keys in brackets: request.headers[x-token], request.auth.claims[iss].
+void CheckKey(const std::string& key, const std::string& path, CheckContext& context) {
+  constexpr std::string_view kHeader = "request.headers[";
+  if (HasPrefix(key, kHeader) && key.back() == ']') {
+    const std::string name = key.substr(kHeader.size(), key.size() - kHeader.size() - 1);
+    context.Expect(CheckHeaderName(name), path);
+    return;
+  }
+  for (const std::string_view known : kKeys) {
+    if (key == known) return;
+  }
+  const bool is_claim = HasPrefix(key, "request.auth.claims[") && key.back() == ']';
+  for (const std::string_view known : kIdentityKeys) {
+    if (key == known || is_claim) {
+      context.Warn(path, "connections have no identity here: values never match, notValues always");
+      return;
+    }
+  }
+  if (key == "connection.sni" || key == "source.trustDomain" ||
+      HasPrefix(key, "experimental.envoy.filters.")) {
+    context.Unsupported(path, "is an Istio key that Whence does not act on yet");
+    return;
+  }
+  std::vector<std::string_view> names(kKeys.begin(), kKeys.end());
+  names.insert(names.end(), kIdentityKeys.begin(), kIdentityKeys.end());
+  names.push_back("request.headers[name]");
+  names.push_back("request.auth.claims[name]");
+  const std::string nearest = Nearest(key, names);
+  context.Fault(path, absl::StrCat("\"", key, "\" is no known key",
+                                   nearest.empty() ? "; expected such as source.ip, remote.ip, "
+                                                     "destination.port, request.headers[name]"
+                                                   : "; did you mean \"" + nearest + "\"?"));
+}
+
+void CheckCondition(const v1::PolicyCondition& condition, const std::string& path,
+                    CheckContext& context) {
+  if (condition.key().empty()) {
+    context.Fault(path + ".key", "is missing");
+    return;
+  }
+  CheckKey(condition.key(), path + ".key", context);
+  if (condition.values().empty() && condition.not_values().empty()) {
+    context.Fault(path, "needs values or notValues");
+  }
+  if (condition.key() == "source.ip" || condition.key() == "remote.ip" ||
+      condition.key() == "destination.ip") {
+    context.CheckCidrs(condition.values(), path + ".values");
+    context.CheckCidrs(condition.not_values(), path + ".notValues");
+  } else if (condition.key() == "destination.port") {
+    context.CheckEach(condition.values(), path + ".values", CheckPortText);
+    context.CheckEach(condition.not_values(), path + ".notValues", CheckPortText);
+  } else {
+    context.CheckEach(condition.values(), path + ".values", NotEmpty);
+    context.CheckEach(condition.not_values(), path + ".notValues", NotEmpty);
+  }
+}
+
+void CheckRule(const v1::PolicyRule& rule, const std::string& path, CheckContext& context) {
+  if (rule.from_size() > kMaxFrom) {
+    context.Fault(path + ".from", absl::StrCat("has more than ", kMaxFrom, " sources"));
+  }
+  for (int i = 0; i < rule.from_size(); ++i) {
+    CheckSource(rule.from(i).source(), Item(path + ".from", i) + ".source", context);
+  }
+  for (int i = 0; i < rule.to_size(); ++i) {
+    CheckOperation(rule.to(i).operation(), Item(path + ".to", i) + ".operation", context);
+  }
+  for (int i = 0; i < rule.when_size(); ++i) {
+    CheckCondition(rule.when(i), Item(path + ".when", i), context);
+  }
+}
+
+}  // namespace
+
+void CheckIpPolicy(const v1::IpPolicySpec& spec, CheckContext& context) {
+  context.CheckSelector(spec.selector().match_labels(), "spec.selector.matchLabels");
+  if (spec.action() == v1::IpPolicySpec::AUDIT) {
+    context.Unsupported("spec.action", "AUDIT is an Istio action that Whence does not act on yet");
+  }
+  if (spec.action() == v1::IpPolicySpec::CUSTOM) {
+    context.Unsupported("spec.action", "CUSTOM is an Istio action that Whence does not act on yet");
+  }
+  if (spec.action() != v1::IpPolicySpec::ALLOW && spec.rules().empty()) {
+    context.Fault("spec.rules", absl::StrCat(v1::IpPolicySpec::Action_Name(spec.action()),
+                                             " without rules never matches; to match everything "
+                                             "write rules: [{}]"));
+  }
+  if (spec.rules_size() > kMaxRules) {
+    context.Fault("spec.rules", absl::StrCat("has more than ", kMaxRules, " rules"));
+  }
+  for (int i = 0; i < spec.rules_size(); ++i) {
+    CheckRule(spec.rules(i), Item("spec.rules", i), context);
+  }
+  if (!spec.expires().empty()) context.Expect(CheckTimestamp(spec.expires()), "spec.expires");
+}
+
+}  // namespace whence::document

@@ -1,0 +1,183 @@
+// Gateway, VirtualService and Service.
+#include <map>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+#include "common/document/check.h"
+#include "common/document/edit_distance.h"
+#include "common/net/ip_address.h"
+
+namespace whence::document {
+namespace {
+
+// "host", or "namespace/host" where the namespace may be "." (its own) or "*" (any).
+Complaint CheckServerHost(std::string_view text) {
+  const size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return CheckHostPattern(text);
+  const std::string_view space = text.substr(0, slash);
+  if (space != "." && space != "*") {
+    if (Complaint complaint = CheckLabelName(space)) return complaint;
+  }
+  return CheckHostPattern(text.substr(slash + 1));
+}
+
+void CheckServerProtocol(const std::string& protocol, const std::string& path,
+                         CheckContext& context) {
+  if (protocol == "HTTP" || protocol == "TCP") return;
+  if (protocol.empty()) return context.Fault(path, "is missing: HTTP or TCP");
+  for (const std::string_view other : {"HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "TLS"}) {
+    if (protocol == other) {
+      return context.Unsupported(
+          path, absl::StrCat(protocol, " is an Istio protocol that Whence does not act on yet"));
+    }
+  }
+  const std::string nearest = Nearest(protocol, {"HTTP", "TCP"});
+  context.Fault(path, absl::StrCat("must be HTTP or TCP, not \"", protocol, "\"",
+                                   nearest.empty() ? "" : "; did you mean " + nearest + "?"));
+}
+
+// A host name as a destination: a Service's name, or the address of something outside.
+Complaint CheckDestinationHost(std::string_view text) {
+  if (net::IpAddress::Parse(text)) return std::nullopt;
+  if (text.substr(0, 1) == "*") return "a destination cannot be a wildcard";
+  return CheckHostPattern(text);
+}
+
+void CheckDestinations(const google::protobuf::RepeatedPtrField<v1::RouteDestination>& route,
+                       const std::string& path, CheckContext& context) {
+  if (route.empty()) {
+    context.Fault(path, "is missing: name a destination");
+    return;
+  }
+  if (route.size() > 1) {
+    context.Unsupported(Item(path, 1),
+                        "sharing requests between several destinations is a feature of Istio that "
+                        "Whence does not act on yet (the first gets all)");
+  }
+  for (int i = 0; i < route.size(); ++i) {
+    const auto& destination = route[i].destination();
+    const std::string at = Item(path, i) + ".destination";
+    if (destination.host().empty()) {
+      context.Fault(at + ".host", "is missing");
+    } else {
+      context.Expect(CheckDestinationHost(destination.host()), at + ".host");
+    }
+    if (destination.has_port()) {
+      context.Expect(CheckPort(destination.port().number()), at + ".port.number");
+    } else if (net::IpAddress::Parse(destination.host())) {
+      context.Fault(at + ".port", "is missing: an address has no declared ports");
+    }
+  }
+}
+
+void CheckHttpRoute(const v1::HttpRoute& route, const std::string& path, CheckContext& context) {
+  for (int i = 0; i < route.match_size(); ++i) {
+    const v1::HttpMatch& match = route.match(i);
+    const std::string at = Item(path + ".match", i) + ".uri";
+    if (!match.has_uri()) continue;
+    if (match.uri().match_case() == v1::StringMatch::MATCH_NOT_SET) {
+      context.Fault(at, "needs exact or prefix");
+    } else {
+      const std::string& text =
+          match.uri().has_exact() ? match.uri().exact() : match.uri().prefix();
+      if (text.empty() || text[0] != '/') {
+        context.Fault(at, absl::StrCat("\"", text, "\" must begin with \"/\""));
+      }
+    }
+  }
+  CheckDestinations(route.route(), path + ".route", context);
+}
+
+}  // namespace
+
+void CheckGateway(const v1::GatewaySpec& spec, CheckContext& context) {
+  if (spec.selector().empty()) {
+    context.Fault("spec.selector", "is missing: give the labels of the gateway's workload");
+  }
+  context.CheckSelector(spec.selector(), "spec.selector");
+  if (spec.servers().empty()) context.Fault("spec.servers", "is missing: name at least one port");
+  std::map<uint32_t, std::string> protocols;
+  for (int i = 0; i < spec.servers_size(); ++i) {
+    const v1::GatewayServer& server = spec.servers(i);
+    const std::string path = Item("spec.servers", i);
+    context.Expect(CheckPort(server.port().number()), path + ".port.number");
+    if (server.port().target_port() != 0) {
+      context.Expect(CheckPort(server.port().target_port()), path + ".port.targetPort");
+    }
+    CheckServerProtocol(server.port().protocol(), path + ".port.protocol", context);
+    if (server.hosts().empty()) {
+      context.Fault(path + ".hosts", "is missing; for every host write [\"*\"]");
+    }
+    context.CheckEach(server.hosts(), path + ".hosts", CheckServerHost);
+    const auto [known, is_new] =
+        protocols.emplace(server.port().number(), server.port().protocol());
+    if (!is_new && known->second != server.port().protocol()) {
+      context.Fault(path + ".port.protocol",
+                    absl::StrCat("port ", server.port().number(), " is ", known->second,
+                                 " in an earlier server; one port speaks one protocol"));
+    }
+  }
+}
+
+void CheckVirtualService(const v1::VirtualServiceSpec& spec, CheckContext& context) {
+  if (spec.hosts().empty()) {
+    context.Fault("spec.hosts", "is missing: name the hosts that clients ask for, or [\"*\"]");
+  }
+  context.CheckEach(spec.hosts(), "spec.hosts", CheckHostPattern);
+  if (spec.gateways().empty()) {
+    context.Unsupported("spec.gateways",
+                        "is missing, which in Istio means the sidecars of clients; Whence routes "
+                        "at gateways only");
+  }
+  for (int i = 0; i < spec.gateways_size(); ++i) {
+    if (spec.gateways(i) == "mesh") {
+      context.Unsupported(Item("spec.gateways", i),
+                          "\"mesh\" means the sidecars of clients; Whence routes at gateways only");
+    } else {
+      context.Expect(CheckReference(spec.gateways(i)), Item("spec.gateways", i));
+    }
+  }
+  if (spec.http().empty() && spec.tcp().empty()) {
+    context.Fault("spec", "has no routes: give http or tcp");
+  }
+  for (int i = 0; i < spec.http_size(); ++i) {
+    CheckHttpRoute(spec.http(i), Item("spec.http", i), context);
+  }
+  for (int i = 0; i < spec.tcp_size(); ++i) {
+    const std::string path = Item("spec.tcp", i);
+    for (int m = 0; m < spec.tcp(i).match_size(); ++m) {
+      const uint32_t port = spec.tcp(i).match(m).port();
+      if (port != 0) context.Expect(CheckPort(port), Item(path + ".match", m) + ".port");
+    }
+    CheckDestinations(spec.tcp(i).route(), path + ".route", context);
+  }
+}
+
+void CheckService(const v1::ServiceSpec& spec, CheckContext& context) {
+  context.CheckSelector(spec.selector(), "spec.selector");
+  if (spec.type() == "ExternalName") {
+    context.Unsupported("spec.type", "ExternalName is a type that Whence does not act on yet");
+  }
+  std::set<std::pair<uint32_t, std::string>> ports;
+  for (int i = 0; i < spec.ports_size(); ++i) {
+    const v1::ServiceSpec::Port& port = spec.ports(i);
+    const std::string path = Item("spec.ports", i);
+    context.Expect(CheckPort(port.port()), path + ".port");
+    if (!port.target_port().empty() && CheckPortText(port.target_port())) {
+      context.Fault(path + ".targetPort",
+                    absl::StrCat("\"", port.target_port(),
+                                 "\" must be a number from 1 to 65535: port names are known to "
+                                 "Kubernetes only"));
+    }
+    const std::string protocol = port.protocol().empty() ? "TCP" : port.protocol();
+    if (protocol != "TCP" && protocol != "UDP" && protocol != "SCTP") {
+      context.Fault(path + ".protocol", absl::StrCat("must be TCP, not \"", protocol, "\""));
+    }
+    if (!ports.emplace(port.port(), protocol).second) {
+      context.Fault(path + ".port", absl::StrCat("port ", port.port(), " is given twice"));
+    }
+  }
+}
+
+}  // namespace whence::document

@@ -1,0 +1,97 @@
+// TrustTopology, IpSet and Mesh.
+#include "absl/strings/str_cat.h"
+#include "common/document/check.h"
+#include "common/document/edit_distance.h"
+
+namespace whence::document {
+namespace {
+
+void CheckSources(const v1::AddressSources& sources, const std::string& path,
+                  CheckContext& context) {
+  if (sources.ByteSizeLong() == 0) {
+    context.Fault(path, "names nobody: give cidrs, ipSets or workloads");
+    return;
+  }
+  context.CheckCidrs(sources.cidrs(), path + ".cidrs");
+  for (int i = 0; i < sources.cidrs_size(); ++i) {
+    if (sources.cidrs(i) == "0.0.0.0/0" || sources.cidrs(i) == "::/0") {
+      context.Warn(Item(path + ".cidrs", i), "believes everyone: any client can claim any address");
+    }
+  }
+  context.CheckEach(sources.ip_sets(), path + ".ipSets", CheckReference);
+  for (int i = 0; i < sources.workloads_size(); ++i) {
+    const std::string item = Item(path + ".workloads", i);
+    // "Every workload" is never what is meant where trust is given.
+    if (sources.workloads(i).match_labels().empty()) {
+      context.Fault(item, "selects every workload; give matchLabels");
+    }
+    context.CheckSelector(sources.workloads(i).match_labels(), item + ".matchLabels");
+  }
+}
+
+void CheckClientAddressFrom(const std::string& from, CheckContext& context) {
+  const std::string path = "spec.clientAddressFrom";
+  if (from.empty() || from == "X_FORWARDED_FOR" || from == "FORWARDED") return;
+  context.Expect(CheckHeaderName(from), path);
+  // Header names have no underscores and no upper case by custom: this was meant as a constant.
+  const std::string nearest = Nearest(from, {"X_FORWARDED_FOR", "FORWARDED"});
+  if (!nearest.empty()) {
+    context.Fault(path, absl::StrCat("\"", from, "\": did you mean ", nearest, "?"));
+  }
+}
+
+void CheckDuration(const std::string& text, const std::string& path, CheckContext& context) {
+  if (text.empty()) return;
+  const auto seconds = ParseDurationSeconds(text);
+  if (!seconds || *seconds == 0) {
+    context.Fault(path, absl::StrCat("\"", text, "\" is no duration; expected such as 7d or 12h"));
+  }
+}
+
+}  // namespace
+
+void CheckTrustTopology(const v1::TrustTopologySpec& spec, CheckContext& context) {
+  context.CheckSelector(spec.selector().match_labels(), "spec.selector.matchLabels");
+  if (spec.has_num_trusted_proxies() && spec.has_trusted_proxies()) {
+    context.Fault("spec.trustedProxies",
+                  "cannot be given together with numTrustedProxies: either hops are counted or "
+                  "known by address");
+  }
+  if (spec.num_trusted_proxies() > 1000) {
+    context.Fault("spec.numTrustedProxies",
+                  absl::StrCat(spec.num_trusted_proxies(), " hops are more than any request has"));
+  }
+  if (spec.has_trusted_proxies()) {
+    CheckSources(spec.trusted_proxies(), "spec.trustedProxies", context);
+  }
+  CheckClientAddressFrom(spec.client_address_from(), context);
+  context.CheckCidrs(spec.internal_cidrs(), "spec.internalCidrs");
+  const v1::ProxyProtocolSettings& proxy = spec.proxy_protocol();
+  if (proxy.has_from()) CheckSources(proxy.from(), "spec.proxyProtocol.from", context);
+  const bool accepts = proxy.accept() == v1::ProxyProtocolSettings::OPTIONAL ||
+                       proxy.accept() == v1::ProxyProtocolSettings::REQUIRED;
+  if (accepts && !proxy.has_from()) {
+    context.Fault("spec.proxyProtocol.from",
+                  "is missing: say who may send PROXY protocol, for its word is believed");
+  }
+}
+
+void CheckIpSet(const v1::IpSetSpec& spec, CheckContext& context) {
+  context.CheckCidrs(spec.cidrs(), "spec.cidrs");
+}
+
+void CheckMesh(const v1::MeshSpec& spec, CheckContext& context) {
+  context.CheckCidrs(spec.node_cidrs(), "spec.nodeCidrs");
+  context.CheckCidrs(spec.pod_cidrs(), "spec.podCidrs");
+  context.CheckCidrs(spec.service_cidrs(), "spec.serviceCidrs");
+  if (!spec.root_namespace().empty()) {
+    context.Expect(CheckLabelName(spec.root_namespace()), "spec.rootNamespace");
+  }
+  CheckDuration(spec.log_retention(), "spec.logRetention", context);
+  if (!spec.log_max_size().empty() && ParseSizeBytes(spec.log_max_size()).value_or(0) == 0) {
+    context.Fault("spec.logMaxSize",
+                  absl::StrCat("\"", spec.log_max_size(), "\" is no size; expected such as 10GiB"));
+  }
+}
+
+}  // namespace whence::document

@@ -1,0 +1,68 @@
+// Text tree -> message, by reflection over the schema.
+#ifndef WHENCE_COMMON_DOCUMENT_DECODER_H_
+#define WHENCE_COMMON_DOCUMENT_DECODER_H_
+
+#include <string>
+
+#include "common/document/fault_sink.h"
+#include "common/document/location.h"
+#include "common/document/text_node.h"
+#include "google/protobuf/message.h"
+
+namespace whence::document {
+
+// Thread-compatible; one per document.
+class Decoder {
+ public:
+  // `budget` is shared by all documents of a file: how many nodes may still be visited. Aliases
+  // make a short text mean a long one ("billion laughs"); without them no text has more nodes than
+  // bytes.
+  Decoder(FaultSink* sink, Locations* locations, size_t* budget, bool ignore_unsupported)
+      : sink_(*sink),
+        locations_(*locations),
+        budget_(*budget),
+        ignore_unsupported_(ignore_unsupported) {}
+
+  // Reads what it can and reports the rest. `path` is the message's own ("spec").
+  void DecodeMessage(const TextNode& node, const std::string& path,
+                     google::protobuf::Message* message);
+
+  // What stands at `path` and is understood, but not acted on: fault or warning, as asked.
+  void ReportUnsupported(Location at, const std::string& path, const std::string& what);
+
+ private:
+  void DecodeEntry(const TextNode& key, const TextNode& value, const std::string& path,
+                   google::protobuf::Message* message);
+  void DecodeField(const google::protobuf::FieldDescriptor& field, const TextNode& value,
+                   const std::string& path, google::protobuf::Message* message);
+  void DecodeList(const google::protobuf::FieldDescriptor& field, const TextNode& value,
+                  const std::string& path, google::protobuf::Message* message);
+  void DecodeStringMap(const google::protobuf::FieldDescriptor& field, const TextNode& value,
+                       const std::string& path, google::protobuf::Message* message);
+  // Sets the field, or adds to it if it is repeated.
+  void DecodeScalar(const google::protobuf::FieldDescriptor& field, const TextNode& value,
+                    const std::string& path, google::protobuf::Message* message);
+  void DecodeEnum(const google::protobuf::FieldDescriptor& field, const TextNode& value,
+                  const std::string& path, google::protobuf::Message* message);
+  bool ReadString(const TextNode& value, const std::string& path, bool number_allowed,
+                  std::string* out);
+  bool ReadNumber(const TextNode& value, const std::string& path, uint32_t* out);
+  bool ReadBool(const TextNode& value, const std::string& path, bool* out);
+  void ReportUnknownField(const google::protobuf::Descriptor& type, const TextNode& key,
+                          const std::string& path);
+  // False, and reported once, when the budget is used up or the node cannot be used at all.
+  bool Visit(const TextNode& node, const std::string& path);
+
+  FaultSink& sink_;
+  Locations& locations_;
+  size_t& budget_;
+  const bool ignore_unsupported_;
+};
+
+// What a plain scalar is in YAML's core schema. Quoted ones are always text.
+enum class PlainType { kText, kNumber, kBool, kNull };
+PlainType TypeOfPlain(std::string_view text);
+
+}  // namespace whence::document
+
+#endif  // WHENCE_COMMON_DOCUMENT_DECODER_H_

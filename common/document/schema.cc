@@ -1,0 +1,158 @@
+#include "common/document/schema.h"
+
+#include <algorithm>
+#include <span>
+
+#include "common/base/strings.h"
+
+namespace whence::document {
+namespace {
+
+namespace pb = google::protobuf;
+using std::string_view;
+
+// One row per message of ours: the fields that Istio's message has and ours has not.
+constexpr string_view kPolicy[] = {"targetRef", "targetRefs", "provider"};
+constexpr string_view kPolicySource[] = {"trustDomains", "notTrustDomains"};
+constexpr string_view kGatewayServer[] = {"tls", "bind", "defaultEndpoint"};
+constexpr string_view kVirtualService[] = {"tls", "exportTo"};
+constexpr string_view kHttpRoute[] = {
+    "redirect",         "directResponse", "delegate", "rewrite", "timeout",
+    "retries",          "fault",          "mirror",   "mirrors", "mirrorPercent",
+    "mirrorPercentage", "corsPolicy",     "headers"};
+constexpr string_view kHttpMatch[] = {
+    "scheme",        "method",         "authority",       "headers",
+    "port",          "sourceLabels",   "gateways",        "queryParams",
+    "ignoreUriCase", "withoutHeaders", "sourceNamespace", "statPrefix"};
+constexpr string_view kStringMatch[] = {"regex"};
+constexpr string_view kTcpMatch[] = {"destinationSubnets", "sourceSubnet", "sourceLabels",
+                                     "gateways", "sourceNamespace"};
+constexpr string_view kRouteDestination[] = {"weight", "headers"};
+constexpr string_view kDestination[] = {"subset"};
+constexpr string_view kService[] = {"externalName"};
+
+struct Row {
+  string_view message;
+  std::span<const string_view> fields;
+};
+
+constexpr Row kUnsupported[] = {
+    {"whence.v1.IpPolicySpec", kPolicy},
+    {"whence.v1.PolicySource", kPolicySource},
+    {"whence.v1.GatewayServer", kGatewayServer},
+    {"whence.v1.VirtualServiceSpec", kVirtualService},
+    {"whence.v1.HttpRoute", kHttpRoute},
+    {"whence.v1.HttpMatch", kHttpMatch},
+    {"whence.v1.StringMatch", kStringMatch},
+    {"whence.v1.TcpRoute.Match", kTcpMatch},
+    {"whence.v1.RouteDestination", kRouteDestination},
+    {"whence.v1.RouteDestination.Destination", kDestination},
+    {"whence.v1.ServiceSpec", kService},
+};
+
+constexpr string_view kServerMeta[] = {"creationTimestamp",
+                                       "resourceVersion",
+                                       "uid",
+                                       "generation",
+                                       "managedFields",
+                                       "ownerReferences",
+                                       "selfLink",
+                                       "finalizers",
+                                       "generateName",
+                                       "deletionTimestamp",
+                                       "deletionGracePeriodSeconds"};
+// How the cluster reaches the Service from outside, and details of kube-proxy: Whence only takes
+// names, selectors and ports from it.
+constexpr string_view kServiceDetail[] = {"externalIPs",
+                                          "loadBalancerIP",
+                                          "loadBalancerSourceRanges",
+                                          "loadBalancerClass",
+                                          "sessionAffinityConfig",
+                                          "publishNotReadyAddresses",
+                                          "allocateLoadBalancerNodePorts",
+                                          "healthCheckNodePort",
+                                          "trafficDistribution"};
+
+constexpr Row kDropped[] = {
+    {"whence.v1.ObjectMeta", kServerMeta},
+    {"whence.v1.ServiceSpec", kServiceDetail},
+};
+
+constexpr string_view kUnsupportedKinds[] = {
+    "DestinationRule", "ServiceEntry", "Sidecar", "EnvoyFilter", "WorkloadEntry", "WorkloadGroup",
+    "ProxyConfig", "PeerAuthentication", "RequestAuthentication", "Telemetry", "WasmPlugin",
+    // Kubernetes' own, which stand beside ours in the manifests of applications.
+    "Namespace", "Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob",
+    "ConfigMap", "Secret", "ServiceAccount", "Ingress", "IngressClass", "NetworkPolicy",
+    "Endpoints", "EndpointSlice", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Role",
+    "RoleBinding", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "HTTPRoute",
+    "GatewayClass", "TCPRoute", "ReferenceGrant"};
+
+bool Contains(std::span<const Row> rows, const pb::Descriptor& message, string_view name) {
+  for (const Row& row : rows) {
+    if (row.message == message.full_name()) {
+      return std::find(row.fields.begin(), row.fields.end(), name) != row.fields.end();
+    }
+  }
+  return false;
+}
+
+// Protobuf wants enum values unique per scope, so this one bears another name there.
+constexpr string_view kNoNormalization = "NO_NORMALIZATION";
+
+bool IsWritable(const pb::EnumValueDescriptor& value) {
+  const string_view name = value.name();
+  constexpr string_view kSuffix = "_UNSPECIFIED";
+  return name.size() < kSuffix.size() || name.substr(name.size() - kSuffix.size()) != kSuffix;
+}
+
+}  // namespace
+
+const pb::FieldDescriptor* FindField(const pb::Descriptor& message, string_view name) {
+  for (int i = 0; i < message.field_count(); ++i) {
+    if (message.field(i)->json_name() == name) return message.field(i);
+  }
+  return nullptr;
+}
+
+std::vector<string_view> FieldNames(const pb::Descriptor& message) {
+  std::vector<string_view> names;
+  for (int i = 0; i < message.field_count(); ++i) names.push_back(message.field(i)->json_name());
+  return names;
+}
+
+bool IsUnsupportedField(const pb::Descriptor& message, string_view name) {
+  return Contains(kUnsupported, message, name);
+}
+
+bool IsDroppedField(const pb::Descriptor& message, string_view name) {
+  return Contains(kDropped, message, name);
+}
+
+bool IsUnsupportedKind(string_view kind) {
+  return std::find(std::begin(kUnsupportedKinds), std::end(kUnsupportedKinds), kind) !=
+         std::end(kUnsupportedKinds);
+}
+
+string_view EnumValueName(const pb::EnumValueDescriptor& value) {
+  return value.name() == kNoNormalization ? string_view("NONE") : string_view(value.name());
+}
+
+const pb::EnumValueDescriptor* FindEnumValue(const pb::EnumDescriptor& type, string_view written) {
+  for (int i = 0; i < type.value_count(); ++i) {
+    if (IsWritable(*type.value(i)) && EnumValueName(*type.value(i)) == written) {
+      return type.value(i);
+    }
+  }
+  return nullptr;
+}
+
+std::vector<string_view> EnumValueNames(const pb::EnumDescriptor& type) {
+  std::vector<string_view> names;
+  for (int i = 0; i < type.value_count(); ++i) {
+    if (IsWritable(*type.value(i))) names.push_back(EnumValueName(*type.value(i)));
+  }
+  return names;
+}
+
+}  // namespace whence::document

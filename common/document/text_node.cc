@@ -1,0 +1,169 @@
+#include "common/document/text_node.h"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+
+namespace whence::document {
+namespace {
+
+Location ToLocation(const YAML::Mark& mark) {
+  if (mark.is_null()) return {};
+  return {static_cast<uint32_t>(mark.line + 1), static_cast<uint32_t>(mark.column + 1)};
+}
+
+// Builds the tree from parser events.
+class TreeBuilder final : public YAML::EventHandler {
+ public:
+  explicit TreeBuilder(TextFile* file) : file_(file) {}
+
+  void OnDocumentStart(const YAML::Mark&) override {
+    open_.clear();
+    anchors_.clear();
+    root_ = nullptr;
+  }
+  void OnDocumentEnd() override {
+    // Parsing ends with the first fault, so it was in this document.
+    if (root_ != nullptr && !failed()) file_->documents.push_back(root_);
+  }
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    Add(NewNode(TextNode::Kind::kNull, mark, "", anchor));
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    // yaml-cpp gives "?" to plain scalars and "!" to quoted ones.
+    TextNode* node = NewNode(TextNode::Kind::kScalar, mark, tag, anchor);
+    node->text = value;
+    node->quoted = tag == "!" || tag == "tag:yaml.org,2002:str";
+    Add(node);
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    const auto found = anchors_.find(anchor);
+    const bool is_open = found != anchors_.end() &&
+                         std::any_of(open_.begin(), open_.end(),
+                                     [&](const Open& open) { return open.node == found->second; });
+    if (found == anchors_.end() || is_open) {
+      Fail(mark, "the alias refers to a node that contains it");
+      Add(NewNode(TextNode::Kind::kNull, mark, "", 0));
+      return;
+    }
+    Add(found->second);
+  }
+
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    Begin(TextNode::Kind::kSequence, mark, tag, anchor);
+  }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    Begin(TextNode::Kind::kMapping, mark, tag, anchor);
+  }
+  void OnSequenceEnd() override { open_.pop_back(); }
+  void OnMapEnd() override { open_.pop_back(); }
+
+  bool failed() const { return !file_->error.empty(); }
+
+ private:
+  struct Open {
+    TextNode* node;
+    const TextNode* key;  // in a mapping: read, and waiting for its value
+  };
+
+  TextNode* NewNode(TextNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
+                    YAML::anchor_t anchor) {
+    TextNode* node = &file_->nodes.emplace_back();
+    node->kind = kind;
+    node->at = ToLocation(mark);
+    if (!tag.empty() && tag != "?" && tag != "!" && tag.rfind("tag:yaml.org,2002:", 0) != 0) {
+      node->tag = tag;
+    }
+    if (anchor != 0) anchors_[anchor] = node;
+    return node;
+  }
+
+  void Begin(TextNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
+             YAML::anchor_t anchor) {
+    TextNode* node = NewNode(kind, mark, tag, anchor);
+    Add(node);
+    open_.push_back({node, nullptr});
+    if (open_.size() > static_cast<size_t>(kMaxNesting)) {
+      Fail(mark, "nested deeper than " + std::to_string(kMaxNesting) + " levels");
+    }
+  }
+
+  void Add(const TextNode* node) {
+    if (open_.empty()) {
+      root_ = node;
+      return;
+    }
+    Open& parent = open_.back();
+    if (parent.node->kind == TextNode::Kind::kSequence) {
+      parent.node->children.push_back({nullptr, node});
+    } else if (parent.key == nullptr) {
+      parent.key = node;
+    } else {
+      parent.node->children.push_back({parent.key, node});
+      parent.key = nullptr;
+    }
+  }
+
+  // The parser cannot be stopped from here without throwing; the first fault is kept.
+  void Fail(const YAML::Mark& mark, std::string message) {
+    if (failed()) return;
+    file_->error = std::move(message);
+    file_->error_at = ToLocation(mark);
+  }
+
+  TextFile* file_;
+  std::vector<Open> open_;
+  std::map<YAML::anchor_t, const TextNode*> anchors_;
+  const TextNode* root_ = nullptr;
+};
+
+// JSON allows tabs between tokens, YAML (and yaml-cpp) not everywhere. One blank for a tab keeps
+// columns. Tabs inside JSON strings are illegal anyway, so nothing else can change.
+std::string ReplaceJsonTabs(std::string_view content) {
+  std::string text(content);
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first != std::string::npos && (text[first] == '{' || text[first] == '[')) {
+    std::replace(text.begin(), text.end(), '\t', ' ');
+  }
+  return text;
+}
+
+}  // namespace
+
+const TextNode* FindChild(const TextNode& mapping, std::string_view key) {
+  if (mapping.kind != TextNode::Kind::kMapping) return nullptr;
+  for (const TextNode::Child& child : mapping.children) {
+    if (child.key->kind == TextNode::Kind::kScalar && child.key->text == key) return child.value;
+  }
+  return nullptr;
+}
+
+TextFile ParseText(std::string_view content) {
+  TextFile file;
+  TreeBuilder builder(&file);
+  // The border to a library that throws.
+  try {
+    std::istringstream stream(ReplaceJsonTabs(content));
+    YAML::Parser parser(stream);
+    while (!builder.failed() && parser.HandleNextDocument(builder)) {
+    }
+  } catch (const YAML::Exception& error) {
+    if (file.error.empty()) {
+      file.error = "not valid YAML: " + error.msg;
+      file.error_at = ToLocation(error.mark);
+    }
+  } catch (const std::exception& error) {
+    file.error = std::string("not valid YAML: ") + error.what();
+  }
+  return file;
+}
+
+}  // namespace whence::document

@@ -1,0 +1,253 @@
+// What single documents must mean. One row, one fault.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/common/document/helpers.h"
+
+namespace whence::document {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+struct Row {
+  const char* spec;
+  const char* fault;
+};
+
+void ExpectFaults(const char* version, const char* kind, const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    const ParseResult result = ParseYaml(WithSpec(version, kind, row.spec));
+    EXPECT_THAT(result.faults, SizeIs(1))
+        << row.spec << ::testing::PrintToString(Texts(result.faults));
+    if (result.faults.empty()) continue;
+    EXPECT_THAT(FaultText(result.faults[0]), HasSubstr(row.fault)) << row.spec;
+    EXPECT_NE(result.faults[0].line(), 0u) << row.spec;
+  }
+}
+
+void ExpectGood(const char* version, const char* kind, const std::vector<const char*>& specs) {
+  for (const char* spec : specs) {
+    const ParseResult result = ParseYaml(WithSpec(version, kind, spec));
+    EXPECT_THAT(Texts(result.faults), IsEmpty()) << spec;
+    EXPECT_THAT(result.documents, SizeIs(1)) << spec;
+  }
+}
+
+TEST(CheckPolicyTest, RefusesWhatCouldBeReadInTwoWays) {
+  ExpectFaults(
+      "whence.dev/v1", "IpPolicy",
+      {
+          {"  action: DENY\n", "spec.rules: DENY without rules never matches"},
+          {"  action: DENY\n  rules: []\n", "DENY without rules never matches"},
+          {"  rules: [{from: []}]\n", "spec.rules[0].from: is empty"},
+          {"  rules: [{to: []}]\n", "spec.rules[0].to: is empty"},
+          {"  rules: [{from: [{}]}]\n", "spec.rules[0].from[0].source: is empty"},
+          {"  rules: [{from: [{source: {}}]}]\n", "from[0].source: is empty: name at least one"},
+          {"  rules: [{from: [{source: {ipBlocks: []}}]}]\n", "source.ipBlocks: is empty"},
+          {"  rules: [{to: [{operation: {}}]}]\n", "to[0].operation: is empty"},
+          {"  rules: [{to: [{}]}]\n", "to[0].operation: is empty"},
+          {"  rules: [{from: [{source: {ipBlocks: [1.2.3]}}]}]\n",
+           "ipBlocks[0]: \"1.2.3\": not an IP address or CIDR"},
+          {"  rules: [{from: [{source: {notRemoteIpBlocks: [\"::/0\", \"::/129\"]}}]}]\n",
+           "notRemoteIpBlocks[1]: \"::/129\": prefix length must be 0..128"},
+          {"  rules: [{from: [{source: {ipSets: [a/b/c]}}]}]\n", "must be \"name\" or"},
+          {"  rules: [{from: [{source: {targetRefs: [a]}}]}]\n", "unknown field"},
+          {"  rules: [{from: [{source: {trustDomains: [a]}}]}]\n", "does not act on yet"},
+          {"  rules: [{to: [{operation: {ports: [http]}}]}]\n", "\"http\" is no port"},
+          {"  rules: [{to: [{operation: {notPorts: [\"65536\"]}}]}]\n", "\"65536\" is no port"},
+          {"  rules: [{to: [{operation: {ports: [\"80-90\"]}}]}]\n", "\"80-90\" is no port"},
+          {"  rules: [{to: [{operation: {hosts: [\"\"]}}]}]\n", "an empty string matches nothing"},
+          {"  rules: [{to: [{operation: {paths: [\"/a/{**}/b/{*}\"]}}]}]\n", "must be the last"},
+          {"  rules: [{to: [{operation: {paths: [\"/a{*}\"]}}]}]\n", "as whole segments"},
+          {"  rules: [{when: [{key: source.ip}]}]\n", "when[0]: needs values or notValues"},
+          {"  rules: [{when: [{values: [a]}]}]\n", "when[0].key: is missing"},
+          {"  rules: [{when: [{key: sorce.ip, values: [1.2.3.4]}]}]\n",
+           "\"sorce.ip\" is no known key; did you mean \"source.ip\"?"},
+          {"  rules: [{when: [{key: request.headers, values: [a]}]}]\n", "is no known key"},
+          {"  rules: [{when: [{key: \"request.headers[a b]\", values: [a]}]}]\n",
+           "\"a b\" is no header name"},
+          {"  rules: [{when: [{key: connection.sni, values: [a]}]}]\n", "does not act on yet"},
+          {"  rules: [{when: [{key: remote.ip, values: [a]}]}]\n", "not an IP address or CIDR"},
+          {"  rules: [{when: [{key: destination.port, notValues: [a]}]}]\n", "is no port"},
+          {"  rules: [{}]\n  action: AUDIT\n",
+           "AUDIT is an Istio action that Whence does not act on"},
+          {"  rules: [{}]\n  action: CUSTOM\n", "CUSTOM is an Istio action"},
+          {"  expires: tomorrow\n", "spec.expires: \"tomorrow\" is no time"},
+          {"  expires: \"2030-01-31\"\n", "is no time"},
+          {"  mode: DRYRUN\n", "must be one of ENFORCE, DRY_RUN, not the string \"DRYRUN\"; did"},
+          {"  selector: {matchLabels: {app: a b}}\n", "spec.selector.matchLabels.app: \"a b\""},
+          {"  targetRefs: [{kind: Gateway}]\n",
+           "is an Istio field that Whence does not act on yet"},
+      });
+  ExpectGood("whence.dev/v1", "IpPolicy",
+             {"  {}\n", "  rules: [{}]\n  action: DENY\n", "  rules: []\n",
+              "  expires: 2030-01-31T12:00:00Z\n  mode: DRY_RUN\n",
+              "  expires: \"2030-01-31T12:00:00.5+02:00\"\n",
+              "  rules: [{from: [{source: {ipSets: [a, b/c]}}]}]\n",
+              "  rules: [{to: [{operation: {paths: [\"/a/{*}/b/{**}\", \"/x*\"]}}]}]\n",
+              "  rules: [{when: [{key: \"request.headers[x-a]\", values: [\"*\"]}]}]\n"});
+}
+
+TEST(CheckTopologyTest, RefusesTrustThatNobodyCanMean) {
+  ExpectFaults(
+      "whence.dev/v1", "TrustTopology",
+      {
+          {"  numTrustedProxies: 1\n  trustedProxies: {cidrs: [10.0.0.0/8]}\n",
+           "spec.trustedProxies: cannot be given together with numTrustedProxies"},
+          {"  numTrustedProxies: 0\n  trustedProxies: {cidrs: [10.0.0.0/8]}\n", "cannot be given"},
+          {"  numTrustedProxies: 5000\n", "5000 hops are more than any request has"},
+          {"  trustedProxies: {}\n", "spec.trustedProxies: names nobody"},
+          {"  trustedProxies: {cidrs: []}\n", "names nobody"},
+          {"  trustedProxies: {cidrs: [10.0.0.0/8, 10.0.0]}\n",
+           "spec.trustedProxies.cidrs[1]: \"10.0.0\""},
+          {"  trustedProxies: {workloads: [{}]}\n", "workloads[0]: selects every workload"},
+          {"  trustedProxies: {ipSets: [\"A\"]}\n", "ipSets[0]: \"A\" must be"},
+          {"  clientAddressFrom: X_FORWARDED_FR\n", "did you mean X_FORWARDED_FOR?"},
+          {"  clientAddressFrom: forwarded\n", "did you mean FORWARDED?"},
+          {"  clientAddressFrom: \"cf connecting\"\n", "is no header name"},
+          {"  internalCidrs: [internal]\n", "spec.internalCidrs[0]: \"internal\""},
+          {"  proxyProtocol: {accept: OPTIONAL}\n", "spec.proxyProtocol.from: is missing"},
+          {"  proxyProtocol: {accept: REQUIRED, from: {}}\n", "from: names nobody"},
+      });
+  ExpectGood("whence.dev/v1", "TrustTopology",
+             {"  {}\n", "  numTrustedProxies: 0\n", "  clientAddressFrom: cf-connecting-ip\n",
+              "  proxyProtocol: {accept: OFF, send: AUTO}\n",
+              R"(  selector: {matchLabels: {app: istio-ingressgateway}}
+  trustedProxies:
+    cidrs: [10.0.0.0/8, 2001:db8::/32]
+    ipSets: [cdn-ranges]
+    workloads: [{matchLabels: {app: legacy-proxy}}]
+  trustMeshGateways: true
+  clientAddressFrom: X_FORWARDED_FOR
+  forwardedFor: APPEND
+  internalCidrs: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 127.0.0.0/8, fc00::/7, ::1/128]
+  proxyProtocol:
+    accept: OPTIONAL
+    from: {cidrs: [10.128.0.0/16]}
+    send: AUTO
+  upstreamSource: DIRECT_PEER
+)"});
+}
+
+TEST(CheckMeshTest, RefusesBadAmounts) {
+  ExpectFaults("whence.dev/v1", "Mesh",
+               {
+                   {"  nodeCidrs: [a]\n", "spec.nodeCidrs[0]"},
+                   {"  logRetention: 7\n", "quote it"},
+                   {"  logRetention: 7 days\n", "\"7 days\" is no duration; expected such as 7d"},
+                   {"  logRetention: 0d\n", "is no duration"},
+                   {"  logMaxSize: lots\n", "\"lots\" is no size; expected such as 10GiB"},
+                   {"  rootNamespace: Root\n", "spec.rootNamespace"},
+                   {"  pathNormalization: NO_NORMALIZATION\n",
+                    "must be one of NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES"},
+               });
+  ExpectGood("whence.dev/v1", "Mesh",
+             {"  pathNormalization: NONE\n", "  {logRetention: 7d, logMaxSize: 10GiB}\n",
+              "  {nodeCidrs: [10.128.0.0/16], podCidrs: [10.32.0.0/16, 2001:db8::/64]}\n"});
+  ExpectFaults("whence.dev/v1", "IpSet", {{"  cidrs: [1.2.3.4, 1.2.3.400]\n", "spec.cidrs[1]"}});
+}
+
+TEST(CheckGatewayTest, RefusesWhatCannotListen) {
+  ExpectFaults(
+      "networking.istio.io/v1", "Gateway",
+      {
+          {"  servers: [{port: {number: 80, protocol: HTTP}, hosts: [\"*\"]}]\n",
+           "spec.selector: is missing"},
+          {"  selector: {a: b}\n", "spec.servers: is missing"},
+          {"  selector: {a: b}\n  servers: [{port: {protocol: HTTP}, hosts: [\"*\"]}]\n",
+           "port.number: 0 is no port"},
+          {"  selector: {a: b}\n  servers: [{port: {number: 65536, protocol: HTTP}, hosts: [a]}]\n",
+           "65536 is no port"},
+          {"  selector: {a: b}\n  servers: [{port: {number: 80}, hosts: [a]}]\n",
+           "port.protocol: is missing"},
+          {"  selector: {a: b}\n  servers: [{port: {number: 80, protocol: HTP}, hosts: [a]}]\n",
+           "must be HTTP or TCP, not \"HTP\"; did you mean HTTP?"},
+          {"  selector: {a: b}\n  servers: [{port: {number: 443, protocol: HTTPS}, hosts: [a]}]\n",
+           "HTTPS is an Istio protocol that Whence does not act on yet"},
+          {"  selector: {a: b}\n  servers: [{port: {number: 80, protocol: HTTP}}]\n",
+           "hosts: is missing"},
+          {"  selector: {a: b}\n  servers: [{port: {number: 80, protocol: HTTP}, hosts: [a*]}]\n",
+           "\"a*\" is no host"},
+          {"  selector: {a: b}\n  servers: [{port: {number: 80, protocol: HTTP}, hosts: [A/b]}]\n",
+           "hosts[0]: \"A\" must be"},
+          {"  selector: {a: b}\n  servers: [{port: {number: 80, protocol: HTTP}, hosts: [a], "
+           "tls: {}}]\n",
+           "servers[0].tls: is an Istio field"},
+          {"  selector: {a: b}\n  servers:\n  - {port: {number: 80, protocol: HTTP}, hosts: [a]}\n"
+           "  - {port: {number: 80, protocol: TCP}, hosts: [b]}\n",
+           "servers[1].port.protocol: port 80 is HTTP in an earlier server"},
+      });
+  ExpectGood("networking.istio.io/v1beta1", "Gateway",
+             {"  selector: {a: b}\n  servers: [{port: {number: 80, protocol: HTTP, name: x}, "
+              "hosts: [\"*\", \"ns/*.example.com\", \"./a\", \"*/b.c\"]}]\n"});
+}
+
+TEST(CheckVirtualServiceTest, RefusesWhatCannotRoute) {
+  const char* kKind = "VirtualService";
+  ExpectFaults(
+      "networking.istio.io/v1", kKind,
+      {
+          {"  gateways: [g]\n  http: [{route: [{destination: {host: a}}]}]\n",
+           "spec.hosts: is missing"},
+          {"  hosts: [\"*\"]\n  http: [{route: [{destination: {host: a}}]}]\n",
+           "spec.gateways: is missing, which in Istio means"},
+          {"  hosts: [\"*\"]\n  gateways: [mesh]\n  http: [{route: [{destination: {host: a}}]}]\n",
+           "\"mesh\" means the sidecars of clients"},
+          {"  hosts: [\"*\"]\n  gateways: [g]\n", "spec: has no routes"},
+          {"  hosts: [a b]\n  gateways: [g]\n  http: [{route: [{destination: {host: a}}]}]\n",
+           "spec.hosts[0]: \"a b\" is no host"},
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{}]\n", "http[0].route: is missing"},
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{redirect: {uri: /}, route: [{destination: "
+           "{host: a}}]}]\n",
+           "http[0].redirect: is an Istio field"},
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{route: [{}]}]\n", "destination.host: is miss"},
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{route: [{destination: {host: \"*.a\"}}]}]\n",
+           "a destination cannot be a wildcard"},
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{route: [{destination: {host: a, port: "
+           "{number: 0}}}]}]\n",
+           "port.number: 0 is no port"},
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{route: [{destination: {host: 10.0.0.1}}]}]\n",
+           "an address has no declared ports"},
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{route: [{destination: {host: a}}, "
+           "{destination: {host: b}}]}]\n",
+           "route[1]: sharing requests between several destinations"},
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{match: [{uri: {}}], route: [{destination: "
+           "{host: a}}]}]\n",
+           "match[0].uri: needs exact or prefix"},
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{match: [{uri: {prefix: a}}], route: "
+           "[{destination: {host: a}}]}]\n",
+           "must begin with \"/\""},
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{match: [{uri: {regex: a}}], route: "
+           "[{destination: {host: a}}]}]\n",
+           "uri.regex: is an Istio field"},
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{match: [{uri: {exact: /a, prefix: /b}}], "
+           "route: [{destination: {host: a}}]}]\n",
+           "uri.prefix: only one of these can be given"},
+          {"  hosts: [a]\n  gateways: [g]\n  tcp: [{match: [{port: 70000}], route: "
+           "[{destination: {host: a}}]}]\n",
+           "tcp[0].match[0].port: 70000 is no port"},
+      });
+  ExpectGood("networking.istio.io/v1", kKind,
+             {"  hosts: [\"*\"]\n  gateways: [ns/g]\n  tcp: [{route: [{destination: {host: "
+              "a.b.svc.cluster.local, port: {number: 9000}}}]}]\n"});
+}
+
+TEST(CheckServiceTest, RefusesPortsThatAreNone) {
+  ExpectFaults("v1", "Service",
+               {
+                   {"  ports: [{port: 0}]\n", "spec.ports[0].port: 0 is no port"},
+                   {"  ports: [{port: 80, targetPort: http}]\n", "port names are known to"},
+                   {"  ports: [{port: 80, targetPort: 0}]\n", "must be a number from 1"},
+                   {"  ports: [{port: 80, protocol: TPC}]\n", "must be TCP, not \"TPC\""},
+                   {"  ports: [{port: 80}, {port: 80}]\n", "port 80 is given twice"},
+                   {"  type: ExternalName\n", "ExternalName is a type"},
+                   {"  selector: {app: [a]}\n", "must be a string, not a list"},
+               });
+  ExpectGood("v1", "Service",
+             {"  ports: [{port: 53, protocol: TCP}, {port: 53, protocol: UDP}]\n", "  {}\n"});
+}
+
+}  // namespace
+}  // namespace whence::document

@@ -1,0 +1,433 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/document/document.h"
+#include "common/document/kinds.h"
+#include "tests/unit/common/document/helpers.h"
+
+namespace whence::document {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+TEST(ParseTest, NamesEveryFaultOfEveryDocumentAtOnce) {
+  const ParseResult result = ParseYaml(R"(apiVersion: whence.dev/v1
+kind: IpPolicy
+metadata:
+  name: edge
+  namespace: shop
+spec:
+  acton: DENY
+  rules:
+  - from:
+    - source:
+        ipBlocks: ["10.0.0.0/33", 10.0.0.0/8]
+        remoteIpBlock: ["2.2.2.2"]
+    to:
+    - operation:
+        ports: [80, "0"]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: ok}
+spec:
+  ports: [{port: 80}]
+---
+kind: TrustTopolgy
+apiVersion: whence.dev/v1
+metadata: {name: t}
+)");
+  EXPECT_THAT(
+      Texts(result.faults),
+      ElementsAre(
+          R"(f.yaml:7:3: IpPolicy shop/edge: spec.acton: unknown field; did you mean "action"?)",
+          R"(f.yaml:12:9: IpPolicy shop/edge: spec.rules[0].from[0].source.remoteIpBlock: unknown field; did you mean "remoteIpBlocks"?)",
+          R"(f.yaml:15:17: IpPolicy shop/edge: spec.rules[0].to[0].operation.ports[0]: must be a string, not the number 80; quote it: "80")",
+          R"(f.yaml:11:20: IpPolicy shop/edge: spec.rules[0].from[0].source.ipBlocks[0]: "10.0.0.0/33": prefix length must be 0..32)",
+          R"(f.yaml:23:7: TrustTopolgy default/t: kind: "TrustTopolgy" is no known kind; did you mean TrustTopology?)"));
+  // The good one is there, for those who want it.
+  ASSERT_THAT(result.documents, SizeIs(1));
+  EXPECT_EQ(DisplayName(result.documents[0].document), "Service default/ok");
+}
+
+TEST(ParseTest, RefusesBrokenText) {
+  struct {
+    const char* name;
+    std::string text;
+    const char* fault;
+  } rows[] = {
+      {"no mapping", "just text", "f.yaml:1:1: a document must be a mapping"},
+      {"a list", "- a\n- b", "a document must be a mapping"},
+      {"broken quotes", "a: \"b", "not valid YAML"},
+      {"broken flow", "a: {b: [c}", "not valid YAML"},
+      {"tab", "a:\n\tb: c", "not valid YAML"},
+      {"undefined alias", "a: *b", "not valid YAML"},
+      {"cycle", "a: &x [*x]", "contains it"},
+      {"deep flow", std::string(100, '['), "nested deeper than 64"},
+      {"very deep flow", std::string(100000, '['), "f.yaml"},
+      {"very deep block",
+       [] {
+         std::string text;
+         for (int i = 0; i < 3000; ++i) text += "- ";
+         return text;
+       }(),
+       "nested deeper than 64"},
+      {"custom tag", WithSpec("v1", "Service", "  ports: !Ref [{port: 80}]\n"),
+       "the YAML tag !Ref has no meaning here"},
+      {"merge key", WithSpec("v1", "Service", "  <<: {ports: []}\n"),
+       "merge keys are not supported"},
+      {"no kind", "apiVersion: v1\nmetadata: {name: a}", "kind: is missing; known kinds: TrustT"},
+      {"no version", "kind: Service\nmetadata: {name: a}",
+       "apiVersion: is missing; for Service write v1"},
+      {"wrong version", "kind: Service\napiVersion: v2\nmetadata: {name: a}",
+       "f.yaml:2:13: Service default/a: apiVersion: \"v2\" is not known for Service; write v1"},
+      {"other group",
+       "kind: Gateway\napiVersion: gateway.networking.k8s.io/v1\nmetadata: {name: a}",
+       "is not known for Gateway; write networking.istio.io/v1"},
+      {"foreign kind", "kind: Banana\napiVersion: v1\nmetadata: {name: a}",
+       "\"Banana\" is no known kind; known: TrustTopology"},
+      {"kind of Istio",
+       "kind: DestinationRule\napiVersion: networking.istio.io/v1\nmetadata: {name: a}",
+       "DestinationRule is a kind that Whence does not act on yet; remove it, or apply with "
+       "--ignore-unsupported"},
+      {"no name", "kind: Mesh\napiVersion: whence.dev/v1", "metadata.name: is missing"},
+      {"bad name", "kind: Mesh\napiVersion: whence.dev/v1\nmetadata: {name: A_b}",
+       "f.yaml:3:18: Mesh default/A_b: metadata.name: \"A_b\" must be lower-case letters"},
+      {"bad namespace",
+       "kind: Mesh\napiVersion: whence.dev/v1\nmetadata: {name: a, namespace: a.b}",
+       "metadata.namespace: \"a.b\" must be at most 63 of a-z"},
+      {"bad label", "kind: Mesh\napiVersion: whence.dev/v1\nmetadata: {name: a, labels: {a b: c}}",
+       "metadata.labels.a b: \"a b\" is no label name"},
+      {"top-level field", "kind: Mesh\napiVersion: whence.dev/v1\nmetadata: {name: a}\nspce: {}",
+       "f.yaml:4:1: Mesh default/a: spce: unknown field; did you mean \"spec\"?"},
+      {"twice at the top", "kind: Mesh\napiVersion: whence.dev/v1\nmetadata: {name: a}\nkind: Mesh",
+       "f.yaml:4:1: Mesh default/a: kind: is given twice"},
+      {"twice in a mapping", WithSpec("v1", "Service", "  type: A\n  type: B\n"),
+       "f.yaml:6:3: Service n/a: spec.type: is given twice"},
+      {"twice in a map", WithSpec("v1", "Service", "  selector: {a: b, a: c}\n"),
+       "spec.selector.a: is given twice"},
+      {"key that is no text", WithSpec("v1", "Service", "  [a]: b\n"),
+       "a field name must be text, not a list"},
+      {"spec of nothing", WithSpec("v1", "Service", ""), "spec: must be a mapping, not nothing"},
+  };
+  for (const auto& row : rows) {
+    const ParseResult result = ParseYaml(row.text);
+    ASSERT_FALSE(result.faults.empty()) << row.name;
+    EXPECT_THAT(FaultText(result.faults[0]), HasSubstr(row.fault)) << row.name;
+    EXPECT_THAT(result.documents, IsEmpty()) << row.name;
+  }
+}
+
+TEST(ParseTest, RefusesWrongTypes) {
+  struct {
+    const char* spec;
+    const char* fault;
+  } rows[] = {
+      {"  selector: {matchLabels: {version: 1}}\n",
+       "spec.selector.matchLabels.version: must be a string, not the number 1; quote it: \"1\""},
+      {"  selector: {matchLabels: {a: true}}\n", "not the boolean true; quote it: \"true\""},
+      {"  selector: {matchLabels: {a: null}}\n", "must be a string, not nothing"},
+      {"  selector: {matchLabels: [a]}\n", "must be a mapping of names to strings, not a list"},
+      {"  selector: app\n", "spec.selector: must be a mapping, not the string \"app\""},
+      {"  selector:\n", "spec.selector: must be a mapping, not nothing; leave it out or write {}"},
+      {"  numTrustedProxies: \"2\"\n", "must be a number; write 2 without quotes"},
+      {"  numTrustedProxies: -1\n",
+       "must be a whole number from 0 to 4294967295, not the number -1"},
+      {"  numTrustedProxies: 4294967296\n", "must be a whole number"},
+      {"  numTrustedProxies: 1.5\n", "must be a whole number"},
+      {"  numTrustedProxies: two\n", "must be a whole number"},
+      {"  trustMeshGateways: yes\n", "must be true or false, not the string \"yes\""},
+      {"  trustMeshGateways: \"true\"\n", "must be true or false"},
+      {"  internalCidrs: 10.0.0.0/8\n",
+       "must be a list, not the string \"10.0.0.0/8\"; write "
+       "[\"10.0.0.0/8\"]"},
+      {"  internalCidrs: {a: b}\n", "must be a list, not a mapping"},
+      {"  forwardedFor: APEND\n",
+       "must be one of APPEND, KEEP, REPLACE, not the string \"APEND\"; did you mean APPEND?"},
+      {"  forwardedFor: FORWARDED_FOR_UNSPECIFIED\n", "must be one of APPEND, KEEP, REPLACE"},
+      {"  forwardedFor: append\n", "did you mean APPEND?"},
+      {"  forwardedFor: [KEEP]\n", "not a list"},
+      {"  upstreamSource: CLIENT\n", "must be one of DIRECT_PEER, TRUSTED_CLIENT, AGENT"},
+      {"  upstreamSource: {sorce: AGENT}\n", "did you mean \"source\"?"},
+      {"  upstreamSource: [AGENT]\n", "must be a mapping, not a list"},
+      {"  proxyProtocol: {send: V3}\n", "must be one of OFF, V1, V2, AUTO"},
+      {"  proxy_protocol: {}\n", "did you mean \"proxyProtocol\"?"},
+  };
+  for (const auto& row : rows) {
+    const ParseResult result = ParseYaml(WithSpec("whence.dev/v1", "TrustTopology", row.spec));
+    ASSERT_THAT(result.faults, SizeIs(1)) << row.spec;
+    EXPECT_THAT(FaultText(result.faults[0]), HasSubstr(row.fault)) << row.spec;
+  }
+}
+
+TEST(ParseTest, BoundsItsInput) {
+  ParseOptions options;
+  options.max_bytes = 10;
+  EXPECT_THAT(FaultText(Parse("f", "a: 12345678", options).faults.at(0)),
+              HasSubstr("is larger than 10 bytes"));
+
+  // Nine levels of ten aliases each would be 10^9 strings.
+  std::string bomb = "kind: IpSet\napiVersion: whence.dev/v1\nmetadata: {name: a}\nx0: &a0 [a]\n";
+  for (int i = 1; i < 10; ++i) {
+    bomb += "x" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
+    for (int j = 0; j < 10; ++j) bomb += "*a" + std::to_string(i - 1) + (j < 9 ? "," : "");
+    bomb += "]\n";
+  }
+  bomb += "spec: {cidrs: *a9}\n";
+  EXPECT_FALSE(ParseYaml(bomb).faults.empty());
+
+  // The same within the schema.
+  std::string rules = "  rules:\n  - &r {from: [&s {source: &t {ipBlocks: &b [";
+  for (int i = 0; i < 200; ++i) rules += "\"1.2.3.4\",";
+  rules += "\"1.2.3.4\"]}}";
+  for (int i = 0; i < 200; ++i) rules += ", *s";
+  rules += "]}\n";
+  for (int i = 0; i < 200; ++i) rules += "  - *r\n";
+  const ParseResult result = ParseYaml(WithSpec("whence.dev/v1", "IpPolicy", rules));
+  ASSERT_FALSE(result.faults.empty());
+  EXPECT_THAT(FaultText(result.faults[0]), HasSubstr("YAML aliases make the file mean more"));
+
+  std::string many = "  cidrs:\n";
+  for (int i = 0; i < 1000; ++i) many += "  - bad\n";
+  const ParseResult bounded = ParseYaml(WithSpec("whence.dev/v1", "IpSet", many));
+  ASSERT_THAT(bounded.faults, SizeIs(201));
+  EXPECT_EQ(bounded.faults.back().message(), "and 800 more faults");
+}
+
+TEST(ParseTest, KeepsTheDocumentsBeforeBrokenText) {
+  const ParseResult result =
+      ParseYaml("kind: Mesh\napiVersion: whence.dev/v1\nmetadata: {name: a}\n---\na: [\n");
+  EXPECT_THAT(result.documents, SizeIs(1));
+  ASSERT_THAT(result.faults, SizeIs(1));
+  EXPECT_GE(result.faults[0].line(), 5u);
+}
+
+TEST(ParseTest, UnsupportedFieldsAreFaultsOrWarnings) {
+  const std::string text = WithSpec("networking.istio.io/v1", "VirtualService", R"(
+  hosts: ["*"]
+  gateways: [g]
+  exportTo: ["."]
+  http:
+  - match: [{uri: {prefix: /}, headers: {a: {exact: b}}}]
+    timeout: 5s
+    retries: {attempts: 3}
+    route: [{destination: {host: echo, subset: v1}, weight: 100}]
+)");
+  const ParseResult strict = ParseYaml(text);
+  EXPECT_THAT(
+      Texts(strict.faults),
+      ElementsAre(
+          HasSubstr("f.yaml:8:3: VirtualService n/a: spec.exportTo: is an Istio field that Whence "
+                    "does not act on yet; remove it, or apply with --ignore-unsupported"),
+          HasSubstr("spec.http[0].match[0].headers: is an Istio field"),
+          HasSubstr("spec.http[0].timeout: is an Istio field"),
+          HasSubstr("spec.http[0].retries: is an Istio field"),
+          HasSubstr("spec.http[0].route[0].destination.subset: is an Istio field"),
+          HasSubstr("spec.http[0].route[0].weight: is an Istio field")));
+  EXPECT_THAT(strict.documents, IsEmpty());
+
+  const ParseResult lenient = ParseYaml(text, /*ignore_unsupported=*/true);
+  EXPECT_THAT(Texts(lenient.faults), IsEmpty());
+  EXPECT_THAT(lenient.warnings, SizeIs(6));
+  EXPECT_THAT(lenient.warnings[0].message(), HasSubstr("; it is ignored"));
+  EXPECT_THAT(lenient.documents, SizeIs(1));
+
+  // What nobody knows is a mistake either way.
+  EXPECT_THAT(ParseYaml(text + "  colour: red\n", true).faults, SizeIs(1));
+}
+
+TEST(ParseTest, SkipsUnsupportedKindsIfAsked) {
+  const ParseResult result = ParseYaml(
+      "kind: DestinationRule\napiVersion: networking.istio.io/v1\nmetadata: {name: d}\nspec: {}\n"
+      "---\nkind: Mesh\napiVersion: whence.dev/v1\nmetadata: {name: a}\n",
+      true);
+  EXPECT_THAT(result.faults, IsEmpty());
+  EXPECT_THAT(Texts(result.warnings), ElementsAre(HasSubstr("DestinationRule default/d")));
+  EXPECT_THAT(result.documents, SizeIs(1));
+}
+
+TEST(ParseTest, TakesIstiosAndKubernetesDocumentsUnchanged) {
+  const ParseResult result = ParseYaml(R"(# As in the documentation.
+apiVersion: security.istio.io/v1beta1
+kind: AuthorizationPolicy
+metadata:
+  name: ingress-policy
+  namespace: istio-system
+spec:
+  selector:
+    matchLabels:
+      app: istio-ingressgateway
+  action: DENY
+  rules:
+  - from:
+    - source:
+        ipBlocks: ["123.120.247.0/24"]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata:
+  name: allow-nothing
+  namespace: foo
+spec:
+  {}
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: Gateway
+metadata:
+  name: echo-gateway
+  namespace: foo
+spec:
+  selector:
+    istio: ingressgateway # use istio default controller
+  servers:
+  - port:
+      number: 80
+      name: http
+      protocol: HTTP
+    hosts:
+    - "*"
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: VirtualService
+metadata:
+  name: echo
+  namespace: foo
+spec:
+  hosts:
+  - "*"
+  gateways:
+  - echo-gateway
+  http:
+  - match:
+    - uri:
+        prefix: /headers
+    route:
+    - destination:
+        host: echo
+        port:
+          number: 8000
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: echo
+  namespace: foo
+  creationTimestamp: null
+  resourceVersion: "12"
+  uid: 0-1
+  managedFields: [{manager: kubectl}]
+  annotations:
+    kubectl.kubernetes.io/last-applied-configuration: "{}"
+spec:
+  clusterIP: 10.0.0.1
+  clusterIPs: [10.0.0.1]
+  internalTrafficPolicy: Cluster
+  ports:
+  - name: http
+    port: 8000
+    targetPort: 80
+    protocol: TCP
+  - {name: other, port: 81, targetPort: "8081"}
+  selector: {app: echo}
+  sessionAffinity: None
+  publishNotReadyAddresses: true
+  type: ClusterIP
+status:
+  loadBalancer: {}
+)");
+  EXPECT_THAT(Texts(result.faults), IsEmpty());
+  EXPECT_THAT(Texts(result.warnings), IsEmpty());
+  ASSERT_THAT(result.documents, SizeIs(5));
+  const v1::Document& policy = result.documents[0].document;
+  EXPECT_EQ(Key(policy), "IpPolicy/istio-system/ingress-policy");
+  EXPECT_EQ(DisplayName(policy), "AuthorizationPolicy istio-system/ingress-policy");
+  EXPECT_EQ(policy.ip_policy().action(), v1::IpPolicySpec::DENY);
+  EXPECT_EQ(policy.ip_policy().rules(0).from(0).source().ip_blocks(0), "123.120.247.0/24");
+  EXPECT_TRUE(result.documents[1].document.has_ip_policy());
+  EXPECT_EQ(result.documents[2].document.gateway().servers(0).port().number(), 80u);
+  EXPECT_EQ(result.documents[3].document.virtual_service().http(0).match(0).uri().prefix(),
+            "/headers");
+  const v1::Document& service = result.documents[4].document;
+  EXPECT_EQ(service.service().ports(0).target_port(), "80");
+  EXPECT_EQ(service.service().ports(1).target_port(), "8081");
+  EXPECT_TRUE(service.metadata().annotations().empty());
+}
+
+TEST(ParseTest, WarnsOfHostBits) {
+  const ParseResult result = ParseYaml(
+      WithSpec("security.istio.io/v1", "AuthorizationPolicy",
+               "  action: DENY\n  rules: [{from: [{source: {remoteIpBlocks: [2.2.2.2/24]}}]}]\n"));
+  EXPECT_THAT(Texts(result.faults), IsEmpty());
+  EXPECT_THAT(Texts(result.warnings),
+              ElementsAre(HasSubstr("\"2.2.2.2/24\" means the whole range 2.2.2.0/24")));
+}
+
+TEST(ParseTest, UnderstandsJsonAndLists) {
+  const ParseResult result = ParseYaml(
+      "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"List\",\n\t\"items\": [\n"
+      "\t\t{\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\": {\"name\": \"a\"},\n"
+      "\t\t \"spec\": {\"ports\": [{\"port\": 80, \"targetPort\": 8080}]}},\n"
+      "\t\t{\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\": {\"name\": \"b\"},\n"
+      "\t\t \"spec\": {\"prts\": []}}\n\t]\n}\n");
+  ASSERT_THAT(result.documents, SizeIs(1));
+  EXPECT_EQ(result.documents[0].document.service().ports(0).target_port(), "8080");
+  EXPECT_THAT(Texts(result.faults),
+              ElementsAre("f.yaml:8:13: Service default/b: spec.prts: unknown field; did you mean "
+                          "\"ports\"?"));
+}
+
+TEST(ParseTest, TakesBothFormsOfUpstreamSource) {
+  for (const char* text : {"TRUSTED_CLIENT", "{source: TRUSTED_CLIENT}", "\"TRUSTED_CLIENT\""}) {
+    const ParseResult result = ParseYaml(WithSpec("whence.dev/v1", "TrustTopology",
+                                                  std::string("  upstreamSource: ") + text + "\n"));
+    ASSERT_THAT(result.documents, SizeIs(1)) << text;
+    EXPECT_EQ(result.documents[0].document.trust_topology().upstream_source().source(),
+              v1::UpstreamSource::TRUSTED_CLIENT);
+  }
+}
+
+TEST(ParseTest, ReadsTheFileOfAnIpSet) {
+  const std::string text =
+      WithSpec("whence.dev/v1", "IpSet", "  file: cdn.txt\n  cidrs: [1.2.3.4]\n");
+  EXPECT_THAT(Texts(ParseYaml(text).faults),
+              ElementsAre(HasSubstr("f.yaml:5:9: IpSet n/a: spec.file")));
+
+  ParseOptions options;
+  options.read_file = [](const std::string& path) -> std::optional<std::string> {
+    if (path != "cdn.txt") return std::nullopt;
+    return "# ours\n10.0.0.0/8\n\n 2001:db8::/32 # v6\r\nbad\n";
+  };
+  EXPECT_THAT(Texts(Parse("f", text, options).faults),
+              ElementsAre(HasSubstr("cdn.txt:5: \"bad\": not an IP address or CIDR")));
+  options.read_file = [](const std::string&) { return "10.0.0.0/8"; };
+  const ParseResult result = Parse("f", text, options);
+  ASSERT_THAT(result.documents, SizeIs(1));
+  EXPECT_THAT(result.documents[0].document.ip_set().cidrs(), ElementsAre("1.2.3.4", "10.0.0.0/8"));
+  EXPECT_TRUE(result.documents[0].document.ip_set().file().empty());
+  options.read_file = [](const std::string&) { return std::nullopt; };
+  EXPECT_THAT(Texts(Parse("f", text, options).faults), ElementsAre(HasSubstr("cannot be read")));
+}
+
+TEST(ParseTest, IgnoresEmptyDocuments) {
+  for (const char* text : {"", "\n", "---\n", "# nothing\n---\n# here\n---\n"}) {
+    const ParseResult result = ParseYaml(text);
+    EXPECT_THAT(result.documents, IsEmpty()) << text;
+    EXPECT_THAT(Texts(result.faults), IsEmpty()) << text;
+  }
+}
+
+TEST(KindsTest, KnowsWhatPeopleType) {
+  EXPECT_EQ(FindKindByAlias("banana"), nullptr);
+  EXPECT_EQ(FindKindByAlias(""), nullptr);
+  EXPECT_EQ(FindKindByAlias("SVC")->name, "Service");
+  EXPECT_EQ(FindKindByAlias("authorizationpolicies")->key, "IpPolicy");
+  EXPECT_EQ(FindKindByAlias("IpPolicy")->key, "IpPolicy");
+  EXPECT_EQ(FindKind("ippolicy"), nullptr);
+  for (const Kind& kind : AllKinds()) EXPECT_EQ(FindKindByAlias(kind.name), &kind);
+}
+
+}  // namespace
+}  // namespace whence::document
