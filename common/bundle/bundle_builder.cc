@@ -1,0 +1,186 @@
+#include "common/bundle/bundle_builder.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <openssl/sha.h>
+
+#include <set>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+#include "common/bundle/gateway_builder.h"
+#include "common/bundle/selection.h"
+#include "common/bundle/service_names.h"
+#include "common/document/values.h"
+#include "common/net/cidr.h"
+#include "common/wire/ip_set.h"
+
+namespace whence::bundle {
+namespace {
+
+using Names = google::protobuf::RepeatedPtrField<std::string>;
+
+v1::AgentRole ToWire(trust::Role role) {
+  switch (role) {
+    case trust::Role::kSidecar:
+      return v1::SIDECAR;
+    case trust::Role::kGateway:
+      return v1::GATEWAY;
+    case trust::Role::kNode:
+      return v1::NODE;
+  }
+  return v1::AGENT_ROLE_UNSPECIFIED;
+}
+
+// Writes names out as "namespace/name", so that an agent need not know whose document it was, and
+// notes them as needed.
+void Qualify(const std::string& space, Names* names, std::set<std::string>* needed) {
+  for (std::string& name : *names) {
+    name = document::QualifiedName(name, space);
+    needed->insert(name);
+  }
+}
+
+// Live addresses of what any of the selectors selects. A topology speaks for its own namespace; one
+// of the root namespace for all.
+std::set<net::IpAddress> AddressesOf(
+    const ConfigView& view, const std::vector<const Workload*>& inventory, const std::string& space,
+    const google::protobuf::RepeatedPtrField<v1::LabelSelector>& selectors) {
+  std::set<net::IpAddress> addresses;
+  for (const Workload* workload : inventory) {
+    if (!InScope(view, space, workload->namespace_)) continue;
+    for (const v1::LabelSelector& selector : selectors) {
+      if (!selector.match_labels().empty() && Selects(selector.match_labels(), workload->labels)) {
+        addresses.insert(workload->addresses.begin(), workload->addresses.end());
+      }
+    }
+  }
+  return addresses;
+}
+
+void BuildTrust(const ConfigView& view, const std::vector<const Workload*>& inventory,
+                const Workload& self, v1::TrustResource* trust, std::set<std::string>* ip_sets) {
+  v1::TrustTopologySpec* spec = trust->mutable_spec();
+  if (const v1::Document* document = TopologyFor(view, self)) {
+    const std::string& space = document->metadata().namespace_();
+    trust->set_source(absl::StrCat(space, "/", document->metadata().name()));
+    *spec = document->trust_topology();
+    if (spec->has_trusted_proxies()) {
+      v1::AddressSources* trusted = spec->mutable_trusted_proxies();
+      Qualify(space, trusted->mutable_ip_sets(), ip_sets);
+      for (const net::IpAddress& address :
+           AddressesOf(view, inventory, space, trusted->workloads())) {
+        trust->add_trusted_workloads(address.ToString());
+      }
+    }
+    if (spec->proxy_protocol().has_from()) {
+      // Live addresses join the ranges; there is no place of their own for them.
+      v1::AddressSources* from = spec->mutable_proxy_protocol()->mutable_from();
+      Qualify(space, from->mutable_ip_sets(), ip_sets);
+      for (const net::IpAddress& address : AddressesOf(view, inventory, space, from->workloads())) {
+        from->add_cidrs(net::Cidr(address).ToString());
+      }
+    }
+  }
+  const bool trusts_gateways = spec->has_trust_mesh_gateways() ? spec->trust_mesh_gateways()
+                                                               : self.role == trust::Role::kSidecar;
+  // Whoever does not trust them is not told, and not disturbed when they come and go.
+  if (!trusts_gateways) return;
+  std::set<net::IpAddress> gateways;
+  for (const Workload* workload : inventory) {
+    if (workload->role == trust::Role::kSidecar || IsSame(*workload, self)) continue;
+    gateways.insert(workload->addresses.begin(), workload->addresses.end());
+  }
+  for (const net::IpAddress& address : gateways) trust->add_mesh_gateways(address.ToString());
+}
+
+bool IsDryRun(const v1::Document& document) {
+  if (document.ip_policy().mode() == v1::IpPolicySpec::DRY_RUN) return true;
+  const auto& annotations = document.metadata().annotations();
+  const auto found = annotations.find("istio.io/dry-run");
+  return found != annotations.end() && found->second == "true";
+}
+
+void BuildPolicies(const ConfigView& view, const Workload& self, v1::WorkloadBundle* bundle,
+                   std::set<std::string>* ip_sets) {
+  for (const auto& [name, document] : view.policies()) {
+    if (!InScope(view, name.first, self.namespace_) ||
+        !Selects(document->ip_policy().selector().match_labels(), self.labels)) {
+      continue;
+    }
+    v1::PolicyResource* policy = bundle->add_policies();
+    policy->set_namespace_(name.first);
+    policy->set_name(name.second);
+    *policy->mutable_spec() = document->ip_policy();
+    policy->set_dry_run(IsDryRun(*document));
+    for (v1::PolicyRule& rule : *policy->mutable_spec()->mutable_rules()) {
+      for (v1::PolicyFrom& from : *rule.mutable_from()) {
+        v1::PolicySource* source = from.mutable_source();
+        Qualify(name.first, source->mutable_ip_sets(), ip_sets);
+        Qualify(name.first, source->mutable_not_ip_sets(), ip_sets);
+        Qualify(name.first, source->mutable_remote_ip_sets(), ip_sets);
+        Qualify(name.first, source->mutable_not_remote_ip_sets(), ip_sets);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+v1::WorkloadBundle Build(const ConfigView& view, const std::vector<Workload>& inventory,
+                         const Workload& self) {
+  const std::vector<const Workload*> sorted = Sorted(inventory);
+  v1::WorkloadBundle bundle;
+  bundle.set_workload(self.name);
+  bundle.set_namespace_(self.namespace_);
+  bundle.mutable_labels()->insert(self.labels.begin(), self.labels.end());
+  bundle.set_role(ToWire(self.role));
+  std::set<std::string> ip_sets;
+  BuildTrust(view, sorted, self, bundle.mutable_trust(), &ip_sets);
+  BuildPolicies(view, self, &bundle, &ip_sets);
+  if (self.role == trust::Role::kGateway) BuildListeners(view, sorted, self, &bundle);
+  if (self.role == trust::Role::kSidecar) {
+    for (v1::PortSetting& setting : DeclaredPorts(view, self)) {
+      *bundle.add_ports() = std::move(setting);
+    }
+  }
+  v1::MeshSettings* mesh = bundle.mutable_mesh();
+  mesh->set_path_normalization(view.mesh().path_normalization());
+  *mesh->mutable_node_cidrs() = view.mesh().node_cidrs();
+  *mesh->mutable_pod_cidrs() = view.mesh().pod_cidrs();
+  for (const std::string& name : ip_sets) bundle.add_ip_sets(name);
+  return bundle;
+}
+
+std::vector<v1::IpSetResource> BuildIpSets(const ConfigView& view) {
+  std::vector<v1::IpSetResource> resources;
+  for (const auto& [name, document] : view.ip_sets()) {
+    std::vector<net::Cidr> cidrs;
+    cidrs.reserve(static_cast<size_t>(document->ip_set().cidrs_size()));
+    for (const std::string& text : document->ip_set().cidrs()) {
+      // Documents were checked when they were applied; what is not a CIDR cannot be here.
+      if (const auto cidr = net::Cidr::Parse(text); cidr.ok()) cidrs.push_back(*cidr);
+    }
+    resources.push_back(
+        wire::EncodeIpSet(absl::StrCat(name.first, "/", name.second), std::move(cidrs)));
+  }
+  return resources;
+}
+
+std::string ResourceVersion(const google::protobuf::Message& message) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    // Maps otherwise come in an order that differs from process to process.
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
+  constexpr size_t kShown = 8;
+  return absl::BytesToHexString(absl::string_view(reinterpret_cast<char*>(digest), kShown));
+}
+
+}  // namespace whence::bundle

@@ -1,0 +1,175 @@
+#include "common/bundle/service_names.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+#include "common/bundle/selection.h"
+
+namespace whence::bundle {
+namespace {
+
+bool IsTcp(const v1::ServiceSpec::Port& port) {
+  return port.protocol().empty() || port.protocol() == "TCP";
+}
+
+std::optional<DocumentName> ServiceName(const std::string& host, const std::string& space) {
+  const size_t dot = host.find('.');
+  if (dot == std::string::npos) return DocumentName(space, host);
+  const std::string rest = host.substr(dot + 1);
+  const size_t second = rest.find('.');
+  const std::string domain = second == std::string::npos ? "svc" : rest.substr(second + 1);
+  if (domain != "svc" && domain != "svc.cluster.local") return std::nullopt;
+  return DocumentName(rest.substr(0, second), host.substr(0, dot));
+}
+
+// As Kubernetes makes a Service single-stack unless told otherwise: the families that it names, or
+// the one of the workload's primary address. A client's address can be kept towards an endpoint of
+// its own family only, so a second family must not slip in.
+bool IsFamilyOf(const v1::ServiceSpec& service, const Workload& workload,
+                const net::IpAddress& address) {
+  if (service.ip_families().empty()) {
+    return address.is_v4() == workload.addresses.front().is_v4();
+  }
+  const char* family = address.is_v4() ? "IPv4" : "IPv6";
+  return std::find(service.ip_families().begin(), service.ip_families().end(), family) !=
+         service.ip_families().end();
+}
+
+const v1::ServiceSpec::Port* FindPort(const v1::ServiceSpec& service, uint32_t port) {
+  const v1::ServiceSpec::Port* only = nullptr;
+  size_t count = 0;
+  for (const v1::ServiceSpec::Port& candidate : service.ports()) {
+    if (!IsTcp(candidate)) continue;
+    if (candidate.port() == port) return &candidate;
+    only = &candidate;
+    ++count;
+  }
+  return port == 0 && count == 1 ? only : nullptr;
+}
+
+void AddEndpoints(const v1::ServiceSpec& service, const std::string& space, uint32_t target_port,
+                  const std::vector<const Workload*>& inventory, const Workload& self,
+                  v1::ClusterResource* cluster) {
+  if (service.selector().empty()) return;
+  for (const Workload* workload : inventory) {
+    // A node agent speaks for its node, not for a workload.
+    if (workload->namespace_ != space || workload->role == trust::Role::kNode ||
+        IsSame(*workload, self) || !Selects(service.selector(), workload->labels)) {
+      continue;
+    }
+    for (const net::IpAddress& address : workload->addresses) {
+      if (!IsFamilyOf(service, *workload, address)) continue;
+      v1::EndpointResource* endpoint = cluster->add_endpoints();
+      endpoint->set_address(address.ToString());
+      endpoint->set_port(target_port);
+      endpoint->set_workload(absl::StrCat(workload->namespace_, "/", workload->name));
+      endpoint->set_has_sidecar(workload->has_sidecar);
+    }
+  }
+}
+
+v1::ListenerProtocol DeclaredProtocol(const v1::ServiceSpec::Port& port) {
+  const std::string& declared = port.app_protocol().empty()
+                                    ? port.name().substr(0, port.name().find('-'))
+                                    : port.app_protocol();
+  if (EqualsIgnoreCase(declared, "http")) return v1::HTTP;
+  // These are not HTTP/1: relayed, and no time is lost on waiting for bytes that the server sends
+  // first.
+  for (const std::string_view tcp :
+       {"tcp", "http2", "grpc", "https", "tls", "mongo", "mysql", "redis"}) {
+    if (EqualsIgnoreCase(declared, tcp)) return v1::TCP;
+  }
+  return v1::LISTENER_PROTOCOL_UNSPECIFIED;
+}
+
+}  // namespace
+
+uint32_t TargetPort(const v1::ServiceSpec::Port& port) {
+  uint32_t target = port.port();
+  const std::string& text = port.target_port();
+  std::from_chars(text.data(), text.data() + text.size(), target);
+  return target;
+}
+
+const v1::Document* FindService(const ConfigView& view, const std::string& host,
+                                const std::string& space) {
+  const std::optional<DocumentName> name = ServiceName(host, space);
+  if (!name) return nullptr;
+  const auto found = view.services().find(*name);
+  return found != view.services().end() ? found->second : nullptr;
+}
+
+v1::ClusterResource BuildCluster(const ConfigView& view,
+                                 const std::vector<const Workload*>& inventory,
+                                 const Workload& self, const std::string& host, uint32_t port,
+                                 const std::string& space) {
+  v1::ClusterResource cluster;
+  if (const auto address = net::IpAddress::Parse(host)) {
+    cluster.set_name(net::SocketAddress{*address, static_cast<uint16_t>(port)}.ToString());
+    v1::EndpointResource* endpoint = cluster.add_endpoints();
+    endpoint->set_address(address->ToString());
+    endpoint->set_port(port);
+    return cluster;
+  }
+  const v1::Document* service = FindService(view, host, space);
+  if (service == nullptr) {
+    // Short names are told apart by their namespace, so that two of them are never one cluster.
+    const bool is_short = host.find('.') == std::string::npos;
+    cluster.set_name(absl::StrCat(host, is_short ? absl::StrCat(".", space) : "", ":", port));
+    return cluster;
+  }
+  const std::string& service_space = service->metadata().namespace_();
+  const v1::ServiceSpec::Port* found = FindPort(service->service(), port);
+  cluster.set_name(absl::StrCat(service->metadata().name(), ".", service_space,
+                                ".svc.cluster.local:", found != nullptr ? found->port() : port));
+  if (found != nullptr) {
+    AddEndpoints(service->service(), service_space, TargetPort(*found), inventory, self, &cluster);
+  }
+  return cluster;
+}
+
+uint32_t ListeningPort(const ConfigView& view, const Workload& self, uint32_t port) {
+  for (const auto& [name, document] : view.services()) {
+    const v1::ServiceSpec& service = document->service();
+    if (name.first != self.namespace_ || service.selector().empty() ||
+        !Selects(service.selector(), self.labels)) {
+      continue;
+    }
+    for (const v1::ServiceSpec::Port& candidate : service.ports()) {
+      if (IsTcp(candidate) && candidate.port() == port) return TargetPort(candidate);
+    }
+  }
+  return port;
+}
+
+std::vector<v1::PortSetting> DeclaredPorts(const ConfigView& view, const Workload& self) {
+  std::map<uint32_t, v1::ListenerProtocol> declared;
+  for (const auto& [name, document] : view.services()) {
+    const v1::ServiceSpec& service = document->service();
+    if (name.first != self.namespace_ || service.selector().empty() ||
+        !Selects(service.selector(), self.labels)) {
+      continue;
+    }
+    for (const v1::ServiceSpec::Port& port : service.ports()) {
+      const v1::ListenerProtocol protocol = DeclaredProtocol(port);
+      if (!IsTcp(port) || protocol == v1::LISTENER_PROTOCOL_UNSPECIFIED) continue;
+      const auto [known, is_new] = declared.emplace(TargetPort(port), protocol);
+      if (!is_new && known->second != protocol) {
+        known->second = v1::LISTENER_PROTOCOL_UNSPECIFIED;
+      }
+    }
+  }
+  std::vector<v1::PortSetting> settings;
+  for (const auto& [port, protocol] : declared) {
+    if (protocol == v1::LISTENER_PROTOCOL_UNSPECIFIED) continue;
+    v1::PortSetting& setting = settings.emplace_back();
+    setting.set_port(port);
+    setting.set_protocol(protocol);
+  }
+  return settings;
+}
+
+}  // namespace whence::bundle

@@ -1,0 +1,41 @@
+// From a destination's host to a Service, and from a Service to live addresses.
+#ifndef WHENCE_COMMON_BUNDLE_SERVICE_NAMES_H_
+#define WHENCE_COMMON_BUNDLE_SERVICE_NAMES_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/bundle/config_view.h"
+#include "common/bundle/inventory.h"
+#include "whence/v1/resources.pb.h"
+
+namespace whence::bundle {
+
+// Names resolve as in Istio: "echo" is in the namespace of the document that says it; "echo.shop",
+// "echo.shop.svc" and "echo.shop.svc.cluster.local" say it themselves. Null: no such Service.
+const v1::Document* FindService(const ConfigView& view, const std::string& host,
+                                const std::string& space);
+
+// The cluster behind `host` and `port` (0: the Service's only one). Without a Service, an IP
+// address is its own endpoint, and any other host has none until a Service of that name is applied.
+// `inventory` sorted; `self` is never an endpoint, since a gateway that calls itself is a loop.
+v1::ClusterResource BuildCluster(const ConfigView& view,
+                                 const std::vector<const Workload*>& inventory,
+                                 const Workload& self, const std::string& host, uint32_t port,
+                                 const std::string& space);
+
+// Where a connection to `port` arrives in the pod.
+uint32_t TargetPort(const v1::ServiceSpec::Port& port);
+
+// The port on which `self` receives what is sent to `port` of a Service that selects it; `port`
+// itself if no Service does. Gateways declare the Service's port, as in Istio.
+uint32_t ListeningPort(const ConfigView& view, const Workload& self, uint32_t port);
+
+// What Services that select `self` declare of its ports, by appProtocol or by a name such as "http"
+// or "tcp-db". Ports of which they disagree are left out: the first bytes decide.
+std::vector<v1::PortSetting> DeclaredPorts(const ConfigView& view, const Workload& self);
+
+}  // namespace whence::bundle
+
+#endif  // WHENCE_COMMON_BUNDLE_SERVICE_NAMES_H_
