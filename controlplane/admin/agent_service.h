@@ -1,0 +1,28 @@
+// whence.v1.AgentService over gRPC: what the inventory knows.
+#ifndef WHENCE_CONTROLPLANE_ADMIN_AGENT_SERVICE_H_
+#define WHENCE_CONTROLPLANE_ADMIN_AGENT_SERVICE_H_
+
+#include "controlplane/discovery/inventory.h"
+#include "controlplane/model/current_config.h"
+#include "whence/v1/admin.grpc.pb.h"
+
+namespace whence::admin {
+
+// Thread-safe. Both must outlive the server.
+class AgentService final : public v1::AgentService::CallbackService {
+ public:
+  AgentService(const discovery::Inventory& inventory, const model::CurrentConfig& current)
+      : inventory_(inventory), current_(current) {}
+
+  grpc::ServerUnaryReactor* ListAgents(grpc::CallbackServerContext* context,
+                                       const v1::ListAgentsRequest* request,
+                                       v1::ListAgentsResponse* response) override;
+
+ private:
+  const discovery::Inventory& inventory_;
+  const model::CurrentConfig& current_;
+};
+
+}  // namespace whence::admin
+
+#endif  // WHENCE_CONTROLPLANE_ADMIN_AGENT_SERVICE_H_

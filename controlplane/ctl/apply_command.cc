@@ -1,0 +1,131 @@
+#include <pwd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "common/document/document.h"
+#include "controlplane/ctl/commands.h"
+#include "controlplane/ctl/print.h"
+#include "controlplane/ctl/source_files.h"
+#include "controlplane/ctl/text.h"
+#include "whence/v1/admin.grpc.pb.h"
+
+namespace whence::ctl {
+namespace {
+
+// For the history; a server that knows us by certificate uses that instead.
+std::string Author() {
+  const char* user = std::getenv("USER");
+  if (const passwd* account = user ? nullptr : getpwuid(geteuid())) user = account->pw_name;
+  char host[256] = "";
+  gethostname(host, sizeof host - 1);
+  return std::string(user && *user ? user : "unknown") + "@" + host;
+}
+
+std::string Line(const v1::Fault& fault) {
+  // The place is ours and may hold any path; the rest came over the wire.
+  return Escape(document::FaultText(fault)) + "\n";
+}
+
+const char* ActionName(v1::Change::Action action) {
+  switch (action) {
+    case v1::Change::CREATED:
+      return "created";
+    case v1::Change::UPDATED:
+      return "updated";
+    case v1::Change::DELETED:
+      return "deleted";
+    default:
+      return "unchanged";
+  }
+}
+
+void PrintChanges(const v1::ApplyResponse& response, bool dry_run, std::ostream& out) {
+  for (const v1::Change& change : response.changes()) {
+    std::string name =
+        change.namespace_().empty() ? change.name() : change.namespace_() + "/" + change.name();
+    out << Escape(change.kind()) << " " << Escape(name) << " " << ActionName(change.action())
+        << (dry_run ? " (dry run)" : "") << "\n";
+  }
+  if (response.revision() != 0) {
+    out << "revision " << response.revision() << "\n";
+  } else if (!dry_run) {
+    out << "nothing to change\n";
+  }
+}
+
+int PrintFaults(const v1::ApplyResponse& response, Output output, Session& session) {
+  if (output == Output::kJson) session.out << ToJson(response);
+  for (const v1::Fault& fault : response.faults()) session.err << Line(fault);
+  int count = response.faults_size();
+  session.err << "whencectl: nothing was changed: " << count << (count == 1 ? " fault" : " faults")
+              << "\n";
+  return kFailed;
+}
+
+int PrintResponse(const v1::ApplyResponse& response, Output output, bool dry_run,
+                  Session& session) {
+  for (const v1::Fault& warning : response.warnings()) session.err << "warning: " << Line(warning);
+  if (!response.faults().empty()) return PrintFaults(response, output, session);
+  if (output == Output::kJson) {
+    session.out << ToJson(response);
+  } else {
+    PrintChanges(response, dry_run, session.out);
+  }
+  return kGood;
+}
+
+v1::ApplyRequest ToRequest(const ApplyOptions& options, const SourceFiles& sources) {
+  v1::ApplyRequest request;
+  for (const v1::SourceFile& file : sources.files()) *request.add_files() = file;
+  request.set_dry_run(options.dry_run);
+  request.set_ignore_unsupported(options.ignore_unsupported);
+  request.set_default_namespace(options.default_namespace);
+  request.set_author(Author());
+  request.set_message(options.message);
+  return request;
+}
+
+}  // namespace
+
+int Apply(const ApplyOptions& options, Session& session, std::istream& input) {
+  document::ParseOptions parse;
+  parse.ignore_unsupported = options.ignore_unsupported;
+  if (!options.default_namespace.empty()) parse.default_namespace = options.default_namespace;
+  SourceFiles sources(parse);
+  for (const std::string& file : options.files) {
+    if (absl::Status status = sources.Add(file, input); !status.ok()) {
+      session.err << "whencectl: " << Escape(std::string(status.message())) << "\n";
+      return kFailed;
+    }
+  }
+  v1::ApplyResponse response;
+  response.mutable_faults()->Assign(sources.faults().begin(), sources.faults().end());
+  if (!response.faults().empty()) return PrintResponse(response, options.output, false, session);
+
+  v1::ApplyRequest request = ToRequest(options, sources);
+  grpc::ClientContext context;
+  SetDeadline(context, kWriteDeadline);
+  grpc::Status status =
+      v1::ConfigService::NewStub(session.channel)->Apply(&context, request, &response);
+  if (!status.ok()) return PrintFailure(session, status);
+  for (v1::Fault& fault : *response.mutable_faults()) sources.Translate(&fault);
+  for (v1::Fault& warning : *response.mutable_warnings()) sources.Translate(&warning);
+  for (const v1::Fault& warning : sources.warnings()) *response.add_warnings() = warning;
+  return PrintResponse(response, options.output, options.dry_run, session);
+}
+
+int Delete(const DeleteOptions& options, Session& session) {
+  v1::DeleteRequest request = options.request;
+  request.set_author(Author());
+  v1::ApplyResponse response;
+  grpc::ClientContext context;
+  SetDeadline(context, kWriteDeadline);
+  grpc::Status status =
+      v1::ConfigService::NewStub(session.channel)->Delete(&context, request, &response);
+  if (!status.ok()) return PrintFailure(session, status);
+  return PrintResponse(response, options.output, false, session);
+}
+
+}  // namespace whence::ctl

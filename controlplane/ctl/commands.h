@@ -1,0 +1,26 @@
+// What whencectl does: one function per command, each from options and a session to an exit code.
+#ifndef WHENCE_CONTROLPLANE_CTL_COMMANDS_H_
+#define WHENCE_CONTROLPLANE_CTL_COMMANDS_H_
+
+#include <istream>
+
+#include "controlplane/ctl/options.h"
+#include "controlplane/ctl/session.h"
+
+namespace whence::ctl {
+
+// `input` is what "-" reads.
+int Apply(const ApplyOptions& options, Session& session, std::istream& input);
+int Delete(const DeleteOptions& options, Session& session);
+int Get(const GetOptions& options, Session& session);
+int Agents(const AgentsOptions& options, Session& session);
+// Ends, with -f, only when the connection does or the process is interrupted.
+int Logs(const LogsOptions& options, Session& session);
+int Explain(const ExplainOptions& options, Session& session);
+
+// Connects and runs the command.
+int Run(const Options& options, std::istream& input, std::ostream& out, std::ostream& err);
+
+}  // namespace whence::ctl
+
+#endif  // WHENCE_CONTROLPLANE_CTL_COMMANDS_H_

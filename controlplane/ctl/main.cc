@@ -1,0 +1,22 @@
+// whencectl: the operator's command line.
+#include <grpc/support/log.h>
+
+#include <iostream>
+
+#include "controlplane/ctl/commands.h"
+#include "controlplane/ctl/options.h"
+
+int main(int argc, char** argv) {
+  // Our one line says it; gRPC's own log would say it again, in its words.
+  gpr_set_log_function([](gpr_log_func_args*) {});
+  whence::ctl::CommandLine line = whence::ctl::ParseCommandLine(argc, argv);
+  if (!line.options) {
+    std::cout << line.out;
+    if (!line.error.empty()) std::cerr << line.error << "\n";
+    return line.exit_code;
+  }
+  int code = whence::ctl::Run(*line.options, std::cin, std::cout, std::cerr);
+  std::cout.flush();
+  if (!std::cout) return whence::ctl::kFailed;  // a full disk, a closed pipe
+  return code;
+}

@@ -1,0 +1,289 @@
+#include "controlplane/ctl/options.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <utility>
+
+#include "common/net/cidr.h"
+#include "common/net/ip_address.h"
+#include "controlplane/units.h"
+
+namespace whence::ctl {
+namespace {
+
+constexpr char kExamples[] = R"(Examples:
+  whencectl apply -f topology.yaml --dry-run     # what would change, and every fault there is
+  whencectl apply -f policies/
+  whencectl get policies -n istio-system
+  whencectl get ippolicy edge -o yaml | whencectl --control-plane other:15010 apply -f -
+  whencectl explain --workload istio-system/gateway --peer 10.0.0.9 --xff "1.1.1.1, 2.2.2.2"
+  whencectl logs --client 2.2.2.0/24 --decision deny --since 10m -f
+
+Exit codes: 0 good, 1 failed, 2 wrong usage.)";
+
+// What CLI11 writes into; made into Options by Interpret.
+struct Flags {
+  ConnectionOptions connection{.address = "127.0.0.1:15010"};
+  ApplyOptions apply;
+  GetOptions get;
+  DeleteOptions remove;
+  LogsOptions logs;
+  ExplainOptions explain;
+  std::string output = "table";
+  std::string kind, name, namespace_name;
+  std::string client, peer, workload, decision, since;
+  uint32_t limit = 100;
+  bool follow = false;
+  std::string role = "sidecar", proxy, host, path, method;
+  std::vector<std::string> labels, forwarded_for, headers;
+  uint32_t port = 0;
+  bool tcp = false;
+};
+
+void AddOutput(CLI::App* command, Flags& flags, std::vector<std::string> names) {
+  command->add_option("-o,--output", flags.output, "How to print")
+      ->check(CLI::IsMember(std::move(names)))
+      ->capture_default_str();
+}
+
+void AddNamespace(CLI::App* command, Flags& flags, const char* help) {
+  command->add_option("-n,--namespace", flags.namespace_name, help)->envname("WHENCE_NAMESPACE");
+}
+
+void DeclareConnection(CLI::App& app, Flags& flags) {
+  app.add_option("--control-plane", flags.connection.address, "IP:PORT or unix:PATH")
+      ->envname("WHENCE_CONTROL_PLANE")
+      ->capture_default_str();
+  app.add_option("--ca", flags.connection.ca,
+                 "Talk TLS; the server's certificate is of this CA, PEM")
+      ->envname("WHENCE_CA");
+  app.add_option("--cert", flags.connection.certificate, "Certificate to show the server, PEM")
+      ->envname("WHENCE_CERT");
+  app.add_option("--key", flags.connection.key, "Its private key, PEM")->envname("WHENCE_KEY");
+}
+
+void DeclareDocuments(CLI::App& app, Flags& flags) {
+  CLI::App* apply = app.add_subcommand(
+      "apply", "Validate all documents, then commit all in one revision, or nothing");
+  apply->add_option("-f,--file", flags.apply.files, "File, directory or - (may be repeated)")
+      ->required();
+  apply->add_flag("--dry-run", flags.apply.dry_run, "Commit nothing, say what would change");
+  apply->add_flag("--ignore-unsupported", flags.apply.ignore_unsupported,
+                  "Warn of Istio fields that Whence does not act on, instead of refusing them");
+  apply->add_option("-m,--message", flags.apply.message, "Why, for the history");
+  AddNamespace(apply, flags, "For documents without one (default: default)");
+  AddOutput(apply, flags, {"table", "json"});
+
+  CLI::App* get = app.add_subcommand("get", "Print documents");
+  get->add_option("KIND", flags.kind, "Such as policies, trusttopology, svc, all")->required();
+  get->add_option("NAME", flags.name, "One document");
+  AddNamespace(get, flags, "Only this namespace (default: all)");
+  AddOutput(get, flags, {"table", "yaml", "json"});
+
+  CLI::App* remove = app.add_subcommand("delete", "Delete a document");
+  remove->add_option("KIND", flags.kind, "Such as ippolicy")->required();
+  remove->add_option("NAME", flags.name, "The document")->required();
+  AddNamespace(remove, flags, "Its namespace (default: default)");
+  AddOutput(remove, flags, {"table", "json"});
+}
+
+void DeclareObservation(CLI::App& app, Flags& flags) {
+  CLI::App* agents =
+      app.add_subcommand("agents", "Connected agents: what they run, what they refused and why");
+  AddOutput(agents, flags, {"table", "json"});
+
+  CLI::App* logs = app.add_subcommand("logs", "Access records, the newest last");
+  logs->add_option("--client", flags.client, "Only trusted clients in this CIDR");
+  logs->add_option("--peer", flags.peer, "Only direct peers in this CIDR");
+  logs->add_option("--workload", flags.workload, "Only this workload, NAMESPACE/NAME");
+  logs->add_option("--decision", flags.decision, "Only these")
+      ->check(CLI::IsMember({"allow", "deny", "dry-run-deny"}));
+  logs->add_option("--since", flags.since, "Only the last 90s, 10m, 2h, 1d");
+  logs->add_option("--limit", flags.limit, "At most so many")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  logs->add_flag("-f,--follow", flags.follow, "Keep printing new ones as they come");
+  AddOutput(logs, flags, {"table", "json"});
+}
+
+void DeclareExplain(CLI::App& app, Flags& flags) {
+  CLI::App* explain = app.add_subcommand(
+      "explain", "What an access would come to, and why: nothing is sent anywhere");
+  explain->add_option("--workload", flags.workload, "A connected agent, NAMESPACE/NAME");
+  explain->add_option("--labels", flags.labels, "Or a workload with these, KEY=VALUE,…")
+      ->delimiter(',');
+  AddNamespace(explain, flags, "The described workload's namespace (default: default)");
+  explain->add_option("--role", flags.role, "The described workload's role")
+      ->check(CLI::IsMember({"sidecar", "gateway", "node"}))
+      ->capture_default_str();
+  explain->add_option("--peer", flags.peer, "Address that the connection comes from")->required();
+  explain->add_option("--xff", flags.forwarded_for, "An X-Forwarded-For line (may be repeated)");
+  explain->add_option("--proxy", flags.proxy, "Source address in a PROXY protocol header");
+  explain->add_option("--host", flags.host, "Request's host");
+  explain->add_option("--path", flags.path, "Request's path (default: /)");
+  explain->add_option("--method", flags.method, "Request's method (default: GET)");
+  explain->add_option("--header", flags.headers,
+                      "Request's header, \"NAME: VALUE\" (may be repeated)");
+  explain->add_option("--port", flags.port, "Port that the connection was aimed at")
+      ->check(CLI::Range(0, 65535));
+  explain->add_flag("--tcp", flags.tcp, "A TCP connection, no HTTP request");
+  AddOutput(explain, flags, {"table", "json"});
+}
+
+// Each of the next returns what is wrong; empty: nothing.
+
+std::string CheckNames(const Flags& flags) {
+  auto is_name = [](const std::string& text) {
+    size_t slash = text.find('/');
+    return slash != std::string::npos && slash != 0 && slash + 1 != text.size();
+  };
+  if (!flags.workload.empty() && !is_name(flags.workload)) {
+    return "--workload \"" + flags.workload + "\": give NAMESPACE/NAME";
+  }
+  return "";
+}
+
+std::string InterpretLogs(const Flags& flags, LogsOptions* logs) {
+  for (const auto& [flag, text] : {std::pair("--client", flags.client), {"--peer", flags.peer}}) {
+    if (!text.empty() && !net::Cidr::Parse(text).ok()) {
+      return std::string(flag) + " \"" + text + "\": give an address or a CIDR such as 10.0.0.0/8";
+    }
+  }
+  if (!flags.since.empty()) {
+    std::optional<std::chrono::seconds> span = control::ParseDuration(flags.since);
+    if (!span) return "--since \"" + flags.since + "\": give a duration such as 10m";
+    logs->since_span_us = std::chrono::microseconds(*span).count();
+  }
+  logs->query.set_client_cidr(flags.client);
+  logs->query.set_peer_cidr(flags.peer);
+  logs->query.set_workload(flags.workload);
+  logs->query.set_decision(flags.decision);
+  logs->query.set_limit(flags.limit);
+  logs->query.set_follow(flags.follow);
+  return CheckNames(flags);
+}
+
+std::string InterpretMaps(const Flags& flags, v1::ExplainRequest* request) {
+  for (const std::string& label : flags.labels) {
+    size_t sign = label.find('=');
+    if (sign == std::string::npos || sign == 0) return "--labels \"" + label + "\": give KEY=VALUE";
+    (*request->mutable_labels())[label.substr(0, sign)] = label.substr(sign + 1);
+  }
+  for (const std::string& header : flags.headers) {
+    size_t colon = header.find(':');
+    if (colon == std::string::npos || colon == 0) {
+      return "--header \"" + header + "\": give \"NAME: VALUE\"";
+    }
+    size_t value = header.find_first_not_of(" \t", colon + 1);
+    (*request->mutable_headers())[header.substr(0, colon)] =
+        value == std::string::npos ? "" : header.substr(value);
+  }
+  return "";
+}
+
+std::string InterpretExplain(const Flags& flags, v1::ExplainRequest* request) {
+  if (flags.workload.empty() == flags.labels.empty()) {
+    return "explain: give either --workload NAMESPACE/NAME or --labels KEY=VALUE";
+  }
+  for (const auto& [flag, text] : {std::pair("--peer", flags.peer), {"--proxy", flags.proxy}}) {
+    if (!text.empty() && !net::IpAddress::Parse(text)) {
+      return std::string(flag) + " \"" + text + "\": give an IP address";
+    }
+  }
+  request->set_workload(flags.workload);
+  if (flags.workload.empty()) {
+    request->set_namespace_(flags.namespace_name.empty() ? "default" : flags.namespace_name);
+    request->set_role(flags.role == "gateway" ? v1::GATEWAY
+                      : flags.role == "node"  ? v1::NODE
+                                              : v1::SIDECAR);
+  }
+  request->set_peer(flags.peer);
+  request->mutable_forwarded_for()->Assign(flags.forwarded_for.begin(), flags.forwarded_for.end());
+  request->set_proxy_source(flags.proxy);
+  request->set_host(flags.host);
+  request->set_path(flags.path);
+  request->set_method(flags.method);
+  request->set_port(flags.port);
+  request->set_tcp(flags.tcp);
+  std::string error = InterpretMaps(flags, request);
+  return error.empty() ? CheckNames(flags) : error;
+}
+
+std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
+  Output output = flags.output == "json"   ? Output::kJson
+                  : flags.output == "yaml" ? Output::kYaml
+                                           : Output::kTable;
+  options->connection = flags.connection;
+  if (flags.connection.ca.empty() &&
+      !(flags.connection.certificate + flags.connection.key).empty()) {
+    return "--cert and --key are for TLS: give --ca too";
+  }
+  std::string error;
+  if (app.got_subcommand("apply")) {
+    flags.apply.default_namespace = flags.namespace_name;
+    flags.apply.output = output;
+    options->command = flags.apply;
+  } else if (app.got_subcommand("get")) {
+    flags.get.request.set_kind(flags.kind);
+    flags.get.request.set_name(flags.name);
+    flags.get.request.set_namespace_(flags.namespace_name);
+    flags.get.output = output;
+    options->command = flags.get;
+  } else if (app.got_subcommand("delete")) {
+    flags.remove.request.set_kind(flags.kind);
+    flags.remove.request.set_name(flags.name);
+    flags.remove.request.set_namespace_(flags.namespace_name);
+    flags.remove.output = output;
+    options->command = flags.remove;
+  } else if (app.got_subcommand("agents")) {
+    options->command = AgentsOptions{output};
+  } else if (app.got_subcommand("logs")) {
+    error = InterpretLogs(flags, &flags.logs);
+    flags.logs.output = output;
+    options->command = flags.logs;
+  } else {
+    error = InterpretExplain(flags, &flags.explain.request);
+    flags.explain.output = output;
+    options->command = flags.explain;
+  }
+  return error;
+}
+
+}  // namespace
+
+CommandLine ParseCommandLine(int argc, const char* const* argv) {
+  CLI::App app("Asks and tells the control plane of Whence.", "whencectl");
+  app.set_version_flag("--version", "whencectl " WHENCE_VERSION);
+  app.footer(kExamples);
+  app.require_subcommand(1);
+  app.fallthrough();  // --control-plane may follow the command, too
+  Flags flags;
+  DeclareConnection(app, flags);
+  DeclareDocuments(app, flags);
+  DeclareObservation(app, flags);
+  DeclareExplain(app, flags);
+  CommandLine result;
+  Options options;
+  std::string error;
+  try {
+    app.parse(argc, argv);
+    error = Interpret(app, flags, &options);
+  } catch (const CLI::CallForHelp&) {
+    result.out = app.help();
+    return result;
+  } catch (const CLI::CallForVersion&) {
+    result.out = app.version() + "\n";
+    return result;
+  } catch (const CLI::Error& wrong) {
+    error = wrong.what();
+  }
+  if (error.empty()) {
+    result.options = std::move(options);
+  } else {
+    result.exit_code = 2;
+    result.error = "whencectl: " + error + " (see whencectl --help)";
+  }
+  return result;
+}
+
+}  // namespace whence::ctl

@@ -1,0 +1,73 @@
+// The command line of whencectl -> what to do.
+#ifndef WHENCE_CONTROLPLANE_CTL_OPTIONS_H_
+#define WHENCE_CONTROLPLANE_CTL_OPTIONS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "controlplane/ctl/session.h"
+#include "whence/v1/admin.pb.h"
+
+namespace whence::ctl {
+
+enum class Output { kTable, kYaml, kJson };
+
+struct ApplyOptions {
+  std::vector<std::string> files;
+  bool dry_run = false;
+  bool ignore_unsupported = false;
+  std::string default_namespace;
+  std::string message;
+  Output output = Output::kTable;
+};
+
+struct GetOptions {
+  v1::GetRequest request;
+  Output output = Output::kTable;
+};
+
+struct DeleteOptions {
+  v1::DeleteRequest request;
+  Output output = Output::kTable;
+};
+
+struct AgentsOptions {
+  Output output = Output::kTable;
+};
+
+struct LogsOptions {
+  v1::LogQuery query;  // since_us is filled from `since` when the command runs
+  std::optional<int64_t> since_span_us;
+  Output output = Output::kTable;
+};
+
+struct ExplainOptions {
+  v1::ExplainRequest request;
+  Output output = Output::kTable;
+};
+
+using Command = std::variant<ApplyOptions, GetOptions, DeleteOptions, AgentsOptions, LogsOptions,
+                             ExplainOptions>;
+
+struct Options {
+  ConnectionOptions connection;
+  Command command;
+};
+
+// Options to run, or something to print and an exit code (0 after --help and --version, 2 for wrong
+// usage).
+struct CommandLine {
+  std::optional<Options> options;
+  int exit_code = 0;
+  std::string out;
+  std::string error;  // one line
+};
+
+CommandLine ParseCommandLine(int argc, const char* const* argv);
+
+}  // namespace whence::ctl
+
+#endif  // WHENCE_CONTROLPLANE_CTL_OPTIONS_H_

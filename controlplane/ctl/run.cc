@@ -1,0 +1,36 @@
+#include <memory>
+#include <variant>
+
+#include "controlplane/ctl/commands.h"
+#include "controlplane/ctl/text.h"
+
+namespace whence::ctl {
+namespace {
+
+template <typename... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+template <typename... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;
+
+}  // namespace
+
+int Run(const Options& options, std::istream& input, std::ostream& out, std::ostream& err) {
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Connect(options.connection);
+  if (!channel.ok()) {
+    err << "whencectl: " << Escape(std::string(channel.status().message())) << "\n";
+    return kFailed;
+  }
+  Session session{options.connection.address, *channel, out, err};
+  return std::visit(
+      Overloaded{[&](const ApplyOptions& apply) { return Apply(apply, session, input); },
+                 [&](const GetOptions& get) { return Get(get, session); },
+                 [&](const DeleteOptions& remove) { return Delete(remove, session); },
+                 [&](const AgentsOptions& agents) { return Agents(agents, session); },
+                 [&](const LogsOptions& logs) { return Logs(logs, session); },
+                 [&](const ExplainOptions& explain) { return Explain(explain, session); }},
+      options.command);
+}
+
+}  // namespace whence::ctl

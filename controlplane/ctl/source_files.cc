@@ -1,0 +1,108 @@
+#include "controlplane/ctl/source_files.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <sstream>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "common/document/kinds.h"
+
+namespace whence::ctl {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::optional<std::string> ReadFile(const std::string& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) return std::nullopt;
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (!file) return std::nullopt;
+  if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
+  return text.str();
+}
+
+bool IsDocumentFile(const fs::directory_entry& entry) {
+  std::error_code error;
+  std::string extension = entry.path().extension().string();
+  return entry.is_regular_file(error) &&
+         (extension == ".yaml" || extension == ".yml" || extension == ".json");
+}
+
+}  // namespace
+
+absl::Status SourceFiles::Add(const std::string& path, std::istream& input) {
+  if (path == "-") {
+    std::string content(std::istreambuf_iterator<char>(input), {});
+    AddContent("-", ".", std::move(content));
+    return absl::OkStatus();
+  }
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return AddFile(path);
+  std::vector<std::string> found;
+  for (fs::directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (IsDocumentFile(*entry)) found.push_back(entry->path().string());
+  }
+  if (error) return absl::UnavailableError(absl::StrCat(path, ": ", error.message()));
+  if (found.empty()) {
+    return absl::NotFoundError(absl::StrCat(path, ": no .yaml, .yml or .json file in it"));
+  }
+  std::sort(found.begin(), found.end());
+  for (const std::string& file : found) {
+    if (absl::Status status = AddFile(file); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SourceFiles::AddFile(const std::string& path) {
+  std::optional<std::string> content = ReadFile(path);
+  if (!content) {
+    return absl::NotFoundError(absl::StrCat(
+        path, ": cannot be read: ", errno != 0 ? std::strerror(errno) : "it is no file"));
+  }
+  AddContent(path, fs::path(path).parent_path().string(), std::move(*content));
+  return absl::OkStatus();
+}
+
+void SourceFiles::AddContent(const std::string& name, const std::string& directory,
+                             std::string content) {
+  bool reads_lists = false;
+  document::ParseOptions options = options_;
+  options.read_file = [&](const std::string& path) {
+    reads_lists = true;
+    return ReadFile((fs::path(directory) / path).string());  // an absolute path stays as it is
+  };
+  document::ParseResult parsed = document::Parse(name, content, options);
+  if (!reads_lists) {
+    v1::SourceFile& file = files_.emplace_back();
+    file.set_name(name);
+    file.set_content(std::move(content));
+    return;
+  }
+  faults_.insert(faults_.end(), parsed.faults.begin(), parsed.faults.end());
+  warnings_.insert(warnings_.end(), parsed.warnings.begin(), parsed.warnings.end());
+  for (document::ParsedDocument& document : parsed.documents) {
+    v1::SourceFile& file = files_.emplace_back();
+    file.set_name(name);
+    file.set_content(document::ToJson(document.document));
+    places_[{name, document::DisplayName(document.document)}] = std::move(document.locations);
+  }
+}
+
+void SourceFiles::Translate(v1::Fault* fault) const {
+  auto places = places_.find({fault->file(), fault->document()});
+  if (places == places_.end()) return;
+  document::Location place = places->second.Find(fault->path());
+  fault->set_line(place.line);
+  fault->set_column(place.column);
+}
+
+}  // namespace whence::ctl
