@@ -1,0 +1,198 @@
+// whencectl's commands against the real services: what is printed, where, and the exit code.
+#include "controlplane/ctl/commands.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "controlplane/ctl/options.h"
+#include "tests/unit/controlplane/control_fixture.h"
+
+namespace whence::ctl {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class CommandsTest : public ControlFixture {
+ protected:
+  // As typed: exit code; out_ and err_ are what was printed.
+  int Ctl(std::vector<std::string> arguments, const std::string& input = "") {
+    arguments.insert(arguments.begin(), {"whencectl", "--control-plane", Address()});
+    std::vector<const char*> raw;
+    for (const std::string& argument : arguments) raw.push_back(argument.c_str());
+    CommandLine line = ParseCommandLine(static_cast<int>(raw.size()), raw.data());
+    out_ = line.out;
+    err_ = line.error;
+    if (!line.options) return line.exit_code;
+    std::istringstream in(input);
+    std::ostringstream out, err;
+    int code = ctl::Run(*line.options, in, out, err);
+    out_ = out.str();
+    err_ = err.str();
+    return code;
+  }
+
+  std::string out_, err_;
+};
+
+constexpr char kPolicy[] =
+    "apiVersion: whence.dev/v1\n"
+    "kind: IpPolicy\n"
+    "metadata: {name: edge, namespace: shop}\n"
+    "spec:\n"
+    "  action: DENY\n"
+    "  rules:\n"
+    "  - from:\n"
+    "    - source: {remoteIpSets: [bad]}\n";
+
+TEST_F(CommandsTest, AppliesADirectoryAndGivesItBackAsItWas) {
+  File("2-policy.yaml", kPolicy);
+  File(
+      "1-set.json",
+      R"({"apiVersion":"whence.dev/v1","kind":"IpSet","metadata":{"name":"bad","namespace":"shop"},)"
+      R"("spec":{"cidrs":["192.0.2.0/24"]}})");
+  File("notes.txt", "not a document");
+  ASSERT_EQ(Ctl({"apply", "-f", directory_}), 0) << err_;
+  EXPECT_EQ(out_, "IpSet shop/bad created\nIpPolicy shop/edge created\nrevision 1\n");
+  ASSERT_EQ(Ctl({"get", "all", "-o", "yaml"}), 0);
+  std::string yaml = out_;
+  ASSERT_EQ(Ctl({"apply", "-f", "-"}, yaml), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("nothing to change"));
+  ASSERT_EQ(Ctl({"get", "all", "-o", "json"}), 0);
+  ASSERT_EQ(Ctl({"apply", "-f", "-"}, std::string(out_)), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("nothing to change"));
+  ASSERT_EQ(Ctl({"get", "policies"}), 0);
+  EXPECT_THAT(out_, HasSubstr("shop       edge  IpPolicy  DENY, 1 rule"));
+}
+
+TEST_F(CommandsTest, PrintsEveryFaultWithItsPlaceAndChangesNothing) {
+  std::string path = File("p.yaml", kPolicy + std::string("  colour: red\n"));
+  EXPECT_EQ(Ctl({"apply", "-f", path}), 1);
+  EXPECT_EQ(out_, "");
+  EXPECT_THAT(err_, HasSubstr(path + ":9:3: IpPolicy shop/edge: spec.colour: "));
+  EXPECT_THAT(err_, HasSubstr("nothing was changed"));
+  EXPECT_EQ(Ctl({"get", "all", "-o", "yaml"}), 0);
+  EXPECT_EQ(out_, "");
+}
+
+TEST_F(CommandsTest, InlinesAListBesideTheDocumentAndKeepsItsPlaces) {
+  File("ranges.txt", "# bad ones\n192.0.2.0/24\n2001:db8::/32\n");
+  std::string set = File("set.yaml",
+                         "apiVersion: whence.dev/v1\n"
+                         "kind: IpSet\n"
+                         "metadata: {name: bad, namespace: shop}\n"
+                         "spec:\n"
+                         "  file: ranges.txt\n");
+  ASSERT_EQ(Ctl({"apply", "-f", set}), 0) << err_;
+  ASSERT_EQ(Ctl({"get", "ipset", "bad", "-o", "yaml"}), 0);
+  EXPECT_THAT(out_, HasSubstr("192.0.2.0/24"));
+  EXPECT_THAT(out_, HasSubstr("2001:db8::/32"));
+  EXPECT_THAT(out_, Not(HasSubstr("file:")));
+
+  // A fault that only the server can find (the other set is nowhere), in a file that was rewritten.
+  std::string both = File("both.yaml",
+                          "apiVersion: whence.dev/v1\n"
+                          "kind: IpSet\n"
+                          "metadata: {name: other, namespace: shop}\n"
+                          "spec: {file: ranges.txt}\n"
+                          "---\n"
+                          "apiVersion: whence.dev/v1\n"
+                          "kind: IpPolicy\n"
+                          "metadata: {name: edge, namespace: shop}\n"
+                          "spec:\n"
+                          "  rules:\n"
+                          "  - from:\n"
+                          "    - source:\n"
+                          "        remoteIpSets: [missing]\n");
+  EXPECT_EQ(Ctl({"apply", "-f", both}), 1);
+  EXPECT_THAT(err_, HasSubstr(both + ":13:24: IpPolicy shop/edge: "));
+
+  std::string gone = File("gone.yaml",
+                          "apiVersion: whence.dev/v1\n"
+                          "kind: IpSet\n"
+                          "metadata: {name: gone}\n"
+                          "spec: {file: no-such-list.txt}\n");
+  EXPECT_EQ(Ctl({"apply", "-f", gone}), 1);
+  EXPECT_THAT(err_, HasSubstr("no-such-list.txt"));
+}
+
+TEST_F(CommandsTest, DeletesAndSaysWhereElseADocumentIs) {
+  std::string path = File("s.yaml",
+                          "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: s, namespace: "
+                          "shop}\nspec: {cidrs: [10.0.0.0/8]}\n");
+  ASSERT_EQ(Ctl({"apply", "-f", path}), 0) << err_;
+  EXPECT_EQ(Ctl({"delete", "ipset", "s"}), 1);
+  EXPECT_THAT(err_, HasSubstr("there is one in namespace shop"));
+  EXPECT_EQ(Ctl({"delete", "ipset", "s", "-n", "shop"}), 0) << err_;
+  EXPECT_EQ(out_, "IpSet shop/s deleted\nrevision 2\n");
+  EXPECT_EQ(Ctl({"get", "ipset", "s"}), 1);
+}
+
+TEST_F(CommandsTest, ListsConnectedAgents) {
+  EXPECT_EQ(Ctl({"agents"}), 0);
+  EXPECT_EQ(out_, "");
+  discovery::Agent agent;
+  agent.id = "shop/web";
+  agent.workload.namespace_ = "shop";
+  agent.workload.name = "web";
+  agent.workload.addresses = {*net::IpAddress::Parse("10.0.0.7")};
+  agent.interception = "tproxy";
+  auto session = plane_->inventory.Connect(agent, [](const absl::Status&) {});
+  discovery::ResourceStatus refused;
+  refused.sent_version = refused.refused_version = "v2";
+  refused.acked_version = "v1";
+  refused.error = "listeners[0]\x1b[31m: no";
+  discovery::Progress progress;
+  progress.resources = {{"WorkloadBundle", {{"shop/web", refused}}}};
+  progress.sent_revision = 2;
+  progress.acked_revision = 1;
+  plane_->inventory.Report(session.id, progress);
+  ASSERT_EQ(Ctl({"agents"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("shop/web  sidecar  10.0.0.7"));
+  EXPECT_THAT(out_, HasSubstr("refused"));
+  EXPECT_THAT(out_, HasSubstr("shop/web refused WorkloadBundle shop/web version v2 and runs v1: "
+                              "listeners[0]\\x1b[31m: no"));
+  ASSERT_EQ(Ctl({"agents", "-o", "json"}), 0);
+  EXPECT_THAT(out_, HasSubstr("\"ackedRevision\": \"1\""));
+}
+
+TEST_F(CommandsTest, SaysWhatToDoWhenNobodyAnswers) {
+  plane_.reset();
+  EXPECT_EQ(Ctl({"get", "all"}), 1);
+  EXPECT_THAT(err_, HasSubstr("cannot reach the control plane at unix:"));
+  EXPECT_THAT(err_, HasSubstr("is whence-control running? set --control-plane"));
+  EXPECT_EQ(std::count(err_.begin(), err_.end(), '\n'), 1) << err_;
+}
+
+TEST_F(CommandsTest, RefusesWrongUsageWithCodeTwo) {
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {},
+           {"appply"},
+           {"apply"},
+           {"get"},
+           {"get", "all", "-o", "xml"},
+           {"delete", "ipset"},
+           {"logs", "--client", "10.0.0.0/33"},
+           {"logs", "--since", "10"},
+           {"logs", "--decision", "maybe"},
+           {"logs", "--workload", "web"},
+           {"explain", "--peer", "1.2.3.4"},
+           {"explain", "--labels", "a", "--peer", "1.2.3.4"},
+           {"explain", "--workload", "a/b", "--peer", "host"},
+           {"explain", "--workload", "a/b", "--labels", "a=b", "--peer", "1.2.3.4"}}) {
+    EXPECT_EQ(Ctl(arguments), 2) << (arguments.empty() ? "" : arguments[0]);
+    EXPECT_THAT(err_, HasSubstr("see whencectl --help"));
+  }
+  EXPECT_EQ(Ctl({"--version"}), 0);
+  EXPECT_EQ(out_, "whencectl " WHENCE_VERSION "\n");
+  EXPECT_EQ(Ctl({"apply", "--help"}), 0);
+  EXPECT_THAT(out_, HasSubstr("--dry-run"));
+}
+
+}  // namespace
+}  // namespace whence::ctl
