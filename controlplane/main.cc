@@ -18,7 +18,9 @@
 #include "controlplane/admin/worker.h"
 #include "controlplane/config.h"
 #include "controlplane/data_directory.h"
+#include "controlplane/discovery/discovery_service.h"
 #include "controlplane/discovery/inventory.h"
+#include "controlplane/discovery/inventory_store.h"
 #include "controlplane/grpc_server.h"
 #include "controlplane/http_server.h"
 #include "controlplane/log/logger.h"
@@ -72,22 +74,37 @@ absl::Status Run(const Config& config) {
   if (absl::Status status = writer.Load(); !status.ok()) return status;
 
   discovery::Inventory inventory(clock);
+  absl::StatusOr<std::unique_ptr<discovery::InventoryStore>> known =
+      discovery::InventoryStore::Open(directory->File("inventory.db"));
+  if (!known.ok()) return known.status();
+  absl::StatusOr<std::vector<discovery::Agent>> agents = (*known)->Load();
+  if (!agents.ok()) return agents.status();
+  inventory.Remember(std::move(*agents));
+  discovery::DiscoveryService discovery_service(
+      current, inventory, clock, logger, {},
+      [&known, &logger](const std::vector<discovery::Agent>& seen) {
+        absl::Status saved = (*known)->Save(seen);
+        if (!saved.ok()) logger.Warning("agents not remembered", {{"why", saved.ToString()}});
+      });
+
   admin::Worker worker;
   admin::ConfigService config_service(writer, current, worker);
   admin::AgentService agent_service(inventory, current);
-  absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(
-      config.listen, config.listen_tls, config.tls, {&config_service, &agent_service});
+  absl::StatusOr<std::unique_ptr<GrpcServer>> server =
+      GrpcServer::Start(config.listen, config.listen_tls, config.tls,
+                        {&discovery_service, &config_service, &agent_service});
   if (!server.ok()) return server.status();
 
   std::unique_ptr<HttpServer> http;
   if (config.http) {
-    absl::StatusOr<std::unique_ptr<HttpServer>> started =
-        HttpServer::Start(*config.http, {&writer}, [&writer] { return writer.Health(); });
+    absl::StatusOr<std::unique_ptr<HttpServer>> started = HttpServer::Start(
+        *config.http, {&writer, &discovery_service}, [&writer] { return writer.Health(); });
     if (!started.ok()) return started.status();
     http = std::move(*started);
   }
   SayReady(**server, http.get(), config, current.Get()->revision);
   WaitForStop(logger);
+  discovery_service.Shutdown();
   (*server)->Shutdown(kShutdownGrace);
   return absl::OkStatus();
 }
