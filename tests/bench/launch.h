@@ -1,0 +1,31 @@
+// Hidden subcommand `launch`: becomes another program on a given core, optionally with an open
+// transparent listener.
+//
+// nginx has no transparent `listen`, and neither it nor HAProxy can mark a listener. Both take an
+// open socket instead: HAProxy as `bind fd@N`, nginx through its NGINX environment variable. So the
+// socket is made here, as DESIGN section 6 wants it, and inherited.
+#ifndef WHENCE_TESTS_BENCH_LAUNCH_H_
+#define WHENCE_TESTS_BENCH_LAUNCH_H_
+
+#include <string>
+#include <vector>
+
+namespace whence::bench {
+
+inline constexpr int kListenerFd = 9;
+
+struct LaunchSpec {
+  int core = 0;
+  bool listener = false;  // as kListenerFd
+  std::vector<std::string> command;
+};
+
+// The words after the program's name.
+std::vector<std::string> LaunchCommand(const LaunchSpec& spec);
+
+// Does not return if all goes well; an exit code otherwise.
+int Launch(const LaunchSpec& spec);
+
+}  // namespace whence::bench
+
+#endif  // WHENCE_TESTS_BENCH_LAUNCH_H_

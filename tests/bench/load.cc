@@ -1,0 +1,153 @@
+#include "tests/bench/load.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+#include "common/http/body_decoder.h"
+#include "common/http/response_head.h"
+
+namespace whence::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kConnectPatience{2000};
+// An answer takes milliseconds even on a loaded machine; after this the proxy hangs.
+constexpr int kAnswerPatienceMs = 5000;
+
+}  // namespace
+
+struct Load::Connection {
+  os::UniqueFd fd;
+  std::string received;
+  std::string peer;
+  bool waiting = false;
+  Clock::time_point asked;
+};
+
+uint32_t LoadResult::Percentile(double fraction) const {
+  if (latencies.empty()) return 0;
+  const auto index = static_cast<size_t>(fraction * static_cast<double>(latencies.size()));
+  return latencies[std::min(index, latencies.size() - 1)];
+}
+
+Load::Load() : poller_(epoll_create1(EPOLL_CLOEXEC)) {}
+Load::~Load() = default;
+
+absl::StatusOr<std::unique_ptr<Load>> Load::Open(const Pod& pod, int connections) {
+  std::unique_ptr<Load> load(new Load());
+  load->request_ = absl::StrCat("GET /bench HTTP/1.1\r\nHost: ", pod.address, ":", kApplicationPort,
+                                "\r\nUser-Agent: whence-bench\r\nAccept: */*\r\n\r\n");
+  for (int i = 0; i < connections; ++i) {
+    auto fd = pod.client.Connect(pod.address, kApplicationPort, kConnectPatience);
+    if (!fd.ok()) return fd.status();
+    auto connection = std::make_unique<Connection>();
+    connection->fd = os::UniqueFd(*fd);
+    fcntl(*fd, F_SETFL, fcntl(*fd, F_GETFL) | O_NONBLOCK);
+    const int on = 1;
+    setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = connection.get();
+    epoll_ctl(load->poller_.get(), EPOLL_CTL_ADD, *fd, &event);
+    load->connections_.push_back(std::move(connection));
+  }
+  return load;
+}
+
+absl::Status Load::Ask(Connection& connection) {
+  connection.asked = Clock::now();
+  connection.waiting = true;
+  const ssize_t sent = send(connection.fd.get(), request_.data(), request_.size(), MSG_NOSIGNAL);
+  if (sent == static_cast<ssize_t>(request_.size())) return absl::OkStatus();
+  return absl::ErrnoToStatus(errno, "send of a request");
+}
+
+absl::StatusOr<bool> Load::Read(Connection& connection) {
+  std::array<char, 65536> bytes;
+  const ssize_t size = recv(connection.fd.get(), bytes.data(), bytes.size(), 0);
+  if (size < 0 && errno == EAGAIN) return false;
+  if (size < 0) return absl::ErrnoToStatus(errno, "receiving an answer");
+  if (size == 0) return absl::UnavailableError("the proxy closed a connection");
+  connection.received.append(bytes.data(), static_cast<size_t>(size));
+
+  http::HeadStorage storage;
+  http::ResponseHead head;
+  const auto result = http::ParseResponseHead(connection.received, {}, {}, storage, &head);
+  if (result.status == http::ParseStatus::kNeedMore) return false;
+  if (!result.done()) return absl::InternalError(absl::StrCat("answer: ", ToAbsl(result.reason)));
+  if (head.status != 200) return absl::InternalError(absl::StrCat("status ", head.status));
+  if (connection.peer.empty()) {
+    for (const auto& field : head.fields) {
+      if (EqualsIgnoreCase(field.name, "x-peer")) connection.peer = field.value;
+    }
+  }
+  http::BodyDecoder body(head.framing, head.content_length);
+  std::string_view rest = std::string_view(connection.received).substr(head.head_bytes);
+  for (auto step = body.Next(rest); step.bytes > 0; step = body.Next(rest)) {
+    rest.remove_prefix(step.bytes);
+  }
+  if (body.failed()) return absl::InternalError("malformed answer body");
+  if (!body.done()) return false;
+  if (!rest.empty()) return absl::InternalError("bytes behind the answer");
+  connection.received.clear();
+  connection.waiting = false;
+  return true;
+}
+
+absl::StatusOr<LoadResult> Load::Run(std::chrono::nanoseconds duration) {
+  LoadResult result;
+  const auto start = Clock::now();
+  const auto end = start + duration;
+  for (auto& connection : connections_) {
+    if (connection->waiting) continue;
+    if (absl::Status s = Ask(*connection); !s.ok()) return s;
+  }
+  std::array<epoll_event, 128> ready;
+  auto now = start;
+  while (now < end) {
+    const int count = epoll_wait(poller_.get(), ready.data(), ready.size(), kAnswerPatienceMs);
+    if (count == 0) return absl::DeadlineExceededError("no answer for five seconds");
+    for (int i = 0; i < count; ++i) {
+      auto& connection = *static_cast<Connection*>(ready[static_cast<size_t>(i)].data.ptr);
+      auto complete = Read(connection);
+      if (!complete.ok()) return complete.status();
+      if (!*complete) continue;
+      now = Clock::now();
+      const auto took =
+          std::chrono::duration_cast<std::chrono::microseconds>(now - connection.asked);
+      result.latencies.push_back(static_cast<uint32_t>(took.count()));
+      ++result.requests;
+      if (absl::Status s = Ask(connection); !s.ok()) return s;
+    }
+    now = Clock::now();
+  }
+  result.elapsed = now - start;
+  std::sort(result.latencies.begin(), result.latencies.end());
+  return result;
+}
+
+absl::StatusOr<std::string> Load::SeenPeer() {
+  auto result = Run(std::chrono::milliseconds(50));
+  if (!result.ok()) return result.status();
+  // Every one of them: a proxy may confuse two clients' connections.
+  std::string seen;
+  for (const auto& connection : connections_) {
+    if (connection->peer.empty()) continue;
+    if (!seen.empty() && seen != connection->peer) return seen + " and " + connection->peer;
+    seen = connection->peer;
+  }
+  return seen;
+}
+
+}  // namespace whence::bench
