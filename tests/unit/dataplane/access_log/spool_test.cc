@@ -1,0 +1,220 @@
+#include "dataplane/access_log/spool.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+#include "dataplane/access_log/record_text.h"
+
+namespace whence::access_log {
+namespace {
+
+constexpr uint64_t kLarge = 1 << 20;
+
+class SpoolTest : public testing::Test {
+ protected:
+  SpoolTest() {
+    std::string pattern = testing::TempDir() + "/spool_test.XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+  }
+  ~SpoolTest() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<Spool> Open(uint64_t max_bytes = kLarge, uint64_t* cut = nullptr) {
+    absl::StatusOr<std::unique_ptr<Spool>> spool = Spool::Open(directory_, max_bytes, cut);
+    EXPECT_TRUE(spool.ok()) << spool.status();
+    return *std::move(spool);
+  }
+
+  static v1::IngestBatch Batch(const std::string& boot, uint64_t first_seq, int records,
+                               size_t path_bytes = 10) {
+    v1::IngestBatch batch;
+    batch.set_boot(boot);
+    batch.set_first_seq(first_seq);
+    for (int i = 0; i < records; ++i) {
+      v1::AccessRecord* record = batch.add_records();
+      record->set_time_us(static_cast<int64_t>(first_seq) + i);
+      record->set_path(std::string(path_bytes, 'p'));
+    }
+    return batch;
+  }
+
+  static std::vector<v1::IngestBatch> ReadAll(Spool& spool) {
+    std::vector<v1::IngestBatch> batches;
+    Spool::Position position;
+    while (std::optional<v1::IngestBatch> batch = spool.Next(&position))
+      batches.push_back(*std::move(batch));
+    return batches;
+  }
+
+  std::string TheOnlyFile() const {
+    return std::filesystem::directory_iterator(directory_)->path().string();
+  }
+
+  std::string directory_;
+};
+
+TEST_F(SpoolTest, GivesBackAcrossAnOpening) {
+  {
+    auto spool = Open();
+    ASSERT_TRUE(spool->Append(Batch("boot", 1, 3)).ok());
+    ASSERT_TRUE(spool->Append(Batch("boot", 4, 2)).ok());
+  }
+  auto spool = Open();
+  ASSERT_TRUE(spool->Append(Batch("later", 1, 1)).ok());
+  const std::vector<v1::IngestBatch> batches = ReadAll(*spool);
+  ASSERT_EQ(batches.size(), 3u);
+  EXPECT_EQ(batches[0].SerializeAsString(), Batch("boot", 1, 3).SerializeAsString());
+  EXPECT_EQ(batches[1].first_seq(), 4u);
+  EXPECT_EQ(batches[2].boot(), "later") << "earlier boots come first";
+}
+
+TEST_F(SpoolTest, ReadsWhatWasAppendedMeanwhile) {
+  auto spool = Open();
+  Spool::Position position;
+  EXPECT_FALSE(spool->Next(&position).has_value());
+  ASSERT_TRUE(spool->Append(Batch("boot", 1, 1)).ok());
+  EXPECT_TRUE(spool->Next(&position).has_value());
+  EXPECT_FALSE(spool->Next(&position).has_value());
+  ASSERT_TRUE(spool->Append(Batch("boot", 2, 1)).ok());
+  EXPECT_EQ(spool->Next(&position)->first_seq(), 2u);
+}
+
+// Whatever byte a crash stopped at, whole frames before it are kept and nothing else is.
+TEST_F(SpoolTest, CutsATornTailAtEveryByte) {
+  uint64_t whole = 0;
+  {
+    auto spool = Open();
+    ASSERT_TRUE(spool->Append(Batch("boot", 1, 2)).ok());
+    whole = spool->bytes();
+    ASSERT_TRUE(spool->Append(Batch("boot", 3, 2)).ok());
+  }
+  const std::string file = TheOnlyFile();
+  const std::string copy = directory_ + ".copy";
+  std::filesystem::copy_file(file, copy);
+  const uint64_t size = std::filesystem::file_size(copy);
+  for (uint64_t cut_at = 0; cut_at < size; ++cut_at) {
+    std::filesystem::copy_file(copy, file, std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::resize_file(file, cut_at);
+    uint64_t cut = 0;
+    auto spool = Open(kLarge, &cut);
+    EXPECT_EQ(ReadAll(*spool).size(), cut_at >= whole ? 1u : 0u) << cut_at;
+    // The magic is 8 bytes; a file without it is no segment at all.
+    const uint64_t kept = cut_at >= whole ? whole : cut_at >= 8 ? 8 : 0;
+    EXPECT_EQ(cut, cut_at - kept) << cut_at;
+  }
+  std::filesystem::remove(copy);
+}
+
+TEST_F(SpoolTest, FindsAFlippedBit) {
+  {
+    auto spool = Open();
+    ASSERT_TRUE(spool->Append(Batch("boot", 1, 1)).ok());
+    ASSERT_TRUE(spool->Append(Batch("boot", 2, 1)).ok());
+  }
+  const std::string file = TheOnlyFile();
+  {
+    std::FILE* const f = std::fopen(file.c_str(), "r+");
+    std::fseek(f, -3, SEEK_END);
+    std::fputc(0x7f, f);
+    std::fclose(f);
+  }
+  uint64_t cut = 0;
+  auto spool = Open(kLarge, &cut);
+  EXPECT_EQ(ReadAll(*spool).size(), 1u);
+  EXPECT_GT(cut, 0u);
+}
+
+TEST_F(SpoolTest, RemovesWhatIsAcknowledged) {
+  auto spool = Open();
+  ASSERT_TRUE(spool->Append(Batch("old", 1, 5)).ok());
+  ASSERT_TRUE(spool->Append(Batch("new", 1, 5)).ok());
+  spool->Acknowledge("old", 4);
+  EXPECT_EQ(ReadAll(*spool).size(), 2u) << "not all of it";
+  spool->Acknowledge("old", 5);
+  ASSERT_EQ(ReadAll(*spool).size(), 1u);
+  EXPECT_EQ(ReadAll(*spool)[0].boot(), "new");
+  spool->Acknowledge("new", 5);
+  EXPECT_TRUE(spool->empty());
+  EXPECT_EQ(spool->bytes(), 0u);
+  EXPECT_TRUE(std::filesystem::is_empty(directory_));
+  ASSERT_TRUE(spool->Append(Batch("new", 6, 1)).ok()) << "and goes on";
+  EXPECT_EQ(ReadAll(*spool).size(), 1u);
+}
+
+// What is stored plus what gaps stand for is what was written, however far the spool overflowed.
+TEST_F(SpoolTest, TurnsOverflowIntoOneGapThatCounts) {
+  constexpr uint64_t kBound = 64 << 10;
+  constexpr int kPerBatch = 7;
+  auto spool = Open(kBound);
+  uint64_t written = 0;
+  for (int i = 0; i < 500; ++i) {
+    ASSERT_TRUE(spool->Append(Batch("boot", written + 1, kPerBatch, 100)).ok());
+    written += kPerBatch;
+    ASSERT_LE(spool->bytes(), kBound);
+  }
+  for (const bool reopened : {false, true}) {
+    if (reopened) spool = Open(kBound);
+    const std::vector<v1::IngestBatch> batches = ReadAll(*spool);
+    uint64_t stored = 0;
+    uint64_t lost = 0;
+    int gaps = 0;
+    uint64_t next = 0;
+    for (const v1::IngestBatch& batch : batches) {
+      EXPECT_TRUE(next == 0 || batch.first_seq() == next) << "no hole but the gap";
+      next = batch.first_seq() + static_cast<uint64_t>(batch.records_size());
+      for (const v1::AccessRecord& record : batch.records()) {
+        if (record.dropped() > 0) {
+          ++gaps;
+          lost += record.dropped();
+          EXPECT_EQ(batch.first_seq(), lost)
+              << "the gap stands under the number of the last record lost";
+        } else {
+          ++stored;
+        }
+      }
+    }
+    EXPECT_EQ(gaps, 1);
+    EXPECT_GT(stored, 0u);
+    EXPECT_EQ(stored + lost, written) << "reopened: " << reopened;
+  }
+}
+
+TEST_F(SpoolTest, KeepsAGapPerBoot) {
+  auto spool = Open(64 << 10);
+  std::map<std::string, uint64_t> written;
+  for (const std::string boot : {"one", "two"}) {
+    for (int i = 0; i < 400; ++i) {
+      ASSERT_TRUE(spool->Append(Batch(boot, written[boot] + 1, 3, 100)).ok());
+      written[boot] += 3;
+    }
+  }
+  std::map<std::string, uint64_t> counted;
+  for (const v1::IngestBatch& batch : ReadAll(*spool)) {
+    for (const v1::AccessRecord& record : batch.records())
+      counted[batch.boot()] += AccessesIn(record);
+  }
+  EXPECT_EQ(counted, written);
+}
+
+TEST_F(SpoolTest, AReaderSeesTheGapThatReplacedWhatItWasReading) {
+  auto spool = Open(64 << 10);
+  uint64_t written = 0;
+  const auto append = [&] {
+    ASSERT_TRUE(spool->Append(Batch("boot", written + 1, 5, 100)).ok());
+    written += 5;
+  };
+  for (int i = 0; i < 5; ++i) append();
+  Spool::Position position;
+  uint64_t read = 0;
+  for (int i = 0; i < 2; ++i) read += static_cast<uint64_t>(spool->Next(&position)->records_size());
+  while (spool->dropped() == 0) append();
+  const std::optional<v1::IngestBatch> next = spool->Next(&position);
+  ASSERT_TRUE(next.has_value());
+  EXPECT_GT(next->records(0).dropped(), 0u);
+  EXPECT_GT(next->first_seq(), read);
+}
+
+}  // namespace
+}  // namespace whence::access_log
