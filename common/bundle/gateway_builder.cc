@@ -175,9 +175,12 @@ std::optional<std::string> Intersection(std::string_view a, std::string_view b) 
   if (b == "*") return ToLower(a);
   std::string narrow = ToLower(a), wide = ToLower(b);
   if (narrow == wide) return narrow;
-  if (narrow.size() < wide.size()) std::swap(narrow, wide);
+  const auto is_wildcard = [](const std::string& text) { return text.rfind("*.", 0) == 0; };
+  if (!is_wildcard(wide) || (is_wildcard(narrow) && narrow.size() < wide.size())) {
+    std::swap(narrow, wide);
+  }
   // "*.b" holds "a.b" and "*.a.b", which are longer than its ".b"; an exact name holds only itself.
-  const bool holds = wide.rfind("*.", 0) == 0 && EndsWith(narrow, std::string_view(wide).substr(1));
+  const bool holds = is_wildcard(wide) && EndsWith(narrow, std::string_view(wide).substr(1));
   return holds ? std::optional<std::string>(narrow) : std::nullopt;
 }
 

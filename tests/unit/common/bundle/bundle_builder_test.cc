@@ -1,0 +1,234 @@
+#include "common/bundle/bundle_builder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "common/wire/snapshot_decoder.h"
+#include "tests/unit/common/bundle/helpers.h"
+
+namespace whence::bundle {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+std::string Policy(const std::string& space, const std::string& name, const std::string& spec) {
+  return "---\nkind: IpPolicy\napiVersion: whence.dev/v1\nmetadata: {name: " + name +
+         ", namespace: " + space + "}\nspec: {" + spec + "}\n";
+}
+
+std::string Topology(const std::string& space, const std::string& name, const std::string& spec) {
+  return "---\nkind: TrustTopology\napiVersion: whence.dev/v1\nmetadata: {name: " + name +
+         ", namespace: " + space + "}\nspec: {" + spec + "}\n";
+}
+
+std::vector<std::string> PolicyNames(const v1::WorkloadBundle& bundle) {
+  std::vector<std::string> names;
+  for (const auto& policy : bundle.policies()) {
+    names.push_back(policy.namespace_() + "/" + policy.name());
+  }
+  return names;
+}
+
+TEST(BundleTest, TakesThePoliciesThatSelectTheWorkload) {
+  const ConfigView view(
+      Documents(Policy("shop", "z-all", "") + Policy("istio-system", "root", "") +
+                Policy("other", "elsewhere", "") +
+                Policy("shop", "app", "selector: {matchLabels: {app: web}}") +
+                Policy("shop", "two", "selector: {matchLabels: {app: web, tier: front}}") +
+                Policy("shop", "not-mine", "selector: {matchLabels: {app: db}}") +
+                Policy("shop", "too-many", "selector: {matchLabels: {app: web, zone: a}}") +
+                Policy("istio-system", "root-not-mine", "selector: {matchLabels: {app: istio}}")));
+  const Workload web = MakeWorkload("shop", "web-1", {{"app", "web"}, {"tier", "front"}}, {});
+  EXPECT_THAT(PolicyNames(Build(view, {}, web)),
+              ElementsAre("istio-system/root", "shop/app", "shop/two", "shop/z-all"));
+  const Workload root = MakeWorkload("istio-system", "gw", {{"app", "istio"}}, {});
+  EXPECT_THAT(PolicyNames(Build(view, {}, root)),
+              ElementsAre("istio-system/root", "istio-system/root-not-mine"));
+}
+
+TEST(BundleTest, MeshNamesTheRootNamespace) {
+  const ConfigView view(Documents(
+      Policy("istio-system", "old", "") + Policy("central", "new", "") +
+      "---\nkind: Mesh\napiVersion: whence.dev/v1\nmetadata: {name: m}\nspec: {rootNamespace: "
+      "central, pathNormalization: BASE, nodeCidrs: [10.128.0.0/16]}\n"));
+  const v1::WorkloadBundle bundle = Build(view, {}, MakeWorkload("shop", "web", {}, {}));
+  EXPECT_THAT(PolicyNames(bundle), ElementsAre("central/new"));
+  EXPECT_EQ(bundle.mesh().path_normalization(), v1::BASE);
+  EXPECT_THAT(bundle.mesh().node_cidrs(), ElementsAre("10.128.0.0/16"));
+}
+
+TEST(BundleTest, MarksDryRuns) {
+  const ConfigView view(Documents(
+      Policy("n", "a", "mode: DRY_RUN") + Policy("n", "b", "") +
+      "---\nkind: AuthorizationPolicy\napiVersion: security.istio.io/v1\nmetadata: {name: c, "
+      "namespace: n, annotations: {istio.io/dry-run: \"true\"}}\n"
+      "---\nkind: AuthorizationPolicy\napiVersion: security.istio.io/v1\nmetadata: {name: d, "
+      "namespace: n, annotations: {istio.io/dry-run: \"false\"}}\n"));
+  std::vector<bool> dry;
+  const v1::WorkloadBundle bundle = Build(view, {}, MakeWorkload("n", "w", {}, {}));
+  for (const auto& policy : bundle.policies()) dry.push_back(policy.dry_run());
+  EXPECT_THAT(dry, ElementsAre(true, false, true, false));
+}
+
+TEST(BundleTest, TakesTheMostSpecificTopology) {
+  const ConfigView view(Documents(
+      Topology("istio-system", "mesh", "") + Topology("shop", "all", "") +
+      Topology("shop", "web", "selector: {matchLabels: {app: web}}") +
+      Topology("istio-system", "two", "selector: {matchLabels: {app: web, tier: front}}") +
+      Topology("other", "x", "selector: {matchLabels: {app: web, tier: front, a: b}}")));
+  struct {
+    const char* space;
+    std::map<std::string, std::string> labels;
+    const char* want;
+  } rows[] = {
+      {"shop", {}, "shop/all"},  // its own namespace before the root
+      {"other", {}, "istio-system/mesh"},
+      {"shop", {{"app", "db"}}, "shop/all"},
+      {"shop", {{"app", "web"}}, "shop/web"},
+      {"shop", {{"app", "web"}, {"tier", "front"}, {"a", "b"}}, "istio-system/two"},
+      {"other", {{"app", "web"}, {"tier", "front"}, {"a", "b"}}, "other/x"},
+  };
+  for (const auto& row : rows) {
+    EXPECT_EQ(Build(view, {}, MakeWorkload(row.space, "w", row.labels, {})).trust().source(),
+              row.want);
+  }
+  EXPECT_EQ(Build(ConfigView(), {}, MakeWorkload("n", "w", {}, {})).trust().source(), "");
+}
+
+TEST(BundleTest, NamesMeshGatewaysToThoseWhoTrustThem) {
+  const Workload gateway =
+      MakeWorkload("istio-system", "gw", {}, {"10.0.0.9", "2001:db8::9"}, trust::Role::kGateway);
+  const Workload node = MakeWorkload("kube", "node", {}, {"10.128.0.2"}, trust::Role::kNode);
+  const Workload web = MakeWorkload("shop", "web", {{"app", "web"}}, {"10.0.0.1"});
+  const std::vector<Workload> inventory = {web, node, gateway};
+  const ConfigView none;
+  EXPECT_THAT(Build(none, inventory, web).trust().mesh_gateways(),
+              ElementsAre("10.0.0.9", "10.128.0.2", "2001:db8::9"));
+  EXPECT_THAT(Build(none, inventory, gateway).trust().mesh_gateways(), IsEmpty());
+
+  const ConfigView off(Documents(Topology("shop", "t", "trustMeshGateways: false")));
+  EXPECT_THAT(Build(off, inventory, web).trust().mesh_gateways(), IsEmpty());
+  // Not itself.
+  const ConfigView on(Documents(Topology("istio-system", "t", "trustMeshGateways: true")));
+  EXPECT_THAT(Build(on, inventory, gateway).trust().mesh_gateways(), ElementsAre("10.128.0.2"));
+}
+
+TEST(BundleTest, ResolvesTrustedWorkloadsToLiveAddresses) {
+  const std::vector<Workload> inventory = {
+      MakeWorkload("shop", "p2", {{"app", "proxy"}}, {"10.0.0.7", "10.0.0.6"}),
+      MakeWorkload("shop", "p1", {{"app", "proxy"}, {"x", "y"}}, {"10.0.0.5"}),
+      MakeWorkload("shop", "web", {{"app", "web"}}, {"10.0.0.1"}),
+      // The same labels in a namespace of somebody else: anybody can set labels.
+      MakeWorkload("evil", "p", {{"app", "proxy"}}, {"10.0.0.66"}),
+  };
+  const std::string spec =
+      "trustedProxies: {workloads: [{matchLabels: {app: proxy}}], cidrs: [192.0.2.0/24]}, "
+      "proxyProtocol: {accept: OPTIONAL, from: {workloads: [{matchLabels: {x: y}}]}}";
+  const ConfigView view(Documents(Topology("shop", "t", spec)));
+  const v1::TrustResource trust = Build(view, inventory, inventory[2]).trust();
+  EXPECT_THAT(trust.trusted_workloads(), ElementsAre("10.0.0.5", "10.0.0.6", "10.0.0.7"));
+  EXPECT_THAT(trust.spec().proxy_protocol().from().cidrs(), ElementsAre("10.0.0.5/32"));
+
+  const ConfigView root(Documents(Topology("istio-system", "t", spec)));
+  EXPECT_THAT(Build(root, inventory, inventory[2]).trust().trusted_workloads(), SizeIs(4));
+}
+
+TEST(BundleTest, NamesTheIpSetsThatAreNeeded) {
+  const ConfigView view(Documents(
+      Topology("shop", "t",
+               "trustedProxies: {ipSets: [cdn]}, proxyProtocol: {from: {ipSets: "
+               "[istio-system/lb]}}") +
+      Policy("istio-system", "p",
+             "rules: [{from: [{source: {ipSets: [bad], notIpSets: [shop/cdn]}}, {source: "
+             "{remoteIpSets: [other/x], notRemoteIpSets: [y]}}]}]") +
+      "---\nkind: IpSet\napiVersion: whence.dev/v1\nmetadata: {name: cdn, namespace: shop}\nspec: "
+      "{cidrs: [10.1.0.0/16, \"::1\", 10.1.0.0/16]}\n"));
+  const v1::WorkloadBundle bundle = Build(view, {}, MakeWorkload("shop", "web", {}, {}));
+  EXPECT_THAT(bundle.ip_sets(), ElementsAre("istio-system/bad", "istio-system/lb", "istio-system/y",
+                                            "other/x", "shop/cdn"));
+  // Written out, since the agent does not know whose document it was.
+  EXPECT_THAT(bundle.trust().spec().trusted_proxies().ip_sets(), ElementsAre("shop/cdn"));
+  EXPECT_THAT(bundle.policies(0).spec().rules(0).from(0).source().ip_sets(),
+              ElementsAre("istio-system/bad"));
+
+  const std::vector<v1::IpSetResource> sets = BuildIpSets(view);
+  ASSERT_THAT(sets, SizeIs(1));
+  EXPECT_EQ(sets[0].name(), "shop/cdn");
+  EXPECT_EQ(sets[0].v4().size(), 5u);
+  EXPECT_EQ(sets[0].v6().size(), 17u);
+}
+
+TEST(BundleTest, DeclaresPortsThatServicesAgreeOn) {
+  const auto service = [](const std::string& name, const std::string& spec) {
+    return "---\nkind: Service\napiVersion: v1\nmetadata: {name: " + name +
+           ", namespace: shop}\nspec: {" + spec + "}\n";
+  };
+  const ConfigView view(Documents(
+      service("a",
+              "selector: {app: web}, ports: [{name: http-main, port: 80, targetPort: 8080}, {name: "
+              "x, port: 81}, {name: tcp, port: 82}, {name: http, port: 83, protocol: UDP}, {name: "
+              "tcp-db, port: 84, appProtocol: http}, {name: http, port: 86}]") +
+      service("b", "selector: {app: web}, ports: [{name: tcp-y, port: 86}]") +
+      service("c", "selector: {app: db}, ports: [{name: http, port: 87}]") +
+      service("d", "ports: [{name: http, port: 88}]")));
+  const Workload web = MakeWorkload("shop", "web", {{"app", "web"}}, {});
+  std::vector<std::pair<uint32_t, int>> ports;
+  const v1::WorkloadBundle bundle = Build(view, {}, web);
+  for (const auto& port : bundle.ports()) ports.emplace_back(port.port(), port.protocol());
+  EXPECT_THAT(ports, ElementsAre(std::pair(82u, int{v1::TCP}), std::pair(84u, int{v1::HTTP}),
+                                 std::pair(8080u, int{v1::HTTP})));
+  EXPECT_THAT(Build(view, {}, MakeWorkload("other", "web", {{"app", "web"}}, {})).ports(),
+              IsEmpty());
+}
+
+TEST(BundleTest, EqualStateGivesEqualBytes) {
+  std::vector<v1::Document> documents =
+      Documents(Policy("n", "a", "") + Policy("n", "b", "") + Policy("istio-system", "c", "") +
+                Topology("n", "t", "trustedProxies: {workloads: [{matchLabels: {a: b}}]}"));
+  std::vector<Workload> inventory = {
+      MakeWorkload("n", "x", {{"a", "b"}, {"c", "d"}, {"e", "f"}}, {"10.0.0.1"}),
+      MakeWorkload("n", "y", {{"a", "b"}}, {"10.0.0.2"}),
+      MakeWorkload("n", "g", {}, {"10.0.0.3"}, trust::Role::kGateway)};
+  const Workload self = inventory[0];
+  const ConfigView first(documents);
+  std::string version = ResourceVersion(Build(first, inventory, self));
+  EXPECT_THAT(version, SizeIs(16));
+  std::reverse(documents.begin(), documents.end());
+  std::reverse(inventory.begin(), inventory.end());
+  const ConfigView second(documents);
+  EXPECT_EQ(ResourceVersion(Build(second, inventory, self)), version);
+  // And a different one when anything that concerns the workload changes.
+  inventory[0].addresses = {*net::IpAddress::Parse("10.0.0.4")};
+  EXPECT_NE(ResourceVersion(Build(second, inventory, self)), version);
+}
+
+TEST(BundleTest, VersionsAreStableOverTime) {
+  // A version is stored by agents and compared after upgrades: changing how it is made re-sends
+  // everything once.
+  v1::IpSetResource set;
+  set.set_name("n/a");
+  EXPECT_EQ(ResourceVersion(set), "a9211e9ea160289f");
+}
+
+TEST(BundleTest, DecodesToASnapshot) {
+  const ConfigView view(Documents(
+      Topology("n", "t", "trustedProxies: {cidrs: [10.0.0.0/8]}, upstreamSource: TRUSTED_CLIENT") +
+      Policy("n", "p", "action: DENY, rules: [{from: [{source: {ipSets: [s]}}]}]") +
+      "---\nkind: IpSet\napiVersion: whence.dev/v1\nmetadata: {name: s, namespace: n}\nspec: "
+      "{cidrs: [10.1.0.0/16]}\n"));
+  wire::IpSetMap sets;
+  for (const v1::IpSetResource& set : BuildIpSets(view)) {
+    sets[set.name()] = wire::DecodeIpSet(set).value();
+  }
+  const auto snapshot = wire::Decode(Build(view, {}, MakeWorkload("n", "w", {}, {})), "v", sets);
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status().ToString();
+  EXPECT_EQ((*snapshot)->topology.source, "n/t");
+  EXPECT_EQ((*snapshot)->policies->size(), 1u);
+}
+
+}  // namespace
+}  // namespace whence::bundle

@@ -1,0 +1,241 @@
+#include "common/bundle/gateway_builder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/common/bundle/helpers.h"
+
+namespace whence::bundle {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+// "80 http a.b / -> cluster" per route, so that whole results compare as text.
+std::vector<std::string> Lines(const v1::WorkloadBundle& bundle) {
+  std::vector<std::string> lines;
+  for (const v1::ListenerResource& listener : bundle.listeners()) {
+    const std::string port = std::to_string(listener.port());
+    if (listener.protocol() == v1::TCP) lines.push_back(port + " tcp -> " + listener.cluster());
+    if (listener.protocol() == v1::HTTP && listener.virtual_hosts().empty()) {
+      lines.push_back(port + " http nothing");
+    }
+    for (const v1::VirtualHost& host : listener.virtual_hosts()) {
+      for (const v1::RouteResource& route : host.routes()) {
+        lines.push_back(port + " http " + host.domains(0) + " " +
+                        (route.has_exact() ? "=" + route.exact() : route.prefix()) + " -> " +
+                        route.cluster());
+      }
+    }
+  }
+  return lines;
+}
+
+std::vector<std::string> Endpoints(const v1::WorkloadBundle& bundle, const std::string& cluster) {
+  std::vector<std::string> lines;
+  for (const v1::ClusterResource& resource : bundle.clusters()) {
+    if (resource.name() != cluster) continue;
+    for (const v1::EndpointResource& endpoint : resource.endpoints()) {
+      lines.push_back(endpoint.address() + " " + std::to_string(endpoint.port()) + " " +
+                      endpoint.workload() + (endpoint.has_sidecar() ? " sidecar" : ""));
+    }
+  }
+  return lines;
+}
+
+std::string Gateway(const std::string& meta, const std::string& servers) {
+  return "---\nkind: Gateway\napiVersion: networking.istio.io/v1\nmetadata: {" + meta +
+         "}\nspec: {selector: {istio: ingressgateway}, servers: [" + servers + "]}\n";
+}
+
+std::string VirtualService(const std::string& meta, const std::string& spec) {
+  return "---\nkind: VirtualService\napiVersion: networking.istio.io/v1\nmetadata: {" + meta +
+         "}\nspec: {" + spec + "}\n";
+}
+
+std::string Service(const std::string& meta, const std::string& spec) {
+  return "---\nkind: Service\napiVersion: v1\nmetadata: {" + meta + "}\nspec: {" + spec + "}\n";
+}
+
+std::string To(const std::string& host, int port) {
+  return "route: [{destination: {host: " + host + ", port: {number: " + std::to_string(port) +
+         "}}}]";
+}
+
+const char* kHttp80 = "{port: {number: 80, protocol: HTTP}, hosts: [\"*\"]}";
+
+Workload GatewayWorkload() {
+  return MakeWorkload("istio-system", "gw", {{"istio", "ingressgateway"}}, {"10.0.0.9"},
+                      trust::Role::kGateway);
+}
+
+v1::WorkloadBundle BuildGateway(const std::string& yaml, std::vector<Workload> inventory = {}) {
+  const ConfigView view(Documents(yaml));
+  inventory.push_back(GatewayWorkload());
+  return Build(view, inventory, GatewayWorkload());
+}
+
+TEST(GatewayBuilderTest, IntersectsHosts) {
+  struct {
+    const char *a, *b;
+    std::optional<std::string> want;
+  } rows[] = {
+      {"a.com", "b.com", std::nullopt},
+      {"*.a.com", "a.com", std::nullopt},
+      {"*.a.com", "xa.com", std::nullopt},
+      {"*.a.com", "*.b.com", std::nullopt},
+      {"a.com", "x.a.com", std::nullopt},
+      {"*", "*", "*"},
+      {"*", "A.com", "a.com"},
+      {"*.a.com", "*", "*.a.com"},
+      {"*.a.com", "x.A.com", "x.a.com"},
+      {"x.y.a.com", "*.a.com", "x.y.a.com"},
+      {"*.x.a.com", "*.a.com", "*.x.a.com"},
+      {"*.a.com", "*.a.com", "*.a.com"},
+      {"*.aa.com", "*.a.com", std::nullopt},
+  };
+  for (const auto& row : rows) {
+    EXPECT_EQ(Intersection(row.a, row.b), row.want) << row.a << " " << row.b;
+    EXPECT_EQ(Intersection(row.b, row.a), row.want) << row.b << " " << row.a;
+  }
+}
+
+TEST(GatewayBuilderTest, BindsWhatBelongsTogetherOnly) {
+  const std::string route = ", http: [{" + To("echo", 80) + "}]";
+  const std::string yaml =
+      Gateway("name: g, namespace: shop", kHttp80) +
+      VirtualService("name: other-gateway, namespace: shop",
+                     "hosts: [a.com], gateways: [h]" + route) +
+      VirtualService("name: other-space, namespace: blog",
+                     "hosts: [b.com], gateways: [g]" + route) +
+      VirtualService("name: qualified, namespace: blog",
+                     "hosts: [c.com], gateways: [h, shop/g]" + route) +
+      VirtualService("name: short, namespace: shop", "hosts: [d.com], gateways: [g]" + route);
+  EXPECT_THAT(Lines(BuildGateway(yaml)),
+              ElementsAre("80 http c.com / -> echo.blog:80", "80 http d.com / -> echo.shop:80"));
+  // A sidecar, or a gateway with other labels, has no part in it.
+  const ConfigView view(Documents(yaml));
+  Workload other = GatewayWorkload();
+  other.labels = {{"istio", "egress"}};
+  EXPECT_THAT(Lines(Build(view, {}, other)), IsEmpty());
+  other = GatewayWorkload();
+  other.role = trust::Role::kSidecar;
+  EXPECT_THAT(Lines(Build(view, {}, other)), IsEmpty());
+}
+
+TEST(GatewayBuilderTest, ServersLimitHostsAndNamespaces) {
+  const std::string route = ", gateways: [shop/g], http: [{" + To("echo", 80) + "}]";
+  EXPECT_THAT(
+      Lines(BuildGateway(
+          Gateway("name: g, namespace: shop",
+                  "{port: {number: 80, protocol: HTTP}, hosts: [\"./*.a.com\", \"blog/b.com\", "
+                  "\"*/c.com\"]}") +
+          VirtualService("name: own, namespace: shop", "hosts: [\"*\"]" + route) +
+          VirtualService("name: blog, namespace: blog", "hosts: [x.a.com, b.com, d.com]" + route))),
+      ElementsAre("80 http *.a.com / -> echo.shop:80", "80 http b.com / -> echo.blog:80",
+                  "80 http c.com / -> echo.shop:80"));
+}
+
+TEST(GatewayBuilderTest, RoutesInOrder) {
+  EXPECT_THAT(
+      Lines(BuildGateway(
+          Gateway("name: g", kHttp80) +
+          VirtualService("name: b",
+                         "hosts: [\"*\"], gateways: [g], http: [{" + To("last", 80) + "}]") +
+          VirtualService("name: a",
+                         "hosts: [\"*\"], gateways: [g], http: [{match: [{uri: {exact: "
+                         "/x}}, {uri: {prefix: /y}}, {}], " +
+                             To("a.b.svc.cluster.local", 1) + "}, {" + To("c.d", 2) + "}]"))),
+      ElementsAre("80 http * =/x -> a.b.svc.cluster.local:1",
+                  "80 http * /y -> a.b.svc.cluster.local:1",
+                  "80 http * / -> a.b.svc.cluster.local:1", "80 http * / -> c.d:2",
+                  "80 http * / -> last.default:80"));
+}
+
+TEST(GatewayBuilderTest, ServicesGiveLiveEndpoints) {
+  const std::vector<Workload> inventory = {
+      MakeWorkload("shop", "web-2", {{"app", "web"}}, {"10.0.0.2", "2001:db8::2"}),
+      MakeWorkload("shop", "web-1", {{"app", "web"}}, {"2001:db8::1", "10.0.0.1"}),
+      MakeWorkload("blog", "web-3", {{"app", "web"}}, {"10.0.0.3"}),
+      MakeWorkload("shop", "db", {{"app", "db"}}, {"10.0.0.4"}),
+      MakeWorkload("shop", "node", {{"app", "web"}}, {"10.0.0.5"}, trust::Role::kNode),
+      MakeWorkload("shop", "bare", {{"app", "web"}}, {}),
+  };
+  const auto build = [&](const std::string& service, const std::string& destination) {
+    return BuildGateway(
+        Gateway("name: g, namespace: shop", kHttp80) + service +
+            VirtualService("name: v, namespace: shop",
+                           "hosts: [\"*\"], gateways: [g], http: [{" + destination + "}]"),
+        inventory);
+  };
+  const std::string web = Service("name: web, namespace: shop",
+                                  "selector: {app: web}, ports: [{port: 80, targetPort: 8080}]");
+  // The workload's primary address only; of its namespace; no node agent.
+  for (const char* host : {"web", "web.shop", "web.shop.svc", "Web.shop.svc.cluster.local"}) {
+    EXPECT_THAT(
+        Endpoints(build(web, To(host, 80)), "web.shop.svc.cluster.local:80"),
+        ElementsAre("2001:db8::1 8080 shop/web-1 sidecar", "10.0.0.2 8080 shop/web-2 sidecar"))
+        << host;
+  }
+  const std::string dual = Service("name: web, namespace: shop",
+                                   "selector: {app: web}, ipFamilies: [IPv4], ports: [{port: 80}]");
+  EXPECT_THAT(Endpoints(build(dual, "route: [{destination: {host: web}}]"),
+                        "web.shop.svc.cluster.local:80"),
+              ElementsAre("10.0.0.1 80 shop/web-1 sidecar", "10.0.0.2 80 shop/web-2 sidecar"));
+  // No Service, another port, no selector: a cluster without endpoints, which answers 503.
+  EXPECT_THAT(Endpoints(build("", To("web", 80)), "web.shop:80"), IsEmpty());
+  EXPECT_THAT(Lines(build(web, To("web", 81))),
+              ElementsAre("80 http * / -> web.shop.svc.cluster.local:81"));
+  EXPECT_THAT(Endpoints(build(web, To("web", 81)), "web.shop.svc.cluster.local:81"), IsEmpty());
+  EXPECT_THAT(
+      Endpoints(build(Service("name: web, namespace: shop", "ports: [{port: 80}]"), To("web", 80)),
+                "web.shop.svc.cluster.local:80"),
+      IsEmpty());
+  EXPECT_THAT(Endpoints(build(web, To("web.blog", 80)), "web.blog:80"), IsEmpty());
+  // An address is its own endpoint.
+  EXPECT_THAT(Endpoints(build("", To("192.0.2.1", 81)), "192.0.2.1:81"),
+              ElementsAre("192.0.2.1 81 "));
+}
+
+TEST(GatewayBuilderTest, ListensWhereTheServiceLeads) {
+  const std::string service =
+      Service("name: ingress, namespace: istio-system",
+              "selector: {istio: ingressgateway}, ports: [{port: 80, targetPort: 8080}]");
+  EXPECT_THAT(Lines(BuildGateway(Gateway("name: g", kHttp80) + service)),
+              ElementsAre("8080 http nothing"));
+  EXPECT_THAT(Lines(BuildGateway(Gateway("name: g",
+                                         "{port: {number: 80, targetPort: 8081, protocol: HTTP}, "
+                                         "hosts: [\"*\"]}") +
+                                 service)),
+              ElementsAre("8081 http nothing"));
+  EXPECT_THAT(Lines(BuildGateway(Gateway("name: g", kHttp80))), ElementsAre("80 http nothing"));
+}
+
+TEST(GatewayBuilderTest, RelaysTcpByPort) {
+  const std::string gateway = Gateway("name: g",
+                                      "{port: {number: 5432, protocol: TCP}, hosts: [\"*\"]}, "
+                                      "{port: {number: 9000, protocol: TCP}, "
+                                      "hosts: [\"*\"]}");
+  EXPECT_THAT(Lines(BuildGateway(gateway)), ElementsAre("5432 tcp -> ", "9000 tcp -> "));
+  EXPECT_THAT(Lines(BuildGateway(
+                  gateway + VirtualService("name: v",
+                                           "hosts: [\"*\"], gateways: [g], tcp: [{match: [{port: "
+                                           "5432}], " +
+                                               To("db", 5432) + "}, {" + To("rest", 1) + "}]"))),
+              ElementsAre("5432 tcp -> db.default:5432", "9000 tcp -> rest.default:1"));
+}
+
+TEST(GatewayBuilderTest, ServersOfOnePortShareAListener) {
+  EXPECT_THAT(
+      Lines(BuildGateway(
+          Gateway("name: g",
+                  "{port: {number: 80, protocol: HTTP}, hosts: [a.com]}, {port: {number: "
+                  "80, protocol: HTTP}, hosts: [b.com, \"*.com\"]}") +
+          Gateway("name: h", kHttp80) +
+          VirtualService("name: v", "hosts: [a.com, b.com], gateways: [g, h], http: [{" +
+                                        To("echo", 80) + "}]"))),
+      ElementsAre("80 http a.com / -> echo.default:80", "80 http b.com / -> echo.default:80"));
+}
+
+}  // namespace
+}  // namespace whence::bundle
