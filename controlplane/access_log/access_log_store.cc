@@ -1,0 +1,320 @@
+#include "controlplane/access_log/access_log_store.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+#include "controlplane/access_log/row.h"
+#include "controlplane/access_log/schema.h"
+
+namespace whence::access_log {
+namespace {
+
+// A commit of so many records takes about a tenth of a second: what waits behind it is still
+// visible well within the second that is promised.
+constexpr int kMaxRecordsPerCommit = 20000;
+constexpr std::chrono::seconds kMaintenanceInterval(1);
+// Marks of agents that have not reported for so long are forgotten. Longer than any spool lives.
+constexpr int64_t kHighWaterLifeMicros = int64_t{90} * 24 * 3600 * 1000000;
+constexpr std::chrono::hours kMarkSweepInterval(1);
+constexpr size_t kMaxRemembered = 100000;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<AccessLogStore>> AccessLogStore::Open(const std::string& path,
+                                                                     SegmentLimits limits,
+                                                                     const Clock& clock,
+                                                                     const log::Logger& logger) {
+  absl::StatusOr<std::unique_ptr<store::Database>> database =
+      store::Database::Open(path, {.cache_kib = 16384});
+  if (!database.ok()) return database.status();
+  absl::Status status = store::Migrate(**database, kApplicationId, MigrationSteps());
+  if (!status.ok()) return status;
+  // A reader that holds up a checkpoint makes the WAL grow; without this it would stay that large.
+  status = (*database)->Execute("pragma journal_size_limit = 67108864", "bound the WAL");
+  if (!status.ok()) return status;
+  std::unique_ptr<AccessLogStore> store(
+      new AccessLogStore(*std::move(database), limits, clock, logger));
+  status = store->segments_.Load(store->NowMicros());
+  if (!status.ok()) return status;
+  store->thread_ = std::thread([raw = store.get()] { raw->Run(); });
+  return store;
+}
+
+AccessLogStore::AccessLogStore(std::unique_ptr<store::Database> database, SegmentLimits limits,
+                               const Clock& clock, const log::Logger& logger)
+    : path_(database->path()),
+      clock_(clock),
+      logger_(logger),
+      database_(std::move(database)),
+      segments_(*database_, limits) {}
+
+AccessLogStore::~AccessLogStore() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+    wake_.notify_one();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void AccessLogStore::Append(Batch batch) {
+  std::lock_guard lock(mutex_);
+  queue_.push_back(std::move(batch));
+  counters_.queued.store(queue_.size(), std::memory_order_relaxed);
+  wake_.notify_one();
+}
+
+uint64_t AccessLogStore::AddListener(std::function<void()> on_commit) {
+  std::lock_guard lock(listeners_mutex_);
+  listeners_[next_listener_] = std::move(on_commit);
+  return next_listener_++;
+}
+
+void AccessLogStore::RemoveListener(uint64_t listener) {
+  std::lock_guard lock(listeners_mutex_);
+  listeners_.erase(listener);
+}
+
+int64_t AccessLogStore::NowMicros() const { return clock_.Now().time_since_epoch().count(); }
+
+void AccessLogStore::Run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    if (queue_.empty()) {
+      if (stop_) return;
+      wake_.wait_for(lock, kMaintenanceInterval, [this] { return stop_ || !queue_.empty(); });
+    }
+    std::vector<Batch> batches;
+    int records = 0;
+    while (!queue_.empty() && records < kMaxRecordsPerCommit) {
+      records += queue_.front().message.records_size();
+      batches.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+    }
+    counters_.queued.store(queue_.size(), std::memory_order_relaxed);
+    lock.unlock();
+    if (!batches.empty()) {
+      absl::StatusOr<std::vector<uint64_t>> marks = CommitOrMakeRoom(batches);
+      for (size_t i = 0; i < batches.size(); ++i) {
+        if (marks.ok()) {
+          batches[i].done((*marks)[i]);
+        } else {
+          batches[i].done(marks.status());
+        }
+      }
+      if (marks.ok()) {
+        std::lock_guard listening(listeners_mutex_);
+        for (const auto& [id, on_commit] : listeners_) on_commit();
+      }
+    }
+    Maintain();
+    lock.lock();
+  }
+}
+
+absl::StatusOr<std::vector<uint64_t>> AccessLogStore::CommitOrMakeRoom(
+    const std::vector<Batch>& batches) {
+  absl::StatusOr<std::vector<uint64_t>> marks = Commit(batches);
+  if (marks.status().code() == absl::StatusCode::kResourceExhausted) {
+    // The oldest records go before the newest are refused.
+    absl::StatusOr<bool> dropped = segments_.DropOldest(NowMicros());
+    if (dropped.ok() && *dropped) {
+      (void)database_->Checkpoint(true);  // Gives the WAL's space back; best effort.
+      marks = Commit(batches);
+    }
+  }
+  if (!marks.ok()) {
+    counters_.failures.fetch_add(1, std::memory_order_relaxed);
+    SteadyTime now = clock_.SteadyNow();
+    if (now - last_complaint_ > std::chrono::seconds(10)) {
+      last_complaint_ = now;
+      logger_.Error("access records cannot be stored, agents keep them",
+                    {{"error", ToStd(marks.status().message())}});
+    }
+  }
+  return marks;
+}
+
+absl::StatusOr<std::vector<uint64_t>> AccessLogStore::Commit(const std::vector<Batch>& batches) {
+  tally_ = {};
+  std::vector<uint64_t> marks;
+  absl::Status status;
+  {
+    absl::StatusOr<store::Transaction> transaction = store::Transaction::Begin(*database_);
+    if (!transaction.ok()) return transaction.status();
+    int64_t now_us = NowMicros();
+    for (const Batch& batch : batches) {
+      absl::StatusOr<uint64_t> mark = Add(batch, now_us);
+      if (!mark.ok()) {
+        status = mark.status();
+        break;
+      }
+      marks.push_back(*mark);
+    }
+    if (status.ok()) status = segments_.Flush();
+    if (status.ok()) status = transaction->Commit();
+  }
+  if (!status.ok()) {
+    Forget();
+    return status;
+  }
+  counters_.records.fetch_add(tally_.records, std::memory_order_relaxed);
+  counters_.duplicates.fetch_add(tally_.duplicates, std::memory_order_relaxed);
+  counters_.lost.fetch_add(tally_.lost, std::memory_order_relaxed);
+  counters_.missing.fetch_add(tally_.missing, std::memory_order_relaxed);
+  counters_.commits.fetch_add(1, std::memory_order_relaxed);
+  return marks;
+}
+
+absl::StatusOr<uint64_t> AccessLogStore::Add(const Batch& batch, int64_t now_us) {
+  const std::string& agent = batch.reporter->agent;
+  const v1::IngestBatch& message = batch.message;
+  absl::StatusOr<int64_t> agent_id = AgentId(*batch.reporter);
+  if (!agent_id.ok()) return agent_id.status();
+  absl::StatusOr<std::optional<int64_t>> mark = HighWater(agent, message.boot());
+  if (!mark.ok()) return mark.status();
+  auto first = static_cast<int64_t>(message.first_seq());
+  if (*mark && first > **mark + 1) tally_.missing += static_cast<uint64_t>(first - **mark - 1);
+  for (int i = 0; i < message.records_size(); ++i) {
+    if (*mark && first + i <= **mark) {
+      ++tally_.duplicates;
+      continue;
+    }
+    Row row(message.records(i));
+    absl::Status status = segments_.Append(row, *agent_id, now_us);
+    if (!status.ok()) return status;
+    ++tally_.records;
+    tally_.lost += static_cast<uint64_t>(row.dropped);
+    *mark = first + i;
+  }
+  if (!*mark) return 0;  // An empty first batch.
+  absl::Status status = SetHighWater(agent, message.boot(), **mark, now_us);
+  if (!status.ok()) return status;
+  return static_cast<uint64_t>(**mark);
+}
+
+absl::StatusOr<int64_t> AccessLogStore::AgentId(const Reporter& reporter) {
+  auto known = agent_ids_.find(reporter);
+  if (known != agent_ids_.end()) return known->second;
+  absl::StatusOr<store::Statement> insert = database_->Prepare(
+      "insert into agents(agent, workload, namespace, node, role) values (?1, ?2, ?3, ?4, ?5) "
+      "on conflict do nothing",
+      "note an agent");
+  if (!insert.ok()) return insert.status();
+  absl::Status status =
+      insert->Run(std::string_view(reporter.agent), std::string_view(reporter.workload),
+                  std::string_view(reporter.namespace_), std::string_view(reporter.node),
+                  std::string_view(reporter.role));
+  if (!status.ok()) return status;
+  absl::StatusOr<store::Statement> select = database_->Prepare(
+      "select id from agents where agent = ?1 and node = ?2 and role = ?3", "find an agent");
+  if (!select.ok()) return select.status();
+  select->BindAll(std::string_view(reporter.agent), std::string_view(reporter.node),
+                  std::string_view(reporter.role));
+  absl::StatusOr<bool> row = select->Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return absl::InternalError("an agent was noted and is not there");
+  if (agent_ids_.size() >= kMaxRemembered) agent_ids_.clear();
+  return agent_ids_[reporter] = select->Int(0);
+}
+
+absl::StatusOr<std::optional<int64_t>> AccessLogStore::HighWater(const std::string& agent,
+                                                                 const std::string& boot) {
+  auto known = high_water_.find({agent, boot});
+  if (known != high_water_.end()) return known->second;
+  absl::StatusOr<store::Statement> select = database_->Prepare(
+      "select last_seq from high_water where agent = ?1 and boot = ?2", "read a high-water mark");
+  if (!select.ok()) return select.status();
+  select->BindAll(std::string_view(agent), std::string_view(boot));
+  absl::StatusOr<bool> row = select->Step();
+  if (!row.ok()) return row.status();
+  if (!*row) return std::nullopt;
+  return select->Int(0);
+}
+
+absl::Status AccessLogStore::SetHighWater(const std::string& agent, const std::string& boot,
+                                          int64_t last_seq, int64_t now_us) {
+  absl::StatusOr<store::Statement> upsert = database_->Prepare(
+      "insert into high_water(agent, boot, last_seq, updated_us) values (?1, ?2, ?3, ?4) "
+      "on conflict do update set last_seq = excluded.last_seq, updated_us = excluded.updated_us",
+      "write a high-water mark");
+  if (!upsert.ok()) return upsert.status();
+  absl::Status status =
+      upsert->Run(std::string_view(agent), std::string_view(boot), last_seq, now_us);
+  if (!status.ok()) return status;
+  if (high_water_.size() >= kMaxRemembered) high_water_.clear();
+  high_water_[{agent, boot}] = last_seq;
+  return absl::OkStatus();
+}
+
+void AccessLogStore::Forget() {
+  agent_ids_.clear();
+  high_water_.clear();
+  // If even this fails, the next commit fails as well and comes here again.
+  (void)segments_.Load(NowMicros());
+}
+
+void AccessLogStore::Maintain() {
+  // One task after each commit while batches wait (or segments would grow without end under
+  // load); all that are due when none does.
+  while (true) {
+    absl::StatusOr<bool> done = segments_.Maintain(NowMicros());
+    if (!done.ok()) {
+      logger_.Warning("access log maintenance failed", {{"error", ToStd(done.status().message())}});
+      Forget();
+      break;
+    }
+    if (!*done) break;
+    std::lock_guard lock(mutex_);
+    if (!queue_.empty() || stop_) break;
+  }
+  ForgetOldMarks();
+  counters_.segments.store(segments_.list().size(), std::memory_order_relaxed);
+  counters_.segments_dropped.store(segments_.dropped(), std::memory_order_relaxed);
+  if (absl::StatusOr<int64_t> used = segments_.UsedBytes(); used.ok()) {
+    counters_.used_bytes.store(static_cast<uint64_t>(*used), std::memory_order_relaxed);
+  }
+}
+
+void AccessLogStore::ForgetOldMarks() {
+  SteadyTime now = clock_.SteadyNow();
+  if (now - marks_swept_ < kMarkSweepInterval) return;
+  marks_swept_ = now;
+  absl::StatusOr<store::Statement> sweep = database_->Prepare(
+      "delete from high_water where updated_us < ?1", "forget old high-water marks");
+  absl::Status status =
+      sweep.ok() ? sweep->Run(NowMicros() - kHighWaterLifeMicros) : sweep.status();
+  if (!status.ok()) {
+    logger_.Warning("access log maintenance failed", {{"error", ToStd(status.message())}});
+  }
+}
+
+void AccessLogStore::Collect(metrics::TextWriter& out) const {
+  auto sample = [&out](const std::atomic<uint64_t>& value) {
+    out.Sample(value.load(std::memory_order_relaxed));
+  };
+  out.Counter("whence_access_log_records_total", "Access records committed.");
+  sample(counters_.records);
+  out.Counter("whence_access_log_duplicates_total", "Records that came again and were skipped.");
+  sample(counters_.duplicates);
+  out.Counter("whence_access_log_lost_total", "Records that agents reported as dropped.");
+  sample(counters_.lost);
+  out.Counter("whence_access_log_missing_total", "Sequence numbers that never came.");
+  sample(counters_.missing);
+  out.Counter("whence_access_log_commits_total", "Transactions committed.");
+  sample(counters_.commits);
+  out.Counter("whence_access_log_failures_total", "Transactions that failed.");
+  sample(counters_.failures);
+  out.Counter("whence_access_log_segments_dropped_total", "Segments dropped by retention.");
+  sample(counters_.segments_dropped);
+  out.Gauge("whence_access_log_segments", "Segments in the file.");
+  sample(counters_.segments);
+  out.Gauge("whence_access_log_bytes", "Size of the file without free pages.");
+  sample(counters_.used_bytes);
+  out.Gauge("whence_access_log_queue", "Batches that wait for the writer.");
+  sample(counters_.queued);
+}
+
+}  // namespace whence::access_log

@@ -1,0 +1,269 @@
+#include "controlplane/access_log/ingest_service.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+#include "controlplane/access_log/text.h"
+
+namespace whence::access_log {
+namespace {
+
+constexpr int kWindow = 4;  // batches of one stream that may wait for their commit
+constexpr size_t kMaxStreams = 20000;
+constexpr size_t kMaxNameBytes = 512;
+constexpr size_t kMaxBootBytes = 128;
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                      std::string(ToStd(status.message())));
+}
+
+const char* RoleText(v1::AgentRole role) {
+  switch (role) {
+    case v1::GATEWAY:
+      return "gateway";
+    case v1::NODE:
+      return "node";
+    default:
+      return "sidecar";
+  }
+}
+
+// One agent's stream. As in discovery: owned by the service until OnDone, kept a little longer by
+// the batches it has in the store; no operation after Finish, which waits for whoever is about to
+// start one (`starting_`) and for the write that is on its way.
+class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>,
+                           public IngestHandle,
+                           public std::enable_shared_from_this<IngestStream> {
+ public:
+  IngestStream(IngestService& service, uint64_t number) : service_(service), number_(number) {}
+
+  void Start() {
+    reading_ = true;
+    StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override { Close(grpc::Status::CANCELLED); }
+  void OnDone() override { service_.Remove(number_); }  // May destroy *this.
+  void Close(const grpc::Status& status) override;
+
+ private:
+  absl::Status Take();  // REQUIRES: mutex_ held.
+  void OnCommitted(const std::string& boot, const absl::StatusOr<uint64_t>& last_seq);
+  // Starts whatever is due: the next read, the next acknowledgement, or the end.
+  void Advance();
+
+  IngestService& service_;
+  const uint64_t number_;
+  v1::IngestRequest request_;
+  v1::IngestResponse response_;
+
+  std::mutex mutex_;
+  // By mutex_:
+  std::shared_ptr<const Reporter> reporter_;
+  std::map<std::string, uint64_t> acks_;  // boot -> mark, not yet written: the latest only
+  int in_store_ = 0;
+  int starting_ = 0;
+  bool reading_ = false;
+  bool writing_ = false;
+  bool half_closed_ = false;
+  bool closing_ = false;
+  bool finished_ = false;
+  grpc::Status final_status_;
+};
+
+void IngestStream::OnReadDone(bool ok) {
+  absl::Status status;
+  {
+    std::lock_guard lock(mutex_);
+    reading_ = false;
+    if (!ok) {
+      half_closed_ = true;
+    } else if (!closing_) {
+      status = Take();
+    }
+  }
+  if (!status.ok()) {
+    Close(ToGrpc(status));
+  } else {
+    Advance();
+  }
+}
+
+absl::Status IngestStream::Take() {
+  if (request_.has_hello()) {
+    if (reporter_) return absl::InvalidArgumentError("hello must come once, first");
+    absl::StatusOr<Reporter> reporter = ReadHello(request_.hello());
+    if (!reporter.ok()) return reporter.status();
+    reporter_ = std::make_shared<const Reporter>(*std::move(reporter));
+    return absl::OkStatus();
+  }
+  if (!request_.has_batch()) return absl::OkStatus();  // Of a newer protocol.
+  if (!reporter_) return absl::InvalidArgumentError("hello must come before the first batch");
+  if (absl::Status status = CheckBatch(request_.batch()); !status.ok()) return status;
+  ++in_store_;
+  std::string boot = request_.batch().boot();
+  // The store never calls back from Append, so the lock may be held.
+  service_.store().Append({.reporter = reporter_,
+                           .message = std::move(*request_.mutable_batch()),
+                           .done = [self = shared_from_this(), boot](auto last_seq) {
+                             self->OnCommitted(boot, last_seq);
+                           }});
+  return absl::OkStatus();
+}
+
+void IngestStream::OnCommitted(const std::string& boot, const absl::StatusOr<uint64_t>& last_seq) {
+  {
+    std::lock_guard lock(mutex_);
+    --in_store_;
+    if (last_seq.ok()) acks_[boot] = *last_seq;
+  }
+  if (last_seq.ok()) {
+    Advance();
+  } else {
+    Close(grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                       std::string(ToStd(last_seq.status().message()))));
+  }
+}
+
+void IngestStream::Advance() {
+  bool read = false;
+  bool write = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (!closing_) {
+      if (!writing_ && !acks_.empty()) {
+        auto ack = acks_.begin();
+        response_.set_boot(ack->first);
+        response_.set_last_seq(ack->second);
+        acks_.erase(ack);
+        writing_ = write = true;
+      }
+      if (!reading_ && !half_closed_ && in_store_ < kWindow) reading_ = read = true;
+      if (half_closed_ && in_store_ == 0 && !writing_) {
+        closing_ = true;
+        final_status_ = grpc::Status::OK;
+      }
+    }
+    ++starting_;
+  }
+  if (write) StartWrite(&response_);
+  if (read) StartRead(&request_);
+  bool finish;
+  {
+    std::lock_guard lock(mutex_);
+    --starting_;
+    finish = closing_ && !writing_ && starting_ == 0 && !finished_;
+    finished_ |= finish;
+  }
+  if (finish) Finish(final_status_);
+}
+
+void IngestStream::OnWriteDone(bool ok) {
+  {
+    std::lock_guard lock(mutex_);
+    writing_ = false;
+    if (!ok && !closing_) {
+      closing_ = true;
+      final_status_ = grpc::Status::CANCELLED;
+    }
+  }
+  Advance();
+}
+
+void IngestStream::Close(const grpc::Status& status) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!closing_) {
+      closing_ = true;
+      final_status_ = status;
+    }
+  }
+  Advance();
+}
+
+class RefusedStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse> {
+ public:
+  explicit RefusedStream(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace
+
+absl::StatusOr<Reporter> ReadHello(const v1::IngestHello& hello) {
+  const std::string& agent = hello.agent();
+  size_t slash = agent.find('/');
+  bool is_name = slash != agent.npos && slash > 0 && slash + 1 < agent.size() &&
+                 agent.find('/', slash + 1) == agent.npos && agent.size() <= kMaxNameBytes;
+  // What escaping would change is no name of anything.
+  if (!is_name || Escape(agent, kMaxNameBytes) != agent) {
+    return absl::InvalidArgumentError("hello.agent must be \"namespace/name\"");
+  }
+  return Reporter{.agent = agent,
+                  .workload = agent.substr(slash + 1),
+                  .namespace_ = agent.substr(0, slash),
+                  .node = Escape(hello.node(), kMaxNameBytes),
+                  .role = RoleText(hello.role())};
+}
+
+absl::Status CheckBatch(const v1::IngestBatch& batch) {
+  if (batch.boot().empty() || batch.boot().size() > kMaxBootBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("batch.boot must have 1 to ", kMaxBootBytes, " bytes"));
+  }
+  constexpr uint64_t kLast = std::numeric_limits<int64_t>::max();
+  if (batch.first_seq() > kLast - static_cast<uint64_t>(batch.records_size())) {
+    return absl::InvalidArgumentError("batch.first_seq is out of range");
+  }
+  return absl::OkStatus();
+}
+
+grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* IngestService::Stream(
+    grpc::CallbackServerContext*) {
+  std::shared_ptr<IngestStream> stream;
+  {
+    std::lock_guard lock(mutex_);
+    if (shut_down_) {
+      return new RefusedStream(grpc::Status(grpc::StatusCode::UNAVAILABLE, "shutting down"));
+    }
+    if (streams_.size() >= kMaxStreams) {
+      return new RefusedStream(
+          grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many access log streams"));
+    }
+    uint64_t number = next_stream_++;
+    stream = std::make_shared<IngestStream>(*this, number);
+    streams_[number] = stream;
+  }
+  stream->Start();
+  return stream.get();
+}
+
+void IngestService::Shutdown() {
+  std::vector<std::shared_ptr<IngestHandle>> streams;
+  {
+    std::lock_guard lock(mutex_);
+    shut_down_ = true;
+    for (const auto& [number, stream] : streams_) streams.push_back(stream);
+  }
+  for (const auto& stream : streams) {
+    stream->Close(grpc::Status(grpc::StatusCode::UNAVAILABLE, "shutting down"));
+  }
+}
+
+void IngestService::Remove(uint64_t number) {
+  std::shared_ptr<IngestHandle> last;  // Destroyed after the lock is released.
+  std::lock_guard lock(mutex_);
+  auto it = streams_.find(number);
+  if (it == streams_.end()) return;
+  last = std::move(it->second);
+  streams_.erase(it);
+}
+
+}  // namespace whence::access_log

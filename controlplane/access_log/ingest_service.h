@@ -1,0 +1,62 @@
+// Takes access records from agents (AccessLogIngest.Stream).
+//
+// An agent says who it is, then sends batches; each is handed to the store, and acknowledged once
+// it is committed. Several may be on their way, but not many: a stream that has its window full is
+// not read from, which is the agent's back-pressure (it keeps records in its spool) and our bound
+// on memory. A failed commit ends the stream without an acknowledgement; the agent comes back and
+// repeats, and what was committed after all is skipped as a repetition.
+#ifndef WHENCE_CONTROLPLANE_ACCESS_LOG_INGEST_SERVICE_H_
+#define WHENCE_CONTROLPLANE_ACCESS_LOG_INGEST_SERVICE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "absl/status/statusor.h"
+#include "controlplane/access_log/access_log_store.h"
+#include "whence/v1/access_log.grpc.pb.h"
+
+namespace whence::access_log {
+
+// Pure. InvalidArgument: no identity, or one that is not printable.
+absl::StatusOr<Reporter> ReadHello(const v1::IngestHello& hello);
+// Pure. InvalidArgument: what the store cannot key.
+absl::Status CheckBatch(const v1::IngestBatch& batch);
+
+// One stream as the service sees it.
+class IngestHandle {
+ public:
+  virtual ~IngestHandle() = default;
+  virtual void Close(const grpc::Status& status) = 0;
+};
+
+// Thread-safe. The gRPC server must be shut down before *this is destroyed, and the store, which
+// finishes what it was given, may go before or after.
+class IngestService final : public v1::AccessLogIngest::CallbackService {
+ public:
+  explicit IngestService(AccessLogStore& store) : store_(store) {}
+
+  grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* Stream(
+      grpc::CallbackServerContext* context) override;
+
+  // Ends all streams. Call before the server's Shutdown.
+  void Shutdown();
+
+  // ---- For streams ----
+  AccessLogStore& store() { return store_; }
+  void Remove(uint64_t number);
+
+ private:
+  AccessLogStore& store_;
+  std::mutex mutex_;
+  // By mutex_:
+  std::map<uint64_t, std::shared_ptr<IngestHandle>> streams_;
+  uint64_t next_stream_ = 1;
+  bool shut_down_ = false;
+};
+
+}  // namespace whence::access_log
+
+#endif  // WHENCE_CONTROLPLANE_ACCESS_LOG_INGEST_SERVICE_H_

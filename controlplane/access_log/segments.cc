@@ -1,0 +1,240 @@
+#include "controlplane/access_log/segments.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "controlplane/access_log/schema.h"
+
+namespace whence::access_log {
+namespace {
+
+constexpr int kIndexes = 2;
+
+int64_t Micros(std::chrono::seconds duration) { return int64_t{duration.count()} * 1000000; }
+
+// Runs `sql` that has nothing but numbers in it.
+absl::Status RunWith(store::Database& database, store::Sql sql, store::Sql what,
+                     std::initializer_list<int64_t> values) {
+  absl::StatusOr<store::Statement> statement = database.Prepare(sql, what);
+  if (!statement.ok()) return statement.status();
+  int index = 0;
+  for (int64_t value : values) statement->Bind(++index, value);
+  return statement->Step().status();
+}
+
+}  // namespace
+
+SegmentLimits SegmentLimits::For(std::chrono::seconds retention, int64_t max_bytes) {
+  // The schema alone takes some pages; below this, every record would be given up at once.
+  SegmentLimits limits{.retention = retention,
+                       .max_bytes = std::max<int64_t>(max_bytes, int64_t{4} << 20)};
+  // At most 150 by age and 200 by size. And at least eight, so that the oldest is a small part.
+  limits.segment_age = std::clamp<std::chrono::seconds>(retention / 150, std::chrono::minutes(15),
+                                                        std::chrono::hours(24 * 30));
+  limits.segment_age =
+      std::max(std::min(limits.segment_age, retention / 8), std::chrono::seconds(1));
+  limits.segment_bytes = std::max(limits.segment_bytes, limits.max_bytes / 200);
+  limits.segment_bytes = std::min(limits.segment_bytes, limits.max_bytes / 8);
+  return limits;
+}
+
+Task NextTask(const std::vector<Segment>& segments, const SegmentLimits& limits, int64_t used_bytes,
+              int64_t now_us) {
+  const Segment& open = segments.back();
+  const Segment& oldest = segments.front();
+  bool too_large = used_bytes > limits.max_bytes;
+  bool too_many = segments.size() >= kMaxSegments;
+  if (oldest.sealed) {
+    bool expired = oldest.newest_us < now_us - Micros(limits.retention);
+    if (expired || too_large || too_many) return {TaskKind::kDrop, oldest.number};
+  }
+  bool old = now_us - open.opened_us >= Micros(limits.segment_age);
+  if (open.rows > 0 && (old || open.bytes >= limits.segment_bytes || too_large)) {
+    return {TaskKind::kRoll, open.number};
+  }
+  for (const Segment& segment : segments) {
+    if (segment.sealed && segment.indexes < kIndexes) return {TaskKind::kIndex, segment.number};
+  }
+  return {};
+}
+
+absl::StatusOr<std::vector<Segment>> ReadSegments(store::Database& database) {
+  absl::StatusOr<store::Statement> select = database.Prepare(
+      "select number, first_id, rows, bytes, min_time_us, max_time_us, opened_us, newest_us, "
+      "indexes, sealed from segments order by number",
+      "read the list of segments");
+  if (!select.ok()) return select.status();
+  std::vector<Segment> segments;
+  while (true) {
+    absl::StatusOr<bool> row = select->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return segments;
+    segments.push_back({.number = static_cast<uint64_t>(select->Int(0)),
+                        .first_id = select->Int(1),
+                        .rows = select->Int(2),
+                        .bytes = select->Int(3),
+                        .min_time_us = select->Int(4),
+                        .max_time_us = select->Int(5),
+                        .opened_us = select->Int(6),
+                        .newest_us = select->Int(7),
+                        .indexes = static_cast<int>(select->Int(8)),
+                        .sealed = select->Int(9) != 0});
+  }
+}
+
+absl::Status Segments::Load(int64_t now_us) {
+  absl::StatusOr<std::vector<Segment>> segments = ReadSegments(database_);
+  if (!segments.ok()) return segments.status();
+  segments_ = *std::move(segments);
+  insert_.reset();
+  if (segments_.empty() || open().sealed) {
+    absl::StatusOr<store::Transaction> transaction = store::Transaction::Begin(database_);
+    if (!transaction.ok()) return transaction.status();
+    int64_t first_id = segments_.empty() ? 1 : next_id();
+    uint64_t number = segments_.empty() ? 1 : open().number + 1;
+    absl::Status status = Open(number, first_id, now_us);
+    if (status.ok()) status = transaction->Commit();
+    if (!status.ok()) return status;
+  }
+  absl::StatusOr<store::Statement> insert =
+      database_.Prepare(InsertSql(open().number), "append an access record");
+  if (!insert.ok()) return insert.status();
+  insert_ = *std::move(insert);
+  return absl::OkStatus();
+}
+
+absl::Status Segments::Append(const Row& row, int64_t agent_id, int64_t now_us) {
+  if (!insert_) return absl::UnavailableError("the access log is not open");
+  Segment& segment = open();
+  absl::Status status = row.Insert(*insert_, next_id(), agent_id);
+  if (!status.ok()) return status;
+  segment.min_time_us =
+      segment.rows == 0 ? row.time_us : std::min(segment.min_time_us, row.time_us);
+  segment.max_time_us =
+      segment.rows == 0 ? row.time_us : std::max(segment.max_time_us, row.time_us);
+  segment.newest_us = now_us;
+  segment.bytes += static_cast<int64_t>(row.bytes());
+  ++segment.rows;
+  return absl::OkStatus();
+}
+
+absl::Status Segments::Flush() {
+  if (segments_.empty()) return absl::UnavailableError("the access log is not open");
+  const Segment& segment = open();
+  return RunWith(database_,
+                 "update segments set rows = ?2, bytes = ?3, min_time_us = ?4, max_time_us = ?5, "
+                 "newest_us = ?6 where number = ?1",
+                 "note the extent of a segment",
+                 {static_cast<int64_t>(segment.number), segment.rows, segment.bytes,
+                  segment.min_time_us, segment.max_time_us, segment.newest_us});
+}
+
+absl::StatusOr<bool> Segments::Maintain(int64_t now_us) {
+  if (segments_.empty()) return absl::UnavailableError("the access log is not open");
+  absl::StatusOr<int64_t> used = UsedBytes();
+  if (!used.ok()) return used.status();
+  Task task = NextTask(segments_, limits_, *used, now_us);
+  if (task.kind == TaskKind::kNone) return false;
+  absl::Status status = Do(task, now_us);
+  if (!status.ok()) return status;
+  return true;
+}
+
+absl::StatusOr<bool> Segments::DropOldest(int64_t now_us) {
+  if (segments_.empty()) return false;
+  if (!segments_.front().sealed) {
+    if (open().rows == 0) return false;
+    absl::Status status = Do({TaskKind::kRoll, open().number}, now_us);
+    if (!status.ok()) return status;
+  }
+  absl::Status status = Do({TaskKind::kDrop, segments_.front().number}, now_us);
+  if (!status.ok()) return status;
+  return true;
+}
+
+absl::Status Segments::Do(const Task& task, int64_t now_us) {
+  absl::Status status;
+  {
+    absl::StatusOr<store::Transaction> transaction = store::Transaction::Begin(database_);
+    if (!transaction.ok()) return transaction.status();
+    insert_.reset();  // A statement that is prepared would keep its table from being dropped.
+    switch (task.kind) {
+      case TaskKind::kNone:
+        break;
+      case TaskKind::kRoll:
+        status = Roll(now_us);
+        break;
+      case TaskKind::kIndex:
+        for (const Segment& segment : segments_) {
+          if (segment.number == task.segment) status = Index(segment);
+        }
+        break;
+      case TaskKind::kDrop:
+        status = Drop(task.segment);
+        break;
+    }
+    if (status.ok()) status = transaction->Commit();
+  }
+  absl::Status loaded = Load(now_us);
+  return status.ok() ? loaded : status;
+}
+
+absl::Status Segments::Open(uint64_t number, int64_t first_id, int64_t now_us) {
+  absl::Status status = database_.Execute(CreateSegmentSql(number), "open a segment");
+  if (!status.ok()) return status;
+  status = RunWith(database_,
+                   "insert into segments(number, first_id, opened_us, newest_us) "
+                   "values (?1, ?2, ?3, ?3)",
+                   "list a segment", {static_cast<int64_t>(number), first_id, now_us});
+  if (!status.ok()) return status;
+  segments_.push_back(
+      {.number = number, .first_id = first_id, .opened_us = now_us, .newest_us = now_us});
+  return RefreshView();
+}
+
+absl::Status Segments::Roll(int64_t now_us) {
+  absl::Status status = RunWith(database_, "update segments set sealed = 1 where number = ?1",
+                                "seal a segment", {static_cast<int64_t>(open().number)});
+  if (!status.ok()) return status;
+  return Open(open().number + 1, next_id(), now_us);
+}
+
+absl::Status Segments::Index(const Segment& segment) {
+  absl::Status status =
+      segment.indexes == 0
+          ? database_.Execute(IndexByClientSql(segment.number), "index a segment")
+          : database_.Execute(IndexByWorkloadSql(segment.number), "index a segment");
+  if (!status.ok()) return status;
+  return RunWith(database_, "update segments set indexes = indexes + 1 where number = ?1",
+                 "note an index", {static_cast<int64_t>(segment.number)});
+}
+
+absl::Status Segments::Drop(uint64_t number) {
+  std::erase_if(segments_, [number](const Segment& segment) { return segment.number == number; });
+  absl::Status status = RunWith(database_, "delete from segments where number = ?1",
+                                "strike a segment off", {static_cast<int64_t>(number)});
+  if (!status.ok()) return status;
+  status = RefreshView();  // First: the view refers to the table.
+  if (!status.ok()) return status;
+  status = database_.Execute(DropSegmentSql(number), "drop a segment");
+  if (status.ok()) ++dropped_;
+  return status;
+}
+
+absl::Status Segments::RefreshView() {
+  std::vector<uint64_t> numbers;
+  for (const Segment& segment : segments_) numbers.push_back(segment.number);
+  return database_.Execute(CreateViewSql(numbers), "define the view access_log");
+}
+
+absl::StatusOr<int64_t> Segments::UsedBytes() {
+  absl::StatusOr<int64_t> pages = database_.QueryInt("pragma page_count", "measure the file");
+  absl::StatusOr<int64_t> free = database_.QueryInt("pragma freelist_count", "measure the file");
+  absl::StatusOr<int64_t> size = database_.QueryInt("pragma page_size", "measure the file");
+  for (const auto* value : {&pages, &free, &size}) {
+    if (!value->ok()) return value->status();
+  }
+  return (*pages - *free) * *size;
+}
+
+}  // namespace whence::access_log

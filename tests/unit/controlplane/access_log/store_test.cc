@@ -1,0 +1,330 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <future>
+#include <set>
+
+#include "common/net/ip_address.h"
+#include "controlplane/access_log/access_log_store.h"
+#include "controlplane/access_log/log_reader.h"
+
+namespace whence::access_log {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::string Bytes(const char* address) {
+  auto bytes = net::IpAddress::Parse(address)->bytes();
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+v1::AccessRecord Record(int64_t time_us, const char* client = "123.120.247.15",
+                        const std::string& path = "/") {
+  v1::AccessRecord record;
+  record.set_time_us(time_us);
+  record.set_protocol("http/1.1");
+  record.set_client_address(Bytes(client));
+  record.set_client_reason("xff-hop-2");
+  record.set_direct_peer(Bytes("10.32.1.221"));
+  record.set_direct_peer_port(40000);
+  record.set_destination(Bytes("10.32.1.205"));
+  record.set_destination_port(8080);
+  record.set_method("GET");
+  record.set_host("echo.example");
+  record.set_path(path);
+  record.set_status(200);
+  record.set_decision(v1::ALLOW_DECISION);
+  return record;
+}
+
+class AccessLogStoreTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "/access_log_XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+    path_ = directory_ + "/logs.db";
+    Open({});
+  }
+  void TearDown() override {
+    store_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+  void Open(SegmentLimits limits) {
+    store_.reset();
+    auto store = AccessLogStore::Open(path_, limits, clock_, logger_);
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+
+  // Appends and waits for the answer.
+  absl::StatusOr<uint64_t> Append(const std::string& agent, const std::string& boot,
+                                  uint64_t first_seq, std::vector<v1::AccessRecord> records) {
+    auto reporter = std::make_shared<Reporter>();
+    size_t slash = agent.find('/');
+    *reporter = {agent, agent.substr(slash + 1), agent.substr(0, slash), "node-a", "sidecar"};
+    v1::IngestBatch batch;
+    batch.set_boot(boot);
+    batch.set_first_seq(first_seq);
+    for (auto& record : records) *batch.add_records() = std::move(record);
+    std::promise<absl::StatusOr<uint64_t>> answer;
+    store_->Append({reporter, std::move(batch), [&answer](auto mark) { answer.set_value(mark); }});
+    return answer.get_future().get();
+  }
+
+  // What the sqlite3 shell would print: rows of text, columns joined by |.
+  std::vector<std::string> Shell(store::Sql sql, int columns) {
+    auto database = store::Database::Open(path_, {.read_only = true});
+    EXPECT_TRUE(database.ok()) << database.status();
+    auto select = (*database)->Prepare(sql, "ask as a person would");
+    EXPECT_TRUE(select.ok()) << select.status();
+    std::vector<std::string> rows;
+    while (*select->Step()) {
+      std::string row;
+      for (int i = 0; i < columns; ++i) {
+        if (i > 0) row += "|";
+        row += select->Text(i);
+      }
+      rows.push_back(row);
+    }
+    return rows;
+  }
+
+  std::vector<v1::LogRow> Query(const v1::LogQuery& query, size_t page_rows = 100) {
+    auto reader = LogReader::Open(path_, *ReadLogQuery(query));
+    EXPECT_TRUE(reader.ok()) << reader.status();
+    std::vector<v1::LogRow> rows;
+    while (true) {
+      auto page = (*reader)->NextPage(page_rows);
+      EXPECT_TRUE(page.ok()) << page.status();
+      if (!page.ok() || page->empty()) return rows;
+      rows.insert(rows.end(), page->begin(), page->end());
+    }
+  }
+  std::vector<std::string> Paths(const v1::LogQuery& query, size_t page_rows = 100) {
+    std::vector<std::string> paths;
+    for (const v1::LogRow& row : Query(query, page_rows)) paths.push_back(row.record().path());
+    return paths;
+  }
+
+  SystemClock clock_;
+  log::Logger logger_{log::Level::kOff};
+  std::string directory_;
+  std::string path_;
+  std::unique_ptr<AccessLogStore> store_;
+};
+
+TEST_F(AccessLogStoreTest, ThePlainShellPrintsReadableAddresses) {
+  v1::AccessRecord v4 = Record(1700000000000001);
+  v4.set_policy("istio-system/edge");
+  v4.set_decision(v1::DENY_DECISION);
+  v4.set_status(403);
+  v1::AccessRecord v6 = Record(1700000000999999, "2001:db8:0:0:1::5");
+  v6.set_protocol("tcp");
+  v6.set_status(0);
+  ASSERT_EQ(*Append("shop/echo", "b1", 1, {v4, v6}), 2u);
+  EXPECT_THAT(Shell("select client_address, direct_peer, status, policy from access_log", 4),
+              ElementsAre("123.120.247.15|10.32.1.221|403|istio-system/edge",
+                          "2001:db8::1:0:0:5|10.32.1.221||"));
+  EXPECT_THAT(
+      Shell("select time, agent, workload, namespace, node, role, decision from access_log order "
+            "by time desc limit 20",
+            7),
+      ElementsAre("2023-11-14T22:13:20.999999Z|shop/echo|echo|shop|node-a|sidecar|allow",
+                  "2023-11-14T22:13:20.000001Z|shop/echo|echo|shop|node-a|sidecar|deny"));
+}
+
+TEST_F(AccessLogStoreTest, TheViewHasTheColumnsOfTheContract) {
+  EXPECT_THAT(Shell("select group_concat(name, ' ') from pragma_table_info('access_log')", 1),
+              ElementsAre("time agent workload namespace node role protocol client_address "
+                          "client_reason direct_peer direct_peer_port forwarded_for "
+                          "external_address destination destination_port upstream_source method "
+                          "host path status decision policy bytes_in bytes_out duration_us flags "
+                          "request_id"));
+}
+
+TEST_F(AccessLogStoreTest, RepetitionsAreSkippedAlsoAfterARestart) {
+  EXPECT_EQ(*Append("a/x", "b1", 1, {Record(1), Record(2), Record(3)}), 3u);
+  EXPECT_EQ(*Append("a/x", "b1", 2, {Record(2), Record(3), Record(4)}), 4u);
+  EXPECT_EQ(*Append("a/x", "b1", 1, {Record(1)}), 4u);
+  Open({});
+  EXPECT_EQ(*Append("a/x", "b1", 4, {Record(4), Record(5)}), 5u);
+  EXPECT_EQ(*Append("a/x", "b2", 1, {Record(6)}), 1u);  // another boot counts anew
+  EXPECT_EQ(*Append("a/y", "b1", 1, {Record(7)}), 1u);  // and so does another agent
+  EXPECT_EQ(*Append("a/y", "b9", 1, {}), 0u);
+  EXPECT_EQ(Query({}).size(), 7u);
+  EXPECT_EQ(store_->counters().duplicates.load(), 1u);
+}
+
+TEST_F(AccessLogStoreTest, GapsAreKeptAndCounted) {
+  v1::AccessRecord gap = Record(5);
+  gap.set_dropped(1000);
+  gap.set_flags("spool");
+  ASSERT_EQ(*Append("a/x", "b1", 1, {Record(1)}), 1u);
+  ASSERT_EQ(*Append("a/x", "b1", 1001, {gap}), 1001u);
+  EXPECT_THAT(Shell("select flags from access_log order by time", 1),
+              ElementsAre("", "spool,dropped=1000"));
+  EXPECT_EQ(Query({})[0].record().dropped(), 1000u);
+  EXPECT_EQ(store_->counters().lost.load(), 1000u);
+  EXPECT_EQ(store_->counters().missing.load(), 999u);
+}
+
+TEST_F(AccessLogStoreTest, TextFromTheNetworkIsEscapedAndComesBack) {
+  v1::AccessRecord record = Record(1);
+  std::string path = "/'; DROP TABLE agents;--\x1b[2J\xff\\" + std::string(1, '\0');
+  record.set_path(path);
+  record.set_host(std::string(20000, 'h'));
+  record.set_client_address("short");
+  record.set_time_us(-5);
+  ASSERT_TRUE(Append("a/x", "b1", 1, {record}).ok());
+  EXPECT_THAT(
+      Shell("select path, client_address, time from access_log", 3),
+      ElementsAre(R"(/'; DROP TABLE agents;--\x1B[2J\xFF\\\x00||1970-01-01T00:00:00.000000Z)"));
+  std::vector<v1::LogRow> rows = Query({});
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].record().path(), path);
+  EXPECT_EQ(rows[0].record().host(), std::string(8192, 'h'));
+  EXPECT_EQ(rows[0].record().client_address(), "");
+}
+
+TEST_F(AccessLogStoreTest, FiltersByRangeWorkloadDecisionAndTime) {
+  v1::AccessRecord denied = Record(40, "2.2.2.2", "/denied");
+  denied.set_decision(v1::DENY_DECISION);
+  denied.set_direct_peer(Bytes("fd00::1"));
+  ASSERT_TRUE(Append("a/x", "b1", 1,
+                     {Record(10, "2.2.2.0", "/first"), Record(20, "2.2.2.255", "/last"),
+                      Record(30, "2.2.3.0", "/outside"), denied})
+                  .ok());
+  ASSERT_TRUE(Append("a/y", "b1", 1, {Record(50, "::2.2.2.2", "/v6")}).ok());
+
+  v1::LogQuery query;
+  query.set_client_cidr("2.2.2.0/24");
+  EXPECT_THAT(Paths(query), ElementsAre("/denied", "/last", "/first"));
+  query.set_decision("deny");
+  EXPECT_THAT(Paths(query), ElementsAre("/denied"));
+  query = {};
+  query.set_client_cidr("0.0.0.0/0");
+  EXPECT_THAT(Paths(query), ElementsAre("/denied", "/outside", "/last", "/first"));
+  query = {};
+  query.set_peer_cidr("fd00::/8");
+  EXPECT_THAT(Paths(query), ElementsAre("/denied"));
+  query = {};
+  query.set_workload("a/y");
+  EXPECT_THAT(Paths(query), ElementsAre("/v6"));
+  query.set_workload("a/y' or '1'='1");
+  EXPECT_THAT(Paths(query), ElementsAre());
+  query = {};
+  query.set_since_us(20);
+  query.set_until_us(40);
+  EXPECT_THAT(Paths(query), ElementsAre("/outside", "/last"));
+}
+
+TEST_F(AccessLogStoreTest, RefusesBadQueriesNamingEveryField) {
+  v1::LogQuery query;
+  query.set_client_cidr("10.0.0.0/33");
+  query.set_peer_cidr("x");
+  query.set_workload("echo");
+  query.set_decision("maybe");
+  absl::Status status = ReadLogQuery(query).status();
+  for (const char* field : {"client_cidr", "peer_cidr", "workload", "decision"}) {
+    EXPECT_THAT(status.ToString(), HasSubstr(field));
+  }
+}
+
+TEST_F(AccessLogStoreTest, PagesAcrossSegmentsGiveEveryRowOnceNewestFirst) {
+  Open({.segment_bytes = 2000, .segment_age = std::chrono::hours(1)});
+  // Two agents, the second an hour behind (its spool): segments overlap in time.
+  uint64_t seq = 1;
+  for (int round = 0; round < 30; ++round) {
+    ASSERT_TRUE(Append("a/x", "b", seq, {Record(1000 + round * 10, "1.1.1.1", "x")}).ok());
+    ASSERT_TRUE(Append("a/y", "b", seq, {Record(900 + round * 10, "1.1.1.2", "y")}).ok());
+    ++seq;
+    // Also twice the same time: order and cursor must tell them apart.
+    ASSERT_TRUE(Append("a/z", "b", seq, {Record(1000, "1.1.1.3", "z")}).ok());
+  }
+  // Rolling happens on the writer's own time.
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  auto segments = [this] {
+    return Shell("select count(*) > 3 and min(indexes + 2 * (1 - sealed)) = 2 from segments", 1);
+  };
+  uint64_t filler = 1;
+  while (segments()[0] != "1" && std::chrono::steady_clock::now() < deadline) {
+    ASSERT_TRUE(Append("a/filler", "b", filler++, {Record(1)}).ok());
+  }
+  ASSERT_EQ(segments()[0], "1");
+
+  for (size_t page_rows : {7, 1000}) {
+    v1::LogQuery query;
+    query.set_client_cidr("1.1.1.0/24");
+    std::vector<v1::LogRow> rows = Query(query, page_rows);
+    ASSERT_EQ(rows.size(), 90u);
+    std::set<int64_t> ids;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      ids.insert(rows[i].id());
+      if (i == 0) continue;
+      EXPECT_LE(rows[i].record().time_us(), rows[i - 1].record().time_us());
+    }
+    EXPECT_EQ(ids.size(), 90u);
+  }
+  EXPECT_EQ(Shell("select count(*) from access_log where client_address like '1.1.1.%'", 1)[0],
+            "90");
+}
+
+TEST_F(AccessLogStoreTest, RetentionDropsWholeSegments) {
+  Open({.max_bytes = 1 << 20, .segment_bytes = 100 << 10});
+  std::vector<v1::AccessRecord> records(500, Record(1, "1.1.1.1", std::string(500, 'p')));
+  uint64_t seq = 1;
+  auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (store_->counters().segments_dropped.load() < 2 &&
+         std::chrono::steady_clock::now() < deadline) {
+    ASSERT_TRUE(Append("a/x", "b", seq, records).ok());
+    seq += records.size();
+  }
+  EXPECT_GE(store_->counters().segments_dropped.load(), 2u);
+  std::vector<std::string> range = Shell("select min(number) > 1, count(*) from segments", 2);
+  EXPECT_EQ(range[0].substr(0, 1), "1");
+  // Nothing of the newest is missing, and numbering goes on.
+  EXPECT_EQ(*Append("a/x", "b", seq, {Record(2)}), seq);
+  v1::LogQuery query;
+  query.set_since_us(2);
+  EXPECT_EQ(Query(query).size(), 1u);
+}
+
+TEST_F(AccessLogStoreTest, AFollowerGoesOnFromWhereItStood) {
+  v1::LogQuery query;
+  query.set_client_cidr("2.2.2.2");
+  auto reader = LogReader::Open(path_, *ReadLogQuery(query));
+  ASSERT_TRUE(reader.ok());
+  ASSERT_TRUE(Append("a/x", "b", 1, {Record(1, "2.2.2.2"), Record(2, "1.1.1.1")}).ok());
+  int64_t after = *(*reader)->NewestId();
+  EXPECT_EQ(after, 2);
+  EXPECT_TRUE((*reader)->After(10, &after)->empty());
+  ASSERT_TRUE(Append("a/x", "b", 3,
+                     {Record(3, "1.1.1.1"), Record(4, "2.2.2.2", "/4"), Record(5, "2.2.2.2", "/5"),
+                      Record(6, "1.1.1.1")})
+                  .ok());
+  auto rows = (*reader)->After(1, &after);
+  ASSERT_EQ(rows->size(), 1u);
+  EXPECT_EQ((*rows)[0].record().path(), "/4");
+  EXPECT_EQ(after, 4);
+  rows = (*reader)->After(10, &after);
+  ASSERT_EQ(rows->size(), 1u);
+  EXPECT_EQ((*rows)[0].record().path(), "/5");
+  EXPECT_EQ(after, 6);  // past the rows that the filter leaves out
+}
+
+TEST_F(AccessLogStoreTest, AForeignFileIsRefused) {
+  store_.reset();
+  std::filesystem::remove(path_);
+  {
+    auto other = store::Database::Open(path_);
+    ASSERT_TRUE((*other)->Execute("create table t(a)", "be another program").ok());
+  }
+  EXPECT_FALSE(AccessLogStore::Open(path_, {}, clock_, logger_).ok());
+}
+
+}  // namespace
+}  // namespace whence::access_log
