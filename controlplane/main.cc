@@ -12,6 +12,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "controlplane/access_log/access_log_store.h"
+#include "controlplane/access_log/ingest_service.h"
+#include "controlplane/access_log/log_service.h"
 #include "controlplane/admin/agent_service.h"
 #include "controlplane/admin/config_service.h"
 #include "controlplane/admin/config_writer.h"
@@ -78,8 +81,11 @@ absl::Status Run(const Config& config) {
       discovery::InventoryStore::Open(directory->File("inventory.db"));
   if (!known.ok()) return known.status();
   absl::StatusOr<std::vector<discovery::Agent>> agents = (*known)->Load();
-  if (!agents.ok()) return agents.status();
-  inventory.Remember(std::move(*agents));
+  if (agents.ok()) {
+    inventory.Remember(std::move(*agents));
+  } else {
+    logger.Warning("agents of the last run are not known", {{"why", agents.status().ToString()}});
+  }
   discovery::DiscoveryService discovery_service(
       current, inventory, clock, logger, {},
       [&known, &logger](const std::vector<discovery::Agent>& seen) {
@@ -87,24 +93,37 @@ absl::Status Run(const Config& config) {
         if (!saved.ok()) logger.Warning("agents not remembered", {{"why", saved.ToString()}});
       });
 
+  absl::StatusOr<std::unique_ptr<access_log::AccessLogStore>> logs =
+      access_log::AccessLogStore::Open(
+          directory->File("logs.db"),
+          access_log::SegmentLimits::For(config.log_retention,
+                                         static_cast<int64_t>(config.log_max_bytes)),
+          clock, logger);
+  if (!logs.ok()) return logs.status();
+  access_log::IngestService ingest_service(**logs);
+  access_log::LogServiceImpl log_service(**logs);
+
   admin::Worker worker;
   admin::ConfigService config_service(writer, current, worker);
   admin::AgentService agent_service(inventory, current);
-  absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-      GrpcServer::Start(config.listen, config.listen_tls, config.tls,
-                        {&discovery_service, &config_service, &agent_service});
+  absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(
+      config.listen, config.listen_tls, config.tls,
+      {&discovery_service, &ingest_service, &log_service, &config_service, &agent_service});
   if (!server.ok()) return server.status();
 
   std::unique_ptr<HttpServer> http;
   if (config.http) {
-    absl::StatusOr<std::unique_ptr<HttpServer>> started = HttpServer::Start(
-        *config.http, {&writer, &discovery_service}, [&writer] { return writer.Health(); });
+    absl::StatusOr<std::unique_ptr<HttpServer>> started =
+        HttpServer::Start(*config.http, {&writer, &discovery_service, logs->get()},
+                          [&writer] { return writer.Health(); });
     if (!started.ok()) return started.status();
     http = std::move(*started);
   }
   SayReady(**server, http.get(), config, current.Get()->revision);
   WaitForStop(logger);
   discovery_service.Shutdown();
+  ingest_service.Shutdown();
+  log_service.Shutdown();
   (*server)->Shutdown(kShutdownGrace);
   return absl::OkStatus();
 }
