@@ -136,6 +136,11 @@ void CheckListener(Kernel& kernel, const Intent& intent, bool has_ipv6, Findings
                    mend);
   } else if (intent.mode == Mode::kTproxy && !facts->transparent.value_or(true)) {
     findings.Fault(absl::StrCat("the listener on ", where, " is not transparent"), mend);
+  } else if (intent.mode == Mode::kTproxy && facts->mark.value_or(1) == 0) {
+    // With tcp_fwmark_accept, what a listener without a mark accepts takes the packet's.
+    findings.Fault(
+        absl::StrCat("the listener on ", where, " has no mark of its own, so its answers go to lo"),
+        mend);
   } else {
     findings.Good(absl::StrCat("listener on ", where));
   }

@@ -21,6 +21,7 @@ struct ListenerFacts {
   bool ipv6 = false;
   // Nothing when the kernel does not tell.
   std::optional<bool> transparent;
+  std::optional<uint32_t> mark;
 };
 
 // Thread-compatible. Everything happens in the network namespace of the calling thread. Errors name

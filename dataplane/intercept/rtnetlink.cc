@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -265,6 +266,10 @@ absl::StatusOr<ListenerFacts> FindTcpListener(uint16_t port) {
       const bool dual = only_six == nullptr || mnl_attr_get_u8(only_six) == 0;
       if (socket->idiag_family == AF_INET6) facts.ipv6 = true;
       if (socket->idiag_family == AF_INET || dual) facts.ipv4 = true;
+      if (const nlattr* mark = found[INET_DIAG_MARK]; mark != nullptr) {
+        // Of several listeners (SO_REUSEPORT) the one without a mark counts.
+        facts.mark = std::min(facts.mark.value_or(UINT32_MAX), mnl_attr_get_u32(mark));
+      }
       if (const nlattr* options = found[INET_DIAG_SOCKOPT]; options != nullptr) {
         inet_diag_sockopt bits{};
         std::memcpy(&bits, mnl_attr_get_payload(options),

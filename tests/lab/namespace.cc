@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -169,6 +170,9 @@ absl::StatusOr<int> Namespace::Listen(const std::string& address, uint16_t port)
   if (fd < 0) return absl::ErrnoToStatus(errno, what);
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  // accept() gives up as well: a test that waits for ever says nothing.
+  const timeval limit = {kPatience.count() / 1000, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   const Address local = ToAddress(address, port, FamilyOf(address));
   if (bind(fd, local.get(), local.size) != 0 || listen(fd, 128) != 0) {
     const int error = errno;
