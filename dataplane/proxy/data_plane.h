@@ -61,6 +61,7 @@ struct DataPlaneOptions {
 };
 
 class Worker;
+struct ListenSpec;
 struct SharedState;
 
 // Thread-safe. Threads start in Start and are joined in Stop or the destructor.
@@ -95,12 +96,15 @@ class DataPlane {
  private:
   explicit DataPlane(const DataPlaneOptions& options);
 
+  // Constant after Start.
   const DataPlaneOptions options_;
+  const bool has_ipv6_;
   std::unique_ptr<SharedState> shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
 
   mutable std::mutex mutex_;  // Publish, Drain and Stop one at a time; guards what follows
   std::shared_ptr<const snapshot::Snapshot> current_;
+  std::vector<ListenSpec> listening_;  // sorted
   bool stopped_ = false;
 };
 

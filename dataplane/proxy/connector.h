@@ -1,0 +1,55 @@
+// Opens upstream connections from the right source address. Loop-affine.
+#ifndef WHENCE_DATAPLANE_PROXY_CONNECTOR_H_
+#define WHENCE_DATAPLANE_PROXY_CONNECTOR_H_
+
+#include <memory>
+
+#include "dataplane/proxy/counters.h"
+#include "dataplane/proxy/data_plane.h"
+#include "dataplane/proxy/source_choice.h"
+#include "dataplane/proxy/source_port.h"
+#include "dataplane/proxy/upstream.h"
+
+namespace whence::proxy {
+
+class Connector {
+ public:
+  // References outlive this object.
+  Connector(loop::EventLoop& loop, const DataPlaneOptions& options, const TupleTable& tuples,
+            WorkerCounters& counters, PortSequence ports);
+
+  enum class Outcome : uint8_t {
+    kStarted,            // `upstream` is connecting
+    kFailed,             // refused at once, unreachable, out of descriptors
+    kSourceUnavailable,  // the source address cannot be used: family, privilege, not on this
+                         // machine
+    kSourceExhausted,    // every source port that was tried is in use
+  };
+  struct Opened {
+    Outcome outcome;
+    std::unique_ptr<Upstream> upstream;
+    bool fell_back = false;  // from our own address, as the topology allows
+  };
+  // Never another source than `source`, unless `fallback` names one. Failures are counted here.
+  Opened Open(const net::SocketAddress& destination, const SourceChoice& source,
+              const std::optional<SourceChoice>& fallback, UpstreamUser& user);
+
+  // How the connections that Open makes are kept apart.
+  static Upstream::Key KeyOf(const net::SocketAddress& destination, const SourceChoice& source);
+
+ private:
+  Outcome TryOpen(const net::SocketAddress& destination, const SourceChoice& source,
+                  os::UniqueFd* out);
+  Outcome ConnectSpoofed(const net::SocketAddress& destination, const net::IpAddress& source,
+                         os::UniqueFd* out);
+
+  loop::EventLoop& loop_;
+  const DataPlaneOptions& options_;
+  const TupleTable& tuples_;
+  WorkerCounters& counters_;
+  PortSequence ports_;
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_CONNECTOR_H_

@@ -1,0 +1,70 @@
+// What every connection of one worker shares. Loop-affine; owned by the worker, outlives its
+// connections.
+#ifndef WHENCE_DATAPLANE_PROXY_CONTEXT_H_
+#define WHENCE_DATAPLANE_PROXY_CONTEXT_H_
+
+#include <memory>
+#include <vector>
+
+#include "common/http/head.h"
+#include "common/snapshot/snapshot.h"
+#include "dataplane/access_log/ring.h"
+#include "dataplane/loop/event_loop.h"
+#include "dataplane/proxy/buffer.h"
+#include "dataplane/proxy/connector.h"
+#include "dataplane/proxy/counters.h"
+#include "dataplane/proxy/data_plane.h"
+#include "dataplane/proxy/request_id.h"
+#include "dataplane/proxy/source_port.h"
+#include "dataplane/proxy/upstream_pool.h"
+
+namespace whence::proxy {
+
+class Downstream;
+struct Exchange;
+
+// Who owns the downstream connections.
+class DownstreamOwner {
+ public:
+  virtual void Adopt(std::unique_ptr<Downstream> connection) = 0;
+  // Takes `connection` out and destroys it at the end of the round.
+  virtual void Forget(Downstream& connection) = 0;
+  virtual size_t connection_count() const = 0;
+
+ protected:
+  ~DownstreamOwner() = default;
+};
+
+struct Context {
+  // Constant after construction.
+  loop::EventLoop& loop;
+  const DataPlaneOptions& options;
+  WorkerCounters& counters;
+  access_log::Ring& ring;
+  TupleTable& tuples;
+  DownstreamOwner& owner;
+
+  BufferPool buffers;
+  Connector connector;
+  UpstreamPool pool;
+  RequestIds request_ids;
+
+  std::shared_ptr<const snapshot::Snapshot> snapshot;  // the newest; never null while running
+  std::vector<uint32_t> next_endpoint;                 // round robin, per cluster of the snapshot
+  bool draining = false;
+
+  // Memory for one head at a time: a head is parsed, judged and written in one go, so that one
+  // place serves all connections.
+  http::HeadStorage heads;
+  std::vector<char> forwarding_memory;
+  std::vector<std::unique_ptr<Exchange>> spare_exchanges;
+
+  http::HeadLimits head_limits() const {
+    return {.max_bytes = options.limits.max_header_bytes,
+            .max_fields = options.limits.max_header_fields};
+  }
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_CONTEXT_H_

@@ -1,0 +1,60 @@
+#include "dataplane/proxy/counters.h"
+
+namespace whence::proxy {
+namespace {
+
+constexpr std::string_view kRequests = "requests_total";
+constexpr std::string_view kRequestsHelp = "HTTP requests judged, by decision.";
+constexpr std::string_view kTcp = "tcp_connections_total";
+constexpr std::string_view kTcpHelp = "TCP connections judged, by decision.";
+constexpr std::string_view kAllow = "decision=\"allow\"";
+constexpr std::string_view kDeny = "decision=\"deny\"";
+constexpr std::string_view kDryRun = "decision=\"dry-run-deny\"";
+
+// In the order of Counter.
+constexpr std::array<CounterInfo, kCounterCount> kInfos = {{
+    {"connections_accepted_total", "", "Downstream connections accepted."},
+    {"connections_active", "", "Downstream connections open now.", true},
+    {"connections_detected_total", "protocol=\"http\"", "Connections by protocol found."},
+    {"connections_detected_total", "protocol=\"tcp\"", "Connections by protocol found."},
+    {kRequests, kAllow, kRequestsHelp},
+    {kRequests, kDeny, kRequestsHelp},
+    {kRequests, kDryRun, kRequestsHelp},
+    {kTcp, kAllow, kTcpHelp},
+    {kTcp, kDeny, kTcpHelp},
+    {kTcp, kDryRun, kTcpHelp},
+    {"policy_closed_total", "", "Open connections closed because a newer policy denies them."},
+    {"spoofed_headers_total", "", "Headers by which an untrusted peer claimed another client."},
+    {"loops_total", "", "Connections refused because they were aimed at the agent itself."},
+    {"not_intercepted_total", "", "Connections without an original destination, refused."},
+    {"connections_over_limit_total", "", "Connections refused by the connection limit."},
+    {"accept_pauses_total", "", "Times accepting paused for want of descriptors or memory."},
+    {"bad_requests_total", "", "Requests refused as malformed or too large."},
+    {"header_timeouts_total", "", "Request heads that did not arrive in time."},
+    {"idle_timeouts_total", "", "Requests and connections cut because nothing moved."},
+    {"no_route_total", "", "Requests no route was found for."},
+    {"no_endpoint_total", "", "Accesses to a cluster without endpoints."},
+    {"upstream_connects_total", "", "Upstream connections opened."},
+    {"upstream_reuses_total", "", "Requests sent on an upstream connection already open."},
+    {"upstream_connect_failures_total", "", "Upstream connections that could not be opened."},
+    {"upstream_timeouts_total", "", "Upstreams that did not connect or answer in time."},
+    {"upstream_resets_total", "", "Upstreams that went away before their answer was complete."},
+    {"upstream_protocol_errors_total", "", "Responses refused as malformed."},
+    {"upstream_retries_total", "", "Requests sent again because a reused connection was stale."},
+    {"downstream_resets_total", "", "Clients that went away before their answer was complete."},
+    {"source_port_retries_total", "", "Source ports found in use, another was tried."},
+    {"source_port_exhausted_total", "", "Accesses failed for want of a source port."},
+    {"source_unavailable_total", "",
+     "Accesses failed because the client's address cannot be used."},
+    {"source_fallback_total", "", "Accesses made from the agent's own address, as configured."},
+    {"upgrades_total", "", "Connections switched to another protocol."},
+    {"bytes_total", "direction=\"in\"", "Bytes from and to downstream."},
+    {"bytes_total", "direction=\"out\"", "Bytes from and to downstream."},
+    {"snapshots_total", "", "Snapshots taken up, summed over workers."},
+}};
+
+}  // namespace
+
+const CounterInfo& Info(Counter counter) { return kInfos[static_cast<size_t>(counter)]; }
+
+}  // namespace whence::proxy

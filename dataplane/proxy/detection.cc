@@ -1,0 +1,62 @@
+#include "dataplane/proxy/detection.h"
+
+#include "common/base/strings.h"
+
+namespace whence::proxy {
+namespace {
+
+constexpr size_t kLongestMethod = 32;
+constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n";
+
+bool IsTokenChar(char c) {
+  if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) return true;
+  return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+}
+
+bool IsBlank(char c) { return c == ' ' || c == '\t'; }
+
+bool StartsWith(std::string_view text, std::string_view prefix) {
+  return text.size() >= prefix.size() && EqualsIgnoreCase(text.substr(0, prefix.size()), prefix);
+}
+
+bool ContainsVersion(std::string_view line) {
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (StartsWith(line.substr(i), "HTTP/")) return true;
+  }
+  return false;
+}
+
+// What follows the method and its blanks.
+Detected DetectTarget(std::string_view rest, bool at_limit) {
+  if (rest.empty()) return Detected::kNeedMore;
+  if (rest[0] == '/' || StartsWith(rest, "http://") || StartsWith(rest, "https://")) {
+    return Detected::kHttp;
+  }
+  const size_t line_end = rest.find('\n');
+  if (line_end != std::string_view::npos) {
+    return ContainsVersion(rest.substr(0, line_end)) ? Detected::kHttp : Detected::kOther;
+  }
+  return at_limit ? Detected::kHttp : Detected::kNeedMore;
+}
+
+}  // namespace
+
+Detected Detect(std::string_view bytes) {
+  const bool at_limit = bytes.size() >= kDetectionBytes;
+  bytes = bytes.substr(0, kDetectionBytes);
+  if (bytes.substr(0, kHttp2Preface.size()) == kHttp2Preface.substr(0, bytes.size())) {
+    return bytes.size() >= kHttp2Preface.size() ? Detected::kOther : Detected::kNeedMore;
+  }
+  // Servers skip empty lines before a request (RFC 9112, 2.2), some skip blanks.
+  size_t at = 0;
+  while (at < bytes.size() && (IsBlank(bytes[at]) || bytes[at] == '\r' || bytes[at] == '\n')) ++at;
+  const size_t method = at;
+  while (at < bytes.size() && IsTokenChar(bytes[at])) ++at;
+  if (at - method > kLongestMethod) return Detected::kOther;
+  if (at == bytes.size()) return at_limit ? Detected::kOther : Detected::kNeedMore;
+  if (at == method || !IsBlank(bytes[at])) return Detected::kOther;
+  while (at < bytes.size() && IsBlank(bytes[at])) ++at;
+  return DetectTarget(bytes.substr(at), at_limit);
+}
+
+}  // namespace whence::proxy

@@ -1,0 +1,81 @@
+// One accepted connection: a socket, what has arrived on it, and the session that serves it.
+//
+//   accepted ─► port of known protocol ─────────────────────────► HttpSession or TcpSession
+//        └────► first bytes: HTTP, or not, or none in time ─────┘
+//
+// A connection that stays silent is taken as TCP, so that protocols in which the server speaks
+// first work. If what comes first on it is a request after all (clients open connections ahead of
+// need), it becomes HTTP then; see TcpSession.
+//
+// Loop-affine. Owned by the worker; Close hands it over to destruction at the end of the round.
+#ifndef WHENCE_DATAPLANE_PROXY_DOWNSTREAM_H_
+#define WHENCE_DATAPLANE_PROXY_DOWNSTREAM_H_
+
+#include <memory>
+
+#include "common/net/roles.h"
+#include "dataplane/proxy/context.h"
+#include "dataplane/proxy/session.h"
+#include "dataplane/proxy/stream.h"
+
+namespace whence::proxy {
+
+class Downstream final : public loop::EventHandler {
+ public:
+  struct Origin {
+    net::DirectPeer peer;
+    net::OriginalDestination destination;
+    uint16_t listener_port;  // gateways: which listener of the snapshot it came through
+  };
+  Downstream(Context& context, os::UniqueFd fd, const Origin& origin);
+  ~Downstream() override;
+
+  // Registers with the loop and waits for the first bytes. False: it could not be registered.
+  bool Start();
+  void OnEvents(uint32_t events) override;
+
+  // Passed to the session, or acted upon while there is none.
+  void OnSnapshot();
+  void OnDrain();
+  void Cut(access_log::Flag reason);
+
+  // Ends the connection; with a reset if something went wrong that the client has to see.
+  void Close(bool reset = false);
+  bool closed() const { return !stream.open(); }
+
+  // The session asks for another turn after the other connections have had theirs.
+  void Schedule() { context_.loop.Schedule(*this); }
+  void ArmTimer(std::chrono::milliseconds delay) { context_.loop.ArmAfter(timer_, delay); }
+  void CancelTimer() { timer_.Cancel(); }
+
+  // A TCP session found that this is HTTP; `upstream` (may be null) is already connected for it.
+  void BecomeHttp(std::unique_ptr<Upstream> upstream);
+
+  const net::DirectPeer& peer() const { return origin_.peer; }
+  const net::OriginalDestination& destination() const { return origin_.destination; }
+  uint16_t listener_port() const { return origin_.listener_port; }
+  // A record with what is known of the connection; starts now.
+  access_log::Record NewRecord() const;
+
+  Stream stream;
+  ReadBuffer in;
+  size_t place = 0;  // its owner's: where it stands in the list of connections
+
+ private:
+  void Begin(snapshot::Protocol protocol);
+  void DetectProtocol();
+  void OnTimer();
+  // No word from the client: TCP, if TCP may enter at all.
+  void OnSilence();
+
+  Context& context_;
+  const Origin origin_;
+  const bool watched_;  // its tuple stands in the table
+  bool silence_judged_ = false;
+  std::unique_ptr<Session> session_;
+  loop::Timer timer_;
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_DOWNSTREAM_H_

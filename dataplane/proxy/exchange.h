@@ -1,0 +1,59 @@
+// One request and its response, as far as they got. Data only; http_session.h says how it moves.
+#ifndef WHENCE_DATAPLANE_PROXY_EXCHANGE_H_
+#define WHENCE_DATAPLANE_PROXY_EXCHANGE_H_
+
+#include <optional>
+
+#include "common/base/clock.h"
+#include "common/http/body_decoder.h"
+#include "common/http/response_head.h"
+#include "common/net/socket_address.h"
+#include "dataplane/access_log/record.h"
+#include "dataplane/proxy/buffer.h"
+#include "dataplane/proxy/source_choice.h"
+
+namespace whence::proxy {
+
+// Taken from and given back to Context::spare_exchanges. An idle connection has none.
+struct Exchange {
+  access_log::Record record;
+  SteadyTime began;
+
+  // Request.
+  http::BodyDecoder request_body;
+  WriteBuffer to_upstream;  // the head; kept until the response begins, for a retry
+  bool http10 = false;      // the client's version: no chunks and no interim responses
+  bool expects_continue = false;
+  bool keep_alive = false;           // downstream may carry another request
+  bool client_closes = false;        // the client said that it sends no other
+  bool idempotent_bodiless = false;  // may be sent again when a stale connection swallowed it
+  bool request_given_up = false;     // upstream takes no more of it
+
+  // Where it goes.
+  net::SocketAddress destination;
+  SourceChoice source;
+  std::optional<uint32_t> cluster;  // gateways
+  bool endpoint_has_sidecar = false;
+  bool retried = false;
+
+  // Response.
+  http::ResponseContext response_context;
+  http::HeadProgress response_progress;
+  http::BodyDecoder response_body;
+  WriteBuffer to_downstream;        // heads, or the whole of an answer of our own
+  bool local = false;               // we answer ourselves
+  bool response_head_done = false;  // of the final response
+  bool until_close = false;         // the response ends with the connection
+  bool dechunk = false;
+  bool upstream_keep_alive = false;
+  bool tunnel = false;
+  bool truncated =
+      false;  // the response broke off: what there is goes out, then the connection ends
+
+  // The response is complete as far as upstream, or we, are concerned.
+  bool response_over() const { return response_head_done && (response_body.done() || truncated); }
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_EXCHANGE_H_

@@ -1,0 +1,340 @@
+#include "dataplane/proxy/http_session.h"
+
+namespace whence::proxy {
+
+using access_log::Flag;
+
+namespace {
+
+// Per event and connection; then the others' turn.
+constexpr int kMostSteps = 32;
+
+}  // namespace
+
+HttpSession::HttpSession(Context& context, Downstream& downstream)
+    : context_(context), downstream_(downstream) {
+  downstream_.ArmTimer(context_.options.limits.keep_alive_timeout);
+}
+
+HttpSession::~HttpSession() = default;
+
+void HttpSession::Adopt(std::unique_ptr<Upstream> upstream) {
+  upstream_ = std::move(upstream);
+  if (upstream_) upstream_->set_user(*this);
+}
+
+void HttpSession::OnUpstream(Upstream& upstream) {
+  if (phase_ == Phase::kClosed || &upstream != upstream_.get()) return;
+  if (phase_ == Phase::kExchange || phase_ == Phase::kTunnel) return Pump();
+  // Between requests it has nothing to say: an end, an error or unasked bytes all spoil it.
+  if (upstream.stream.readable() || upstream.state() == Upstream::State::kFailed) {
+    ReleaseUpstream(/*reusable=*/false);
+  }
+}
+
+void HttpSession::Pump() {
+  for (int step = 0; step < kMostSteps; ++step) {
+    bool more = false;
+    switch (phase_) {
+      case Phase::kHead:
+        more = AwaitHead();
+        break;
+      case Phase::kExchange:
+        more = MoveExchange();
+        break;
+      case Phase::kTunnel:
+        more = MoveTunnel();
+        break;
+      case Phase::kDiscard:
+        more = Discard();
+        break;
+      case Phase::kClosed:
+        return;
+    }
+    if (!more) return;
+  }
+  if (phase_ != Phase::kClosed) downstream_.Schedule();
+}
+
+bool HttpSession::AwaitHead() {
+  ReadBuffer& in = downstream_.in;
+  if (unparsed_ && !in.raw().empty()) {
+    if (!head_began_) {
+      head_began_ = true;
+      downstream_.ArmTimer(context_.options.limits.header_timeout);
+    }
+    unparsed_ = false;
+    if (TakeHead()) return true;
+  }
+  if (!downstream_.stream.readable()) return false;
+  const auto [io, bytes] = downstream_.stream.Read(in.Room(context_.buffers, BufferPool::kNormal));
+  switch (io) {
+    case Io::kMoved:
+      in.Filled(bytes);
+      unparsed_ = true;
+      return true;
+    case Io::kBlocked:
+      in.Trim();
+      return false;
+    case Io::kEnd:
+      if (in.raw().empty()) {
+        Close(/*reset=*/false);
+      } else {
+        RejectHead(http::ParseResult::Reject(400, "connection ended within the head"));
+      }
+      return true;
+    case Io::kBroken:
+      Close(/*reset=*/true);
+      return false;
+  }
+  return false;
+}
+
+bool HttpSession::TakeHead() {
+  http::RequestHead head;
+  const http::ParseResult result = http::ParseRequestHead(
+      downstream_.in.raw(), context_.head_limits(), context_.heads, &head, &head_progress_);
+  switch (result.status) {
+    case http::ParseStatus::kNeedMore:
+      return false;
+    case http::ParseStatus::kReject:
+      RejectHead(result);
+      return true;
+    case http::ParseStatus::kDone:
+      BeginExchange();
+      Serve(head);
+      return true;
+  }
+  return false;
+}
+
+void HttpSession::BeginExchange() {
+  if (context_.spare_exchanges.empty()) {
+    exchange_ = std::make_unique<Exchange>();
+  } else {
+    exchange_ = std::move(context_.spare_exchanges.back());
+    context_.spare_exchanges.pop_back();
+  }
+  exchange_->record = downstream_.NewRecord();
+  exchange_->began = context_.loop.now();
+  phase_ = Phase::kExchange;
+  head_began_ = false;
+  head_progress_ = {};
+  ++requests_;
+  downstream_.ArmTimer(context_.options.limits.stream_idle_timeout);
+}
+
+bool HttpSession::MoveExchange() {
+  if (downstream_.stream.hung_up()) {
+    context_.counters.Add(Counter::kDownstreamResets);
+    Abort(Flag::kDownstreamReset);
+    return false;
+  }
+  if (upstream_ && !exchange_->local) {
+    if (upstream_->state() == Upstream::State::kConnecting) return false;
+    if (upstream_->state() == Upstream::State::kFailed) {
+      ConnectFailed(upstream_->timed_out());
+      return true;
+    }
+  }
+  bool moved = MoveRequest();
+  if (phase_ == Phase::kExchange) moved |= MoveResponse();
+  if (phase_ != Phase::kExchange) return true;
+  if (ResponseFinished()) {
+    FinishExchange();
+    return true;
+  }
+  if (moved) downstream_.ArmTimer(context_.options.limits.stream_idle_timeout);
+  return moved;
+}
+
+void HttpSession::WriteRecord() {
+  access_log::Record& record = exchange_->record;
+  record.duration_us = static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(context_.loop.now() - exchange_->began)
+          .count());
+  if (tunnel_) {
+    record.bytes_in += tunnel_->bytes_in();
+    record.bytes_out += tunnel_->bytes_out();
+  }
+  context_.counters.Add(Counter::kBytesIn, record.bytes_in);
+  context_.counters.Add(Counter::kBytesOut, record.bytes_out);
+  context_.ring.TryPush(record);
+  *exchange_ = Exchange();
+  context_.spare_exchanges.push_back(std::move(exchange_));
+}
+
+void HttpSession::FinishExchange() {
+  Exchange& x = *exchange_;
+  if (x.tunnel) {
+    phase_ = Phase::kTunnel;
+    context_.counters.Add(Counter::kUpgrades);
+    x.record.Add(Flag::kUpgrade);
+    tunnel_ =
+        std::make_unique<Relay>(context_.buffers, Relay::Side{downstream_.stream, downstream_.in},
+                                Relay::Side{upstream_->stream, upstream_->in});
+    downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
+    return;
+  }
+  const bool request_whole =
+      x.request_body.done() && downstream_.in.ready().empty() && x.to_upstream.empty();
+  const bool clean = x.upstream_keep_alive && request_whole && !x.truncated && !x.local;
+  const bool truncated = x.truncated;
+  // A response that ends with the connection looks complete unless the end is a reset.
+  const bool reset = truncated && x.until_close;
+  const bool keep = x.keep_alive && x.request_body.done() && !truncated;
+  const bool client_may_send = !(x.client_closes && x.request_body.done());
+  if (upstream_ && !x.local) {
+    ReleaseUpstream(clean && upstream_->in.empty() && !upstream_->stream.at_end());
+  }
+  WriteRecord();
+  if (truncated) return Close(reset);
+  if (!keep) return EndConnection(client_may_send);
+  phase_ = Phase::kHead;
+  unparsed_ = true;
+  downstream_.in.Trim();
+  downstream_.ArmTimer(context_.options.limits.keep_alive_timeout);
+}
+
+void HttpSession::ReleaseUpstream(bool reusable) {
+  if (!upstream_) return;
+  if (reusable) {
+    upstream_->used = true;
+    upstream_->in.Trim();
+    const bool is_ours_alone = downstream_.listener_port() == 0;
+    if (!is_ours_alone) context_.pool.Give(std::move(upstream_));
+    return;
+  }
+  upstream_->Discard();
+  context_.loop.Retire(std::move(upstream_));
+}
+
+void HttpSession::EndConnection(bool client_may_send) {
+  const bool more_waits = !downstream_.in.raw().empty() || downstream_.stream.readable();
+  if (downstream_.stream.at_end() || (!client_may_send && !more_waits)) return Close(false);
+  // Closing with unread bytes would send a reset, which can overtake our answer. So we end our side
+  // and read on for a moment (RFC 9112, 9.6).
+  phase_ = Phase::kDiscard;
+  ReleaseUpstream(/*reusable=*/false);
+  downstream_.stream.ShutdownWrite();
+  downstream_.ArmTimer(context_.options.limits.linger_timeout);
+}
+
+bool HttpSession::Discard() {
+  ReadBuffer& in = downstream_.in;
+  in.Sent(in.ready().size());
+  in.Skip(in.raw().size());
+  if (!downstream_.stream.readable()) {
+    in.Trim();
+    return false;
+  }
+  const auto [io, bytes] = downstream_.stream.Read(in.Room(context_.buffers, BufferPool::kNormal));
+  in.Filled(bytes);
+  if (io == Io::kEnd || io == Io::kBroken) {
+    Close(false);
+    return false;
+  }
+  return io == Io::kMoved;
+}
+
+bool HttpSession::MoveTunnel() {
+  const Relay::Progress progress = tunnel_->Move();
+  if (progress.moved) downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
+  switch (progress.state) {
+    case Relay::State::kOpen:
+      return progress.cut_short;
+    case Relay::State::kDone:
+      WriteRecord();
+      upstream_->Close();
+      Close(/*reset=*/false);
+      return false;
+    case Relay::State::kDownstreamBroken:
+      context_.counters.Add(Counter::kDownstreamResets);
+      Abort(Flag::kDownstreamReset);
+      return false;
+    case Relay::State::kUpstreamBroken:
+      context_.counters.Add(Counter::kUpstreamResets);
+      Abort(Flag::kUpstreamReset);
+      return false;
+  }
+  return false;
+}
+
+void HttpSession::OnTimer() {
+  switch (phase_) {
+    case Phase::kHead:
+      if (!head_began_) return Close(/*reset=*/false);
+      context_.counters.Add(Counter::kHeaderTimeouts);
+      RejectHead(http::ParseResult::Reject(408, "the head did not arrive in time"));
+      exchange_->record.Add(Flag::kDownstreamTimeout);
+      return Pump();
+    case Phase::kExchange: {
+      context_.counters.Add(Counter::kIdleTimeouts);
+      Exchange& x = *exchange_;
+      const bool waits_for_client = !x.request_body.done() && downstream_.in.ready().empty();
+      const Flag flag = waits_for_client ? Flag::kDownstreamTimeout : Flag::kUpstreamTimeout;
+      if (x.response_head_done) return Abort(flag);
+      if (!waits_for_client) context_.counters.Add(Counter::kUpstreamTimeouts);
+      x.record.Add(flag);
+      x.keep_alive = false;
+      Reply(waits_for_client ? 408 : 504,
+            waits_for_client ? "the request body did not arrive in time" : "upstream timeout");
+      return Pump();
+    }
+    case Phase::kTunnel:
+      context_.counters.Add(Counter::kIdleTimeouts);
+      return Abort(Flag::kDownstreamTimeout);
+    case Phase::kDiscard:
+      return Close(/*reset=*/false);
+    case Phase::kClosed:
+      return;
+  }
+}
+
+void HttpSession::OnSnapshot() {
+  // Requests are judged one by one; only a tunnel outlives its judgement.
+  if (phase_ != Phase::kTunnel) return;
+  http::RequestHead head;
+  if (!http::ParseRequestHead(tunnel_head_, context_.head_limits(), context_.heads, &head).done()) {
+    return;  // cannot be: it was parsed before
+  }
+  const Judgement judgement =
+      JudgeRequest(*context_.snapshot, downstream_.peer(), downstream_.destination(), head,
+                   context_.loop.wall_now());
+  if (judgement.verdict.allowed) return;
+  Describe(judgement, &exchange_->record);
+  context_.counters.Add(Counter::kPolicyClosed);
+  Abort(Flag::kPolicyClosed);
+}
+
+void HttpSession::OnDrain() {
+  if (phase_ == Phase::kHead && downstream_.in.empty()) Close(/*reset=*/false);
+}
+
+void HttpSession::OnCut(Flag reason) {
+  if (phase_ == Phase::kExchange || phase_ == Phase::kTunnel) {
+    Abort(reason);
+  } else if (phase_ != Phase::kClosed) {
+    Close(/*reset=*/true);
+  }
+}
+
+void HttpSession::Abort(Flag flag) {
+  exchange_->record.Add(flag);
+  WriteRecord();
+  Close(/*reset=*/true);
+}
+
+void HttpSession::Close(bool reset) {
+  if (phase_ == Phase::kClosed) return;
+  phase_ = Phase::kClosed;
+  if (upstream_) {
+    if (reset) upstream_->stream.Reset();
+    if (upstream_->stream.open()) upstream_->Discard();
+    upstream_->CancelTimer();
+    context_.loop.Retire(std::move(upstream_));
+  }
+  downstream_.Close(reset);
+}
+
+}  // namespace whence::proxy

@@ -1,0 +1,120 @@
+// HTTP/1.x on one downstream connection: requests are taken one at a time and answered in order.
+//
+//             ┌──────────────────────────────────────────────┐
+//             ▼                                               │ keep-alive
+//   kHead: wait for a head ──► kExchange: judge, then answer ─┤
+//             │                or forward and stream          ├─► kDiscard: read on for a moment
+//             ▼                        │ 101                  ▼   so that the answer survives
+//          (closed)                 kTunnel ──────────────► (closed)
+//
+// While an exchange is under way the next request stays unread behind it. Bodies move through two
+// bounded buffers, one per direction: when one is full its sender is no longer read from.
+//
+// The upstream connection stays with this session for its next requests (sidecar), or goes to the
+// pool between requests (gateway). It is reused only if both messages on it ended cleanly.
+//
+// Files: http_session.cc has the states, request_side.cc and response_side.cc the two directions of
+// an exchange.
+#ifndef WHENCE_DATAPLANE_PROXY_HTTP_SESSION_H_
+#define WHENCE_DATAPLANE_PROXY_HTTP_SESSION_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/http/request_head.h"
+#include "common/http/response_head.h"
+#include "dataplane/proxy/downstream.h"
+#include "dataplane/proxy/exchange.h"
+#include "dataplane/proxy/judgement.h"
+#include "dataplane/proxy/relay.h"
+#include "dataplane/proxy/upstream.h"
+
+namespace whence::trust {
+struct Forwarding;
+}
+
+namespace whence::proxy {
+
+// Loop-affine.
+class HttpSession final : public Session, private UpstreamUser {
+ public:
+  HttpSession(Context& context, Downstream& downstream);
+  ~HttpSession() override;
+
+  // Takes over a connection that was opened for this client's address. Null is fine.
+  void Adopt(std::unique_ptr<Upstream> upstream);
+
+  void OnDownstream() override { Pump(); }
+  void OnTimer() override;
+  void OnSnapshot() override;
+  void OnDrain() override;
+  void OnCut(access_log::Flag reason) override;
+
+ private:
+  enum class Phase : uint8_t { kHead, kExchange, kTunnel, kDiscard, kClosed };
+
+  // --- states: http_session.cc ---
+  void OnUpstream(Upstream& upstream) override;
+  // Moves whatever can move. The functions below return whether to go on.
+  void Pump();
+  bool AwaitHead();
+  bool TakeHead();
+  bool MoveExchange();
+  bool MoveTunnel();
+  bool Discard();
+  void BeginExchange();
+  void FinishExchange();
+  void WriteRecord();
+  void ReleaseUpstream(bool reusable);
+  void EndConnection(bool client_may_send);
+  // Ends exchange and connection at once; the client sees that something broke.
+  void Abort(access_log::Flag flag);
+  void Close(bool reset);
+
+  // --- request_side.cc ---
+  void RejectHead(const http::ParseResult& result);
+  void Serve(const http::RequestHead& head);
+  // Decides where the request goes. False: it was answered instead.
+  bool ChooseDestination(const http::RequestHead& head);
+  void NoteForwarding(const trust::Forwarding& plan);
+  bool WriteUpstreamHead(const http::RequestHead& head, const trust::Forwarding& plan);
+  void ObtainUpstream();
+  void ConnectUpstream();
+  void ConnectFailed(bool timed_out);
+  bool MoveRequest();
+  bool ReadRequestBody();
+  bool SendRequest();
+  // Answers the request ourselves. `body` is for people.
+  void Reply(int status, std::string_view body);
+
+  // --- response_side.cc ---
+  bool MoveResponse();
+  bool ReadResponse();
+  bool TakeResponseHead();
+  bool TakeResponseBody();
+  bool SendResponse();
+  void WriteInterim(const http::ResponseHead& head);
+  bool WriteResponseHead(const http::ResponseHead& head);
+  // Upstream ended or broke before the response was complete.
+  void ResponseEnded();
+  void BadResponse(std::string_view reason);
+  bool ResponseFinished() const;
+
+  Context& context_;
+  Downstream& downstream_;
+  Phase phase_ = Phase::kHead;
+  bool unparsed_ = true;     // bytes came since the last attempt at a head
+  bool head_began_ = false;  // the header timeout runs
+  uint32_t requests_ = 0;
+  http::HeadProgress head_progress_;
+  std::unique_ptr<Exchange> exchange_;
+  std::unique_ptr<Upstream> upstream_;
+  std::unique_ptr<Relay> tunnel_;
+  std::string tunnel_head_;  // of the request that asked for the tunnel, to judge it again
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_HTTP_SESSION_H_

@@ -1,0 +1,72 @@
+#include "dataplane/proxy/judgement.h"
+
+namespace whence::proxy {
+namespace {
+
+Counter Pick(const policy::Verdict& verdict, Counter allow, Counter deny, Counter dry_run) {
+  if (!verdict.allowed) return deny;
+  return verdict.dry_run_deny ? dry_run : allow;
+}
+
+}  // namespace
+
+trust::Evidence EvidenceOf(const http::RequestHead& head) {
+  return {.fields = head.fields, .ids = head.ids};
+}
+
+Judgement JudgeRequest(const snapshot::Snapshot& snapshot, const net::DirectPeer& peer,
+                       const net::OriginalDestination& destination, const http::RequestHead& head,
+                       WallTime now) {
+  const trust::Resolution resolution = trust::Resolve(peer, EvidenceOf(head), snapshot.topology);
+  const policy::Verdict verdict = snapshot.policies->Evaluate({
+      .peer = peer,
+      .client = resolution.client,
+      .destination = destination,
+      .is_http = true,
+      .method = head.method,
+      .host = head.host,
+      .target = head.target,
+      .headers = head.fields,
+      .now = now,
+  });
+  return {resolution, verdict};
+}
+
+Judgement JudgeConnection(const snapshot::Snapshot& snapshot, const net::DirectPeer& peer,
+                          const net::OriginalDestination& destination, WallTime now) {
+  const trust::Resolution resolution = trust::Resolve(peer, {}, snapshot.topology);
+  const policy::Verdict verdict = snapshot.policies->Evaluate({
+      .peer = peer,
+      .client = resolution.client,
+      .destination = destination,
+      .is_http = false,
+      .now = now,
+  });
+  return {resolution, verdict};
+}
+
+void Describe(const Judgement& judgement, access_log::Record* record) {
+  using access_log::Decision;
+  char reason[trust::kMaxReasonText];
+  record->SetClient(judgement.resolution.client);
+  record->Set(access_log::Text::kReason,
+              {reason, trust::FormatReason(judgement.resolution, reason)});
+  const policy::Verdict& verdict = judgement.verdict;
+  const bool dry_run = verdict.allowed && verdict.dry_run_deny;
+  record->decision = !verdict.allowed ? Decision::kDeny
+                     : dry_run        ? Decision::kDryRunDeny
+                                      : Decision::kAllow;
+  const std::string* policy = dry_run ? verdict.dry_run_policy : verdict.policy;
+  if (policy != nullptr) record->Set(access_log::Text::kPolicy, *policy);
+}
+
+Counter RequestCounter(const policy::Verdict& verdict) {
+  return Pick(verdict, Counter::kRequestsAllowed, Counter::kRequestsDenied,
+              Counter::kRequestsDryRunDenied);
+}
+
+Counter ConnectionCounter(const policy::Verdict& verdict) {
+  return Pick(verdict, Counter::kTcpAllowed, Counter::kTcpDenied, Counter::kTcpDryRunDenied);
+}
+
+}  // namespace whence::proxy

@@ -1,0 +1,41 @@
+// One listening socket of one worker. Loop-affine.
+#ifndef WHENCE_DATAPLANE_PROXY_LISTENER_H_
+#define WHENCE_DATAPLANE_PROXY_LISTENER_H_
+
+#include "dataplane/os/socket.h"
+#include "dataplane/proxy/context.h"
+#include "dataplane/proxy/listeners.h"
+
+namespace whence::proxy {
+
+class Listener final : public loop::EventHandler {
+ public:
+  Listener(Context& context, const ListenSpec& spec, os::UniqueFd fd);
+
+  // False: it could not be registered with the loop.
+  bool Start();
+  // Closes the socket; what waits in its queue is reset by the kernel.
+  void Close();
+  const ListenSpec& spec() const { return spec_; }
+
+  void OnEvents(uint32_t events) override;
+
+ private:
+  void Admit(os::Accepted accepted);
+  // Where it aimed. False: it did not come by interception, or aims at ourselves; it was refused.
+  bool FindDestination(const os::Accepted& accepted, net::OriginalDestination* out);
+  void Refuse(const os::Accepted& accepted, Counter counter, access_log::Flag flag,
+              const net::SocketAddress& destination);
+  // Out of descriptors or memory: accepting again at once would fail again at once, for ever.
+  void Pause();
+  void Resume();
+
+  Context& context_;
+  const ListenSpec spec_;
+  os::UniqueFd fd_;
+  loop::Timer resume_;
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_LISTENER_H_

@@ -1,0 +1,54 @@
+#include "dataplane/proxy/listeners.h"
+
+#include <algorithm>
+
+namespace whence::proxy {
+
+std::vector<ListenSpec> PlanListeners(const DataPlaneOptions& options,
+                                      const snapshot::Snapshot& snapshot, bool has_ipv6) {
+  std::vector<net::IpAddress> addresses = {net::IpAddress::FromV4(0)};
+  if (has_ipv6) addresses.emplace_back();
+  const bool inbound = options.role == trust::Role::kSidecar;
+  if (!inbound && !options.listen_addresses.empty()) addresses = options.listen_addresses;
+
+  std::vector<ListenSpec> specs;
+  for (const net::IpAddress& address : addresses) {
+    if (inbound) {
+      specs.push_back({{address, options.inbound_port}, true});
+      continue;
+    }
+    for (const snapshot::Listener& listener : snapshot.listeners) {
+      specs.push_back({{address, listener.port}, false});
+    }
+  }
+  std::sort(specs.begin(), specs.end());
+  specs.erase(std::unique(specs.begin(), specs.end()), specs.end());
+  return specs;
+}
+
+const snapshot::Listener* FindListener(const snapshot::Snapshot& snapshot, uint16_t port) {
+  for (const snapshot::Listener& listener : snapshot.listeners) {
+    if (listener.port == port) return &listener;
+  }
+  return nullptr;
+}
+
+snapshot::Protocol ProtocolOf(const snapshot::Snapshot& snapshot, uint16_t listener_port,
+                              const net::OriginalDestination& destination) {
+  if (listener_port == 0) return snapshot.ProtocolOfPort(destination.address.port);
+  const snapshot::Listener* listener = FindListener(snapshot, listener_port);
+  return listener == nullptr ? snapshot::Protocol::kTcp : listener->protocol;
+}
+
+bool IsOwnListener(const DataPlaneOptions& options, const snapshot::Snapshot& snapshot,
+                   const net::SocketAddress& destination) {
+  if (options.role == trust::Role::kSidecar) return destination.port == options.inbound_port;
+  if (FindListener(snapshot, destination.port) == nullptr) return false;
+  const auto& bound = options.listen_addresses;
+  if (!bound.empty()) return std::find(bound.begin(), bound.end(), destination.ip) != bound.end();
+  const auto& own = options.own_addresses;
+  return destination.ip.is_loopback() ||
+         std::find(own.begin(), own.end(), destination.ip) != own.end();
+}
+
+}  // namespace whence::proxy

@@ -1,0 +1,38 @@
+// Which sockets a worker listens on, and what comes through them. Pure.
+#ifndef WHENCE_DATAPLANE_PROXY_LISTENERS_H_
+#define WHENCE_DATAPLANE_PROXY_LISTENERS_H_
+
+#include <compare>
+#include <vector>
+
+#include "common/net/roles.h"
+#include "common/snapshot/snapshot.h"
+#include "dataplane/proxy/data_plane.h"
+
+namespace whence::proxy {
+
+struct ListenSpec {
+  net::SocketAddress address;
+  bool inbound = false;  // a sidecar's interception port, else a gateway's declared port
+  friend auto operator<=>(const ListenSpec&, const ListenSpec&) = default;
+};
+
+// Sorted, without duplicates: one per family and port. A sidecar has its inbound port and nothing
+// else, a gateway (or node agent) the ports of the snapshot.
+std::vector<ListenSpec> PlanListeners(const DataPlaneOptions& options,
+                                      const snapshot::Snapshot& snapshot, bool has_ipv6);
+
+// The snapshot's listener of that port; null: a newer snapshot has none.
+const snapshot::Listener* FindListener(const snapshot::Snapshot& snapshot, uint16_t port);
+
+// What a new connection speaks. `listener_port` 0: it was intercepted.
+snapshot::Protocol ProtocolOf(const snapshot::Snapshot& snapshot, uint16_t listener_port,
+                              const net::OriginalDestination& destination);
+
+// Whether connecting to `destination` would come back to this agent.
+bool IsOwnListener(const DataPlaneOptions& options, const snapshot::Snapshot& snapshot,
+                   const net::SocketAddress& destination);
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_LISTENERS_H_

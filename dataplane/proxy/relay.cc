@@ -1,0 +1,63 @@
+#include "dataplane/proxy/relay.h"
+
+namespace whence::proxy {
+namespace {
+
+// Per call and connection: 2 MB both ways, then the others' turn.
+constexpr int kMostSteps = 8;
+
+}  // namespace
+
+Relay::Relay(BufferPool& pool, Side downstream, Side upstream)
+    : pool_(pool), in_{downstream, upstream.stream}, out_{upstream, downstream.stream} {}
+
+Relay::Step Relay::MoveOnce(Direction& direction) {
+  Stream& from = direction.from.stream;
+  ReadBuffer& buffer = direction.from.in;
+  Step step = Step::kNothing;
+  if (buffer.empty() && from.readable() && !from.at_end()) {
+    const auto [io, bytes] = from.Read(buffer.Room(pool_, BufferPool::kLarge));
+    if (io == Io::kBroken) return Step::kFromBroken;
+    buffer.Filled(bytes);
+    if (io != Io::kBlocked) step = Step::kMoved;
+  }
+  if (buffer.ready().empty()) buffer.Pass(buffer.raw().size(), buffer.raw().size());
+  if (!buffer.ready().empty() && direction.to.writable()) {
+    const auto [io, bytes] = direction.to.Write(buffer.ready());
+    if (io == Io::kBroken) return Step::kToBroken;
+    buffer.Sent(bytes);
+    direction.bytes += bytes;
+    if (bytes > 0) step = Step::kMoved;
+  }
+  if (buffer.empty()) {
+    buffer.Trim();
+    if (from.at_end()) direction.to.ShutdownWrite();
+  }
+  return step;
+}
+
+Relay::Progress Relay::Move() {
+  Progress progress{State::kOpen};
+  for (int step = 0; step < kMostSteps; ++step) {
+    const Step in = MoveOnce(in_);
+    const Step out = MoveOnce(out_);
+    if (in == Step::kFromBroken || out == Step::kToBroken) {
+      progress.state = State::kDownstreamBroken;
+      return progress;
+    }
+    if (in == Step::kToBroken || out == Step::kFromBroken) {
+      progress.state = State::kUpstreamBroken;
+      return progress;
+    }
+    if (Done(in_) && Done(out_)) {
+      progress.state = State::kDone;
+      return progress;
+    }
+    if (in == Step::kNothing && out == Step::kNothing) return progress;
+    progress.moved = true;
+  }
+  progress.cut_short = true;
+  return progress;
+}
+
+}  // namespace whence::proxy

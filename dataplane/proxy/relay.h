@@ -1,0 +1,58 @@
+// Bytes both ways between two streams, until both sides are done: TCP, and HTTP after an upgrade.
+//
+// Each direction has one bounded buffer; when it is full we stop reading, and TCP slows the sender
+// down. An end of one direction is passed on when its last byte is (half-close: the other direction
+// goes on); a reset ends both at once. Loop-affine.
+#ifndef WHENCE_DATAPLANE_PROXY_RELAY_H_
+#define WHENCE_DATAPLANE_PROXY_RELAY_H_
+
+#include <cstdint>
+
+#include "dataplane/proxy/buffer.h"
+#include "dataplane/proxy/stream.h"
+
+namespace whence::proxy {
+
+class Relay {
+ public:
+  struct Side {
+    Stream& stream;
+    ReadBuffer& in;
+  };
+  // What already waits in the buffers goes first. All references outlive this object.
+  Relay(BufferPool& pool, Side downstream, Side upstream);
+
+  enum class State : uint8_t {
+    kOpen,
+    kDone,              // both ends were read and passed on
+    kDownstreamBroken,  // reset by that side: reset the other
+    kUpstreamBroken,
+  };
+  struct Progress {
+    State state;
+    bool moved = false;      // any byte: the idle timer starts anew
+    bool cut_short = false;  // more could move; others get their turn first
+  };
+  Progress Move();
+
+  uint64_t bytes_in() const { return in_.bytes; }    // read from downstream and passed on
+  uint64_t bytes_out() const { return out_.bytes; }  // passed on to downstream
+
+ private:
+  struct Direction {
+    Side from;
+    Stream& to;
+    uint64_t bytes = 0;
+  };
+  enum class Step : uint8_t { kNothing, kMoved, kFromBroken, kToBroken };
+  Step MoveOnce(Direction& direction);
+  static bool Done(const Direction& direction) { return direction.to.write_shut(); }
+
+  BufferPool& pool_;
+  Direction in_;
+  Direction out_;
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_RELAY_H_

@@ -1,0 +1,333 @@
+// The way of a request: judged, given a destination, rewritten, sent.
+#include <algorithm>
+
+#include "common/http/head_writer.h"
+#include "common/snapshot/router.h"
+#include "common/trust/forwarding.h"
+#include "dataplane/proxy/balancer.h"
+#include "dataplane/proxy/error_response.h"
+#include "dataplane/proxy/http_session.h"
+#include "dataplane/proxy/listeners.h"
+
+namespace whence::proxy {
+
+using access_log::Flag;
+using access_log::Text;
+
+namespace {
+
+// RFC 9110, 9.2.2, without those that change something: sending them twice changes nothing either,
+// but the application may have logged or metered the first.
+bool IsSafeToRepeat(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS";
+}
+
+// Queries carry tokens and names; the log has the path.
+std::string_view WithoutQuery(std::string_view target) {
+  return target.substr(0, target.find('?'));
+}
+
+void DescribeRequest(const http::RequestHead& head, access_log::Record* record) {
+  record->protocol =
+      head.minor_version == 0 ? access_log::Protocol::kHttp10 : access_log::Protocol::kHttp11;
+  record->Set(Text::kMethod, head.method);
+  record->Set(Text::kHost, head.host);
+  record->Set(Text::kPath, WithoutQuery(head.target));
+  for (size_t i = 0; i < head.fields.size(); ++i) {
+    if (head.ids[i] == http::FieldId::kXForwardedFor) {
+      record->AppendListItem(Text::kForwardedFor, head.fields[i].value);
+    }
+  }
+}
+
+size_t AddedBytes(const trust::Forwarding& plan) {
+  size_t bytes = 0;
+  for (const http::HeaderField& field : plan.Added()) {
+    bytes += field.name.size() + field.value.size() + 4;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void HttpSession::RejectHead(const http::ParseResult& result) {
+  BeginExchange();
+  Exchange& x = *exchange_;
+  const trust::Resolution nobody =
+      trust::Resolve(downstream_.peer(), {}, context_.snapshot->topology);
+  x.record.protocol = access_log::Protocol::kHttp11;
+  x.record.SetClient(nobody.client);
+  x.record.Set(Text::kReason, trust::ReasonText(nobody));
+  x.record.Add(Flag::kDownstreamProtocolError);
+  x.record.bytes_in = downstream_.in.raw().size();
+  context_.counters.Add(Counter::kBadRequests);
+  Reply(result.http_status, result.reason);
+}
+
+void HttpSession::Serve(const http::RequestHead& head) {
+  Exchange& x = *exchange_;
+  const Limits& limits = context_.options.limits;
+  // The views of `head` stay valid: nothing is read into the buffer before we return.
+  downstream_.in.Skip(head.head_bytes);
+  x.record.bytes_in = head.head_bytes;
+  x.request_body = http::BodyDecoder(head.framing, head.content_length);
+  x.http10 = head.minor_version == 0;
+  x.expects_continue = head.expect_continue;
+  x.client_closes = !head.keep_alive;
+  const bool was_last =
+      limits.max_requests_per_connection != 0 && requests_ >= limits.max_requests_per_connection;
+  x.keep_alive = head.keep_alive && !was_last && !context_.draining;
+  x.idempotent_bodiless = x.request_body.done() && IsSafeToRepeat(head.method);
+  x.response_context = {.head = head.method == "HEAD",
+                        .connect = head.method == "CONNECT",
+                        .upgrade_requested = !head.upgrade.empty()};
+  DescribeRequest(head, &x.record);
+
+  const snapshot::Snapshot& snapshot = *context_.snapshot;
+  const Judgement judgement = JudgeRequest(snapshot, downstream_.peer(), downstream_.destination(),
+                                           head, context_.loop.wall_now());
+  Describe(judgement, &x.record);
+  context_.counters.Add(RequestCounter(judgement.verdict));
+  const bool goes_on = judgement.verdict.allowed && ChooseDestination(head);
+
+  // Planned for denied requests as well: who tried to pass for another is counted all the more.
+  const auto& own = context_.options.own_addresses;
+  const trust::ForwardingContext forwarding{
+      .downstream_tls = false,
+      .own_address = own.empty() ? downstream_.destination().address.ip : own.front(),
+      .endpoint_has_sidecar = x.endpoint_has_sidecar,
+      .fresh_request_id = context_.request_ids.Next()};
+  const auto plan = trust::PlanForwarding(EvidenceOf(head), judgement.resolution, snapshot.topology,
+                                          forwarding, context_.forwarding_memory);
+  if (plan) NoteForwarding(*plan);
+  if (!judgement.verdict.allowed) return Reply(403, kDeniedBody);
+  if (!goes_on) return;
+  if (!plan || !WriteUpstreamHead(head, *plan)) return Reply(431, "too many header fields");
+  x.source = ChooseSource(snapshot.topology, context_.options.interception, downstream_.peer(),
+                          judgement.resolution.client, x.destination.ip);
+  if (!head.upgrade.empty()) {
+    tunnel_head_.assign(head.method.data(), head.head_bytes);
+  }
+  ObtainUpstream();
+}
+
+void HttpSession::NoteForwarding(const trust::Forwarding& plan) {
+  access_log::Record& record = exchange_->record;
+  record.Set(Text::kRequestId, plan.request_id);
+  if (const auto external = net::IpAddress::Parse(plan.external_address)) {
+    record.external_address = *external;
+  }
+  if (plan.spoof_attempts == 0) return;
+  record.Add(Flag::kSpoofedHeaders);
+  context_.counters.Add(Counter::kSpoofedHeaders, plan.spoof_attempts);
+}
+
+bool HttpSession::ChooseDestination(const http::RequestHead& head) {
+  Exchange& x = *exchange_;
+  const snapshot::Snapshot& snapshot = *context_.snapshot;
+  if (downstream_.listener_port() == 0) {
+    x.destination = downstream_.destination().address;
+    return true;
+  }
+  const snapshot::Listener* listener = FindListener(snapshot, downstream_.listener_port());
+  const snapshot::Route* route =
+      listener == nullptr ? nullptr : snapshot::Match(*listener, head.host, head.target);
+  if (route == nullptr) {
+    context_.counters.Add(Counter::kNoRoute);
+    x.record.Add(Flag::kNoRoute);
+    Reply(404, "no route for this host and path");
+    return false;
+  }
+  const snapshot::Endpoint* endpoint =
+      NextEndpoint(snapshot.clusters[route->cluster], context_.next_endpoint[route->cluster]);
+  if (endpoint == nullptr) {
+    context_.counters.Add(Counter::kNoEndpoint);
+    x.record.Add(Flag::kNoRoute);
+    Reply(503, "no endpoint is connected");
+    return false;
+  }
+  if (IsOwnListener(context_.options, snapshot, endpoint->address)) {
+    context_.counters.Add(Counter::kLoops);
+    x.record.Add(Flag::kLoop);
+    Reply(503, "the route leads back to this gateway");
+    return false;
+  }
+  x.destination = endpoint->address;
+  x.cluster = route->cluster;
+  x.endpoint_has_sidecar = endpoint->has_sidecar;
+  return true;
+}
+
+bool HttpSession::WriteUpstreamHead(const http::RequestHead& head, const trust::Forwarding& plan) {
+  Exchange& x = *exchange_;
+  http::FieldSet drop = head.hop_by_hop | plan.dropped;
+  for (size_t i = 0; i < head.fields.size(); ++i) {
+    const http::FieldId id = head.ids[i];
+    // HTTP/1.0 knows no interim response, and an origin would send one.
+    if (id == http::FieldId::kHost || (id == http::FieldId::kExpect && x.http10)) drop.Add(i);
+  }
+  constexpr size_t kOwnLines = 128;  // our Host for HTTP/1.0 clients without one, Connection
+  const size_t room = head.head_bytes + head.host.size() + AddedBytes(plan) + kOwnLines;
+  http::HeadWriter writer(x.to_upstream.Room(context_.buffers, room));
+  writer.RequestLine(head.method, head.target);
+  if (head.host.empty()) {
+    writer.Field("host", x.destination.ToString());
+  } else {
+    writer.Field("host", head.host);
+  }
+  writer.Fields(head.fields, drop);
+  for (const http::HeaderField& field : plan.Added()) writer.Field(field.name, field.value);
+  if (!head.upgrade.empty()) writer.Field("connection", "upgrade");
+  writer.End();
+  if (!writer.ok()) return false;
+  x.to_upstream.Written(writer.written().size());
+  return true;
+}
+
+void HttpSession::ObtainUpstream() {
+  Exchange& x = *exchange_;
+  const Upstream::Key key = Connector::KeyOf(x.destination, x.source);
+  if (upstream_ && upstream_->key() != key) ReleaseUpstream(/*reusable=*/false);
+  if (!upstream_) {
+    upstream_ = context_.pool.Take(key);
+    if (upstream_) upstream_->set_user(*this);
+  }
+  if (!upstream_) return ConnectUpstream();
+  if (upstream_->state() == Upstream::State::kOpen) {
+    if (upstream_->used) context_.counters.Add(Counter::kUpstreamReused);
+    x.record.upstream_source = upstream_->local_address();
+  }
+}
+
+void HttpSession::ConnectUpstream() {
+  Exchange& x = *exchange_;
+  Connector::Opened opened = context_.connector.Open(
+      x.destination, x.source, FallbackSource(context_.snapshot->topology), *this);
+  if (opened.fell_back) x.record.Add(Flag::kSourceFallback);
+  switch (opened.outcome) {
+    case Connector::Outcome::kStarted:
+      upstream_ = std::move(opened.upstream);
+      x.record.upstream_source = upstream_->local_address();
+      return;
+    case Connector::Outcome::kFailed:
+      return ConnectFailed(/*timed_out=*/false);
+    case Connector::Outcome::kSourceUnavailable:
+      x.record.Add(Flag::kSourceUnavailable);
+      return Reply(503, "the client's address cannot be used as the source");
+    case Connector::Outcome::kSourceExhausted:
+      x.record.Add(Flag::kSourceUnavailable);
+      return Reply(503, "no source port is left");
+  }
+}
+
+void HttpSession::ConnectFailed(bool timed_out) {
+  Exchange& x = *exchange_;
+  // A connection that failed at once was counted by the connector.
+  if (upstream_) {
+    context_.counters.Add(timed_out ? Counter::kUpstreamTimeouts : Counter::kUpstreamConnectFailed);
+  }
+  ReleaseUpstream(/*reusable=*/false);
+  if (x.cluster && !x.retried && *x.cluster < context_.snapshot->clusters.size()) {
+    x.retried = true;
+    const snapshot::Endpoint* other =
+        AnotherEndpoint(context_.snapshot->clusters[*x.cluster], context_.next_endpoint[*x.cluster],
+                        x.destination, x.endpoint_has_sidecar);
+    if (other != nullptr) {
+      context_.counters.Add(Counter::kUpstreamRetries);
+      x.destination = other->address;
+      return ObtainUpstream();
+    }
+  }
+  x.record.Add(timed_out ? Flag::kUpstreamTimeout : Flag::kUpstreamConnectFailed);
+  Reply(timed_out ? 504 : 503,
+        timed_out ? "upstream did not accept in time" : "upstream connect failed");
+}
+
+bool HttpSession::MoveRequest() {
+  if (exchange_->local || exchange_->request_given_up) return false;
+  const bool read = ReadRequestBody();
+  if (phase_ != Phase::kExchange || exchange_->local) return true;
+  return SendRequest() || read;
+}
+
+bool HttpSession::ReadRequestBody() {
+  Exchange& x = *exchange_;
+  ReadBuffer& in = downstream_.in;
+  if (x.request_body.done()) return false;
+  bool moved = false;
+  if (downstream_.stream.readable()) {
+    const std::span<char> room = in.Room(context_.buffers, BufferPool::kNormal);
+    if (!room.empty()) {
+      const auto [io, bytes] = downstream_.stream.Read(room);
+      in.Filled(bytes);
+      moved = io == Io::kMoved;
+      if (io == Io::kEnd || io == Io::kBroken) {
+        context_.counters.Add(Counter::kDownstreamResets);
+        Abort(Flag::kDownstreamReset);
+        return true;
+      }
+    }
+  }
+  if (!in.ready().empty() || in.raw().empty()) return moved;
+  const auto passed =
+      x.request_body.PassThrough(in.mutable_raw(), http::TrailerPolicy::kForwardSafe);
+  in.Pass(passed.consumed, passed.produced);
+  x.record.bytes_in += passed.consumed;
+  if (passed.status == http::ParseStatus::kReject) {
+    context_.counters.Add(Counter::kBadRequests);
+    x.keep_alive = false;
+    if (x.response_head_done) {
+      Abort(Flag::kDownstreamProtocolError);
+    } else {
+      x.record.Add(Flag::kDownstreamProtocolError);
+      Reply(400, passed.reason);
+    }
+    return true;
+  }
+  return moved || passed.consumed > 0;
+}
+
+bool HttpSession::SendRequest() {
+  Exchange& x = *exchange_;
+  ReadBuffer& in = downstream_.in;
+  if (!upstream_ || !upstream_->stream.writable()) return false;
+  if (x.to_upstream.empty() && in.ready().empty()) return false;
+  const auto [io, bytes] = upstream_->stream.Write(x.to_upstream.pending(), in.ready());
+  if (io == Io::kBroken) {
+    // It takes no more, but may have answered before it went: the response side finds out.
+    x.request_given_up = true;
+    upstream_->stream.Note(EPOLLIN);
+    return true;
+  }
+  const size_t head = std::min(bytes, x.to_upstream.pending().size());
+  x.to_upstream.Sent(head);
+  in.Sent(bytes - head);
+  return bytes > 0;
+}
+
+void HttpSession::Reply(int status, std::string_view body) {
+  Exchange& x = *exchange_;
+  // One that was in the middle of this request is spoiled; one that waits for the next is not.
+  if (upstream_ && (!x.to_upstream.untouched() || !upstream_->in.empty())) {
+    ReleaseUpstream(/*reusable=*/false);
+  }
+  x.tunnel = x.truncated = false;
+  ReadBuffer& in = downstream_.in;
+  in.Sent(in.ready().size());
+  if (!x.request_body.done() && !in.raw().empty()) {
+    const auto passed = x.request_body.PassThrough(in.mutable_raw());
+    in.Pass(passed.consumed, 0);
+    x.record.bytes_in += passed.consumed;
+  }
+  x.keep_alive = x.keep_alive && x.request_body.done();
+  x.local = true;
+  x.to_downstream.Clear();
+  x.to_downstream.Written(WriteErrorResponse(
+      {.status = status, .body = body, .close = !x.keep_alive, .head = x.response_context.head},
+      x.to_downstream.Room(context_.buffers, kMaxErrorResponse)));
+  x.record.status = static_cast<uint16_t>(status);
+  x.response_head_done = true;
+  x.response_body = http::BodyDecoder();
+}
+
+}  // namespace whence::proxy

@@ -1,0 +1,217 @@
+// The way of a response: read, checked, rewritten, sent.
+#include <algorithm>
+
+#include "common/http/head_writer.h"
+#include "dataplane/proxy/dechunk.h"
+#include "dataplane/proxy/error_response.h"
+#include "dataplane/proxy/http_session.h"
+
+namespace whence::proxy {
+
+using access_log::Flag;
+
+namespace {
+
+constexpr size_t kOwnLines = 128;  // status line (its reason aside), Connection
+// Bodies at least this long are read in large pieces.
+constexpr uint64_t kLongBody = 128 * 1024;
+
+}  // namespace
+
+bool HttpSession::MoveResponse() {
+  bool moved = false;
+  if (!exchange_->local && upstream_) {
+    moved |= ReadResponse();
+    if (phase_ == Phase::kExchange && !exchange_->local && !exchange_->response_head_done) {
+      moved |= TakeResponseHead();
+    }
+    if (phase_ == Phase::kExchange && !exchange_->local && exchange_->response_head_done) {
+      moved |= TakeResponseBody();
+    }
+    if (phase_ == Phase::kExchange && !exchange_->local && upstream_ &&
+        !exchange_->response_over() && upstream_->in.raw().empty() &&
+        (upstream_->stream.at_end() || upstream_->stream.broken())) {
+      ResponseEnded();
+      moved = true;
+    }
+  }
+  if (phase_ != Phase::kExchange) return true;
+  return SendResponse() || moved;
+}
+
+bool HttpSession::ReadResponse() {
+  Exchange& x = *exchange_;
+  Upstream& up = *upstream_;
+  if (!up.stream.readable() || x.response_over()) return false;
+  const bool is_long = x.response_head_done && x.response_body.payload_ahead() >= kLongBody;
+  const std::span<char> room =
+      up.in.Room(context_.buffers, is_long ? BufferPool::kLarge : BufferPool::kNormal);
+  if (room.empty()) return false;
+  const auto [io, bytes] = up.stream.Read(room);
+  up.in.Filled(bytes);
+  return io != Io::kBlocked;
+}
+
+bool HttpSession::TakeResponseHead() {
+  Exchange& x = *exchange_;
+  ReadBuffer& in = upstream_->in;
+  // One head at a time on its way to the client: a flood of interim responses waits in the socket.
+  if (in.raw().empty() || !x.to_downstream.empty()) return false;
+  http::ResponseHead head;
+  const http::ParseResult result =
+      http::ParseResponseHead(in.raw(), context_.head_limits(), x.response_context, context_.heads,
+                              &head, &x.response_progress);
+  if (result.status == http::ParseStatus::kReject) {
+    BadResponse(result.reason);
+    return true;
+  }
+  if (result.status == http::ParseStatus::kNeedMore) {
+    if (!upstream_->stream.at_end() && !upstream_->stream.broken()) return false;
+    BadResponse("upstream ended within the response head");
+    return true;
+  }
+  if (head.interim()) {
+    WriteInterim(head);
+    in.Skip(head.head_bytes);
+    return true;
+  }
+  if (!WriteResponseHead(head)) {
+    BadResponse("the response head is too large");
+    return true;
+  }
+  in.Skip(head.head_bytes);
+  return true;
+}
+
+void HttpSession::WriteInterim(const http::ResponseHead& head) {
+  Exchange& x = *exchange_;
+  const bool wanted = !x.http10 && (head.status != 100 || x.expects_continue);
+  if (!wanted) return;
+  const size_t room = head.head_bytes + kOwnLines;
+  http::HeadWriter writer(x.to_downstream.Room(context_.buffers, room));
+  writer.StatusLine(head.status, head.reason);
+  writer.Fields(head.fields, head.hop_by_hop);
+  writer.End();
+  if (writer.ok()) x.to_downstream.Written(writer.written().size());
+}
+
+bool HttpSession::WriteResponseHead(const http::ResponseHead& head) {
+  Exchange& x = *exchange_;
+  x.tunnel = head.tunnel;
+  x.until_close = head.framing == http::BodyFraming::kUntilClose && !head.tunnel;
+  x.dechunk = x.http10 && head.framing == http::BodyFraming::kChunked;
+  x.upstream_keep_alive = head.keep_alive && !x.until_close && !head.tunnel;
+  // An answer before the whole request was sent: what is left of it may never come, or may come and
+  // be taken for a request; only the end of the connection is certain.
+  const bool early = !x.request_body.done() || x.request_given_up;
+  x.keep_alive = x.keep_alive && !x.until_close && !x.dechunk && !early && !context_.draining;
+
+  http::FieldSet drop = head.hop_by_hop;
+  if (x.http10) {
+    for (size_t i = 0; i < head.fields.size(); ++i) {
+      if (head.ids[i] == http::FieldId::kTransferEncoding) drop.Add(i);
+    }
+  }
+  http::HeadWriter writer(x.to_downstream.Room(context_.buffers, head.head_bytes + kOwnLines));
+  writer.StatusLine(head.status, head.reason);
+  writer.Fields(head.fields, drop);
+  if (head.tunnel && head.status == 101) {
+    writer.Field("connection", "upgrade");
+  } else if (!x.keep_alive) {
+    writer.Field("connection", "close");
+  } else if (x.http10) {
+    writer.Field("connection", "keep-alive");
+  }
+  writer.End();
+  if (!writer.ok()) return false;
+
+  x.to_downstream.Written(writer.written().size());
+  x.record.status = static_cast<uint16_t>(head.status);
+  x.response_head_done = true;
+  // What follows the head of a tunnel is not a body: the relay takes it.
+  x.response_body =
+      head.tunnel ? http::BodyDecoder() : http::BodyDecoder(head.framing, head.content_length);
+  return true;
+}
+
+bool HttpSession::TakeResponseBody() {
+  Exchange& x = *exchange_;
+  ReadBuffer& in = upstream_->in;
+  if (x.response_over() || !in.ready().empty() || in.raw().empty()) return false;
+  const auto passed =
+      x.dechunk ? Dechunk(x.response_body, in.mutable_raw())
+                : x.response_body.PassThrough(in.mutable_raw(), http::TrailerPolicy::kForwardSafe);
+  in.Pass(passed.consumed, passed.produced);
+  if (passed.status == http::ParseStatus::kReject) {
+    context_.counters.Add(Counter::kUpstreamProtocolErrors);
+    x.record.Add(Flag::kUpstreamProtocolError);
+    x.truncated = true;
+    return true;
+  }
+  // A chunk line that is cut off at the end will never be complete.
+  if (passed.consumed == 0 && (upstream_->stream.at_end() || upstream_->stream.broken())) {
+    in.Skip(in.raw().size());
+    return true;
+  }
+  return passed.consumed > 0;
+}
+
+void HttpSession::ResponseEnded() {
+  Exchange& x = *exchange_;
+  const bool broken = upstream_->stream.broken();
+  if (x.response_head_done) {
+    if (!broken && x.response_body.EndOfInput()) return;
+    context_.counters.Add(Counter::kUpstreamResets);
+    x.record.Add(Flag::kUpstreamReset);
+    x.truncated = true;
+    return;
+  }
+  if (upstream_->used && x.idempotent_bodiless && !x.retried) {
+    // It had been closed by the other side while our request was under way to it. Nothing of an
+    // answer was seen, so this is as if it had been found closed before.
+    x.retried = true;
+    context_.counters.Add(Counter::kUpstreamRetries);
+    ReleaseUpstream(/*reusable=*/false);
+    x.to_upstream.Rewind();
+    x.request_given_up = false;
+    return ConnectUpstream();
+  }
+  context_.counters.Add(Counter::kUpstreamResets);
+  x.record.Add(Flag::kUpstreamReset);
+  Reply(502, "upstream closed before it answered");
+}
+
+void HttpSession::BadResponse(std::string_view reason) {
+  context_.counters.Add(Counter::kUpstreamProtocolErrors);
+  exchange_->record.Add(Flag::kUpstreamProtocolError);
+  Reply(502, reason);
+}
+
+bool HttpSession::SendResponse() {
+  Exchange& x = *exchange_;
+  static constexpr std::string_view kNothing;
+  const std::string_view body =
+      x.local || !upstream_ || !x.response_head_done || x.tunnel ? kNothing : upstream_->in.ready();
+  if (x.to_downstream.empty() && body.empty()) return false;
+  if (!downstream_.stream.writable()) return false;
+  const auto [io, bytes] = downstream_.stream.Write(x.to_downstream.pending(), body);
+  if (io == Io::kBroken) {
+    context_.counters.Add(Counter::kDownstreamResets);
+    Abort(Flag::kDownstreamReset);
+    return true;
+  }
+  const size_t head = std::min(bytes, x.to_downstream.pending().size());
+  x.to_downstream.Sent(head);
+  if (bytes > head) upstream_->in.Sent(bytes - head);
+  x.record.bytes_out += bytes;
+  if (x.to_downstream.empty()) x.to_downstream.Clear();
+  return bytes > 0;
+}
+
+bool HttpSession::ResponseFinished() const {
+  const Exchange& x = *exchange_;
+  if (!x.response_over() || !x.to_downstream.empty()) return false;
+  return x.local || x.tunnel || !upstream_ || upstream_->in.ready().empty();
+}
+
+}  // namespace whence::proxy

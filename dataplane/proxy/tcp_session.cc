@@ -1,0 +1,213 @@
+#include "dataplane/proxy/tcp_session.h"
+
+#include "dataplane/proxy/balancer.h"
+#include "dataplane/proxy/detection.h"
+#include "dataplane/proxy/judgement.h"
+#include "dataplane/proxy/listeners.h"
+
+namespace whence::proxy {
+
+using access_log::Flag;
+
+TcpSession::TcpSession(Context& context, Downstream& downstream, bool silent)
+    : context_(context),
+      downstream_(downstream),
+      silent_(silent),
+      began_(context.loop.now()),
+      record_(downstream.NewRecord()) {}
+
+TcpSession::~TcpSession() = default;
+
+void TcpSession::Run() {
+  if (finished_) return;
+  if (!started_ && !Start()) return;
+  if (downstream_.stream.hung_up() && upstream_ && upstream_->state() != Upstream::State::kOpen) {
+    record_.Add(Flag::kDownstreamReset);
+    context_.counters.Add(Counter::kDownstreamResets);
+    return Finish(/*reset=*/true);
+  }
+  if (!upstream_ || upstream_->state() != Upstream::State::kOpen) return;
+  if (silent_ && !SettleSilence()) return;
+  MoveBytes();
+}
+
+std::optional<net::SocketAddress> TcpSession::Destination() {
+  if (downstream_.listener_port() == 0) return downstream_.destination().address;
+  const snapshot::Snapshot& snapshot = *context_.snapshot;
+  const snapshot::Listener* listener = FindListener(snapshot, downstream_.listener_port());
+  if (listener == nullptr || !listener->tcp_cluster) {
+    context_.counters.Add(Counter::kNoRoute);
+    return std::nullopt;
+  }
+  const uint32_t cluster = *listener->tcp_cluster;
+  const snapshot::Endpoint* endpoint =
+      NextEndpoint(snapshot.clusters[cluster], context_.next_endpoint[cluster]);
+  if (endpoint == nullptr) {
+    context_.counters.Add(Counter::kNoEndpoint);
+    return std::nullopt;
+  }
+  return endpoint->address;
+}
+
+bool TcpSession::Start() {
+  started_ = true;
+  const snapshot::Snapshot& snapshot = *context_.snapshot;
+  const Judgement judgement = JudgeConnection(snapshot, downstream_.peer(),
+                                              downstream_.destination(), context_.loop.wall_now());
+  Describe(judgement, &record_);
+  context_.counters.Add(ConnectionCounter(judgement.verdict));
+  if (!judgement.verdict.allowed) {
+    Finish(/*reset=*/true);
+    return false;
+  }
+  const auto destination = Destination();
+  if (!destination) {
+    Fail(Flag::kNoRoute);
+    return false;
+  }
+  if (IsOwnListener(context_.options, snapshot, *destination)) {
+    context_.counters.Add(Counter::kLoops);
+    Fail(Flag::kLoop);
+    return false;
+  }
+  const SourceChoice source =
+      ChooseSource(snapshot.topology, context_.options.interception, downstream_.peer(),
+                   judgement.resolution.client, destination->ip);
+  Connector::Opened opened =
+      context_.connector.Open(*destination, source, FallbackSource(snapshot.topology), *this);
+  if (opened.fell_back) record_.Add(Flag::kSourceFallback);
+  switch (opened.outcome) {
+    case Connector::Outcome::kStarted:
+      upstream_ = std::move(opened.upstream);
+      return true;
+    case Connector::Outcome::kFailed:
+      Fail(Flag::kUpstreamConnectFailed);
+      return false;
+    case Connector::Outcome::kSourceUnavailable:
+    case Connector::Outcome::kSourceExhausted:
+      Fail(Flag::kSourceUnavailable);
+      return false;
+  }
+  return false;
+}
+
+void TcpSession::OnUpstream(Upstream& upstream) {
+  if (finished_) return;
+  if (upstream.state() == Upstream::State::kFailed) {
+    const bool timeout = upstream.timed_out();
+    context_.counters.Add(timeout ? Counter::kUpstreamTimeouts : Counter::kUpstreamConnectFailed);
+    return Fail(timeout ? Flag::kUpstreamTimeout : Flag::kUpstreamConnectFailed);
+  }
+  Run();
+}
+
+bool TcpSession::SettleSilence() {
+  if (upstream_->stream.readable()) {
+    silent_ = false;  // the server spoke first, or is gone: not HTTP
+    return true;
+  }
+  ReadBuffer& in = downstream_.in;
+  if (downstream_.stream.readable()) {
+    const auto [io, bytes] =
+        downstream_.stream.Read(in.Room(context_.buffers, BufferPool::kNormal));
+    in.Filled(bytes);
+    if (io == Io::kBroken || io == Io::kEnd) {
+      silent_ = false;  // the relay passes it on
+      return true;
+    }
+  }
+  if (in.empty()) {
+    downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
+    return false;
+  }
+  const Detected detected = Detect(in.raw());
+  if (detected == Detected::kHttp) {
+    finished_ = true;
+    downstream_.BecomeHttp(std::move(upstream_));
+    return false;
+  }
+  silent_ = detected == Detected::kNeedMore;
+  return !silent_;
+}
+
+void TcpSession::MoveBytes() {
+  if (!relay_) {
+    record_.upstream_source = upstream_->local_address();
+    relay_.emplace(context_.buffers, Relay::Side{downstream_.stream, downstream_.in},
+                   Relay::Side{upstream_->stream, upstream_->in});
+    downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
+  }
+  using State = Relay::State;
+  const Relay::Progress progress = relay_->Move();
+  if (progress.moved) downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
+  switch (progress.state) {
+    case State::kOpen:
+      if (progress.cut_short) downstream_.Schedule();
+      return;
+    case State::kDone:
+      return Finish(/*reset=*/false);
+    case State::kDownstreamBroken:
+      context_.counters.Add(Counter::kDownstreamResets);
+      record_.Add(Flag::kDownstreamReset);
+      return Finish(/*reset=*/true);
+    case State::kUpstreamBroken:
+      context_.counters.Add(Counter::kUpstreamResets);
+      record_.Add(Flag::kUpstreamReset);
+      return Finish(/*reset=*/true);
+  }
+}
+
+void TcpSession::OnTimer() {
+  if (finished_) return;
+  context_.counters.Add(Counter::kIdleTimeouts);
+  record_.Add(Flag::kDownstreamTimeout);
+  Finish(/*reset=*/true);
+}
+
+void TcpSession::OnSnapshot() {
+  if (finished_ || !started_) return;
+  const Judgement judgement = JudgeConnection(*context_.snapshot, downstream_.peer(),
+                                              downstream_.destination(), context_.loop.wall_now());
+  if (judgement.verdict.allowed) return;
+  Describe(judgement, &record_);
+  context_.counters.Add(Counter::kPolicyClosed);
+  record_.Add(Flag::kPolicyClosed);
+  Finish(/*reset=*/true);
+}
+
+void TcpSession::OnCut(Flag reason) {
+  if (finished_) return;
+  record_.Add(reason);
+  Finish(/*reset=*/true);
+}
+
+void TcpSession::Fail(Flag flag) {
+  record_.Add(flag);
+  Finish(/*reset=*/true);
+}
+
+void TcpSession::Finish(bool reset) {
+  if (finished_) return;
+  finished_ = true;
+  if (relay_) {
+    record_.bytes_in = relay_->bytes_in();
+    record_.bytes_out = relay_->bytes_out();
+    context_.counters.Add(Counter::kBytesIn, record_.bytes_in);
+    context_.counters.Add(Counter::kBytesOut, record_.bytes_out);
+  }
+  record_.duration_us = static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(context_.loop.now() - began_).count());
+  context_.ring.TryPush(record_);
+  if (upstream_) {
+    if (reset) {
+      upstream_->stream.Reset();
+    } else {
+      upstream_->Close();
+    }
+    upstream_->CancelTimer();
+    context_.loop.Retire(std::move(upstream_));
+  }
+  downstream_.Close(reset);
+}
+
+}  // namespace whence::proxy

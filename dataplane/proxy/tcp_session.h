@@ -1,0 +1,55 @@
+// A downstream connection that is relayed byte for byte: judged by its addresses before anything
+// goes upstream; denied is reset. Leaves one record.
+#ifndef WHENCE_DATAPLANE_PROXY_TCP_SESSION_H_
+#define WHENCE_DATAPLANE_PROXY_TCP_SESSION_H_
+
+#include <memory>
+#include <optional>
+
+#include "dataplane/proxy/downstream.h"
+#include "dataplane/proxy/relay.h"
+#include "dataplane/proxy/upstream.h"
+
+namespace whence::proxy {
+
+// Loop-affine.
+class TcpSession final : public Session, private UpstreamUser {
+ public:
+  // `silent`: the client has said nothing yet, so this may still turn out to be HTTP. Until either
+  // side speaks, nothing is decided: if the server does, it is a protocol of that kind; if the
+  // client does, its first bytes are looked at as those of any connection.
+  TcpSession(Context& context, Downstream& downstream, bool silent);
+  ~TcpSession() override;
+
+  void OnDownstream() override { Run(); }
+  void OnTimer() override;
+  void OnSnapshot() override;
+  void OnDrain() override {}  // TCP knows no polite end: it goes on until the deadline
+  void OnCut(access_log::Flag reason) override;
+
+ private:
+  void OnUpstream(Upstream& upstream) override;
+  void Run();
+  // Judges and connects. False: refused, and closed.
+  bool Start();
+  std::optional<net::SocketAddress> Destination();
+  // Whether the relay may go on; false also if this session's part is over.
+  bool SettleSilence();
+  void MoveBytes();
+  void Fail(access_log::Flag flag);
+  void Finish(bool reset);
+
+  Context& context_;
+  Downstream& downstream_;
+  bool silent_;
+  bool started_ = false;
+  bool finished_ = false;
+  std::unique_ptr<Upstream> upstream_;
+  std::optional<Relay> relay_;
+  const SteadyTime began_;
+  access_log::Record record_;
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_TCP_SESSION_H_

@@ -1,0 +1,69 @@
+#include "dataplane/proxy/upstream.h"
+
+#include <cerrno>
+
+#include "dataplane/os/socket.h"
+
+namespace whence::proxy {
+
+Upstream::Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, bool spoofed,
+                   UpstreamUser& user)
+    : stream(std::move(fd)),
+      loop_(loop),
+      key_(key),
+      spoofed_(spoofed),
+      user_(&user),
+      local_(key.source),
+      timer_(
+          +[](void* self) { static_cast<Upstream*>(self)->OnTimeout(); }, this) {}
+
+bool Upstream::Start(std::chrono::milliseconds timeout) {
+  if (loop_.Add(stream.fd(), *this) != 0) return false;
+  ArmTimer(timeout);
+  return true;
+}
+
+void Upstream::OnEvents(uint32_t events) {
+  if (!stream.open()) return;
+  if (state_ == State::kConnecting) {
+    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
+    timer_.Cancel();
+    error_ = os::TakeError(stream.fd());
+    state_ = error_ == 0 ? State::kOpen : State::kFailed;
+  }
+  stream.Note(events);
+  user_->OnUpstream(*this);
+}
+
+void Upstream::OnTimeout() {
+  if (!stream.open()) return;
+  timed_out_ = true;
+  if (state_ == State::kConnecting) {
+    state_ = State::kFailed;
+    error_ = ETIMEDOUT;
+  }
+  user_->OnUpstream(*this);
+}
+
+const net::IpAddress& Upstream::local_address() {
+  if (local_.is_unspecified()) {
+    if (const auto local = os::LocalAddress(stream.fd())) local_ = local->ip;
+  }
+  return local_;
+}
+
+void Upstream::Close() {
+  timer_.Cancel();
+  stream.Close();
+}
+
+void Upstream::Discard() {
+  timer_.Cancel();
+  if (spoofed_) {
+    stream.Reset();
+  } else {
+    stream.Close();
+  }
+}
+
+}  // namespace whence::proxy

@@ -1,0 +1,93 @@
+// One connection to an application or endpoint.
+//
+// It belongs to whoever uses it: a session, or the pool while it is idle. Its user is told of every
+// event. Loop-affine; destroyed through EventLoop::Retire only, since an event of the same round
+// may still name it.
+#ifndef WHENCE_DATAPLANE_PROXY_UPSTREAM_H_
+#define WHENCE_DATAPLANE_PROXY_UPSTREAM_H_
+
+#include <memory>
+
+#include "common/net/socket_address.h"
+#include "dataplane/loop/event_loop.h"
+#include "dataplane/proxy/buffer.h"
+#include "dataplane/proxy/source_choice.h"
+#include "dataplane/proxy/stream.h"
+
+namespace whence::proxy {
+
+class Upstream;
+
+class UpstreamUser {
+ public:
+  // Its state or readiness changed, or its timer ran out (Upstream::timed_out).
+  virtual void OnUpstream(Upstream& upstream) = 0;
+
+ protected:
+  ~UpstreamUser() = default;
+};
+
+class Upstream final : public loop::EventHandler {
+ public:
+  enum class State : uint8_t { kConnecting, kOpen, kFailed };
+
+  // What makes two connections interchangeable: with a spoofed source that includes the client.
+  struct Key {
+    net::IpAddress source;  // unspecified: own
+    net::SocketAddress destination;
+    friend bool operator==(const Key&, const Key&) = default;
+    template <typename H>
+    friend H AbslHashValue(H h, const Key& key) {
+      return H::combine(std::move(h), key.source, key.destination);
+    }
+  };
+
+  // `fd` is connecting or connected to `key.destination`; `user` outlives this object or is
+  // replaced.
+  Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, bool spoofed,
+           UpstreamUser& user);
+
+  // Registers with the loop and lets `timeout` run. False: out of memory for the registration.
+  bool Start(std::chrono::milliseconds timeout);
+  void OnEvents(uint32_t events) override;
+
+  State state() const { return state_; }
+  int error() const { return error_; }  // errno, when kFailed
+  bool timed_out() const { return timed_out_; }
+  const Key& key() const { return key_; }
+  bool spoofed() const { return spoofed_; }
+  // Its local address: the spoofed one, or what the kernel chose (asked for once).
+  const net::IpAddress& local_address();
+
+  void set_user(UpstreamUser& user) { user_ = &user; }
+  void ArmTimer(std::chrono::milliseconds delay) { loop_.ArmAfter(timer_, delay); }
+  void CancelTimer() { timer_.Cancel(); }
+
+  // Closes it in order: what is still to be sent will be.
+  void Close();
+  // Closes a connection on which nothing is to come any more, or that is spoiled. A spoofed one is
+  // reset: a close would leave a TIME_WAIT on the client's address and port for a minute, and ports
+  // are few.
+  void Discard();
+
+  Stream stream;
+  ReadBuffer in;
+  bool used = false;  // carried a request before: it may have gone stale
+
+ private:
+  void OnTimeout();
+
+  loop::EventLoop& loop_;
+  const Key key_;
+  const bool spoofed_;
+  UpstreamUser* user_;
+  State state_ = State::kConnecting;
+  bool timed_out_ = false;
+  int error_ = 0;
+  net::IpAddress local_;
+  loop::Timer timer_;
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_UPSTREAM_H_

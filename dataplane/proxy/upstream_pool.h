@@ -1,0 +1,39 @@
+// Idle upstream connections of one worker, by source and destination: last in, first out, so that
+// few stay warm and the rest time out. Loop-affine.
+#ifndef WHENCE_DATAPLANE_PROXY_UPSTREAM_POOL_H_
+#define WHENCE_DATAPLANE_PROXY_UPSTREAM_POOL_H_
+
+#include <memory>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "dataplane/proxy/limits.h"
+#include "dataplane/proxy/upstream.h"
+
+namespace whence::proxy {
+
+class UpstreamPool final : public UpstreamUser {
+ public:
+  UpstreamPool(loop::EventLoop& loop, const Limits& limits) : loop_(loop), limits_(limits) {}
+  ~UpstreamPool() = default;
+
+  // Null: none idle. The new owner sets itself as the user.
+  std::unique_ptr<Upstream> Take(const Upstream::Key& key);
+  // Keeps it for the next Take, or closes it if there are enough. REQUIRES: nothing is in flight.
+  void Give(std::unique_ptr<Upstream> idle);
+
+  // An idle connection has nothing to say: an end, an error or unasked bytes, all mean that it is
+  // of no more use.
+  void OnUpstream(Upstream& upstream) override;
+
+  void Clear();
+
+ private:
+  loop::EventLoop& loop_;
+  const Limits& limits_;
+  absl::flat_hash_map<Upstream::Key, std::vector<std::unique_ptr<Upstream>>> idle_;
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_UPSTREAM_POOL_H_

@@ -1,0 +1,142 @@
+#include "dataplane/proxy/worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/trust/forwarding.h"
+#include "dataplane/proxy/exchange.h"
+
+namespace whence::proxy {
+namespace {
+
+uint64_t Random64(std::random_device& random) { return uint64_t{random()} << 32 | random(); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(int index, const DataPlaneOptions& options,
+                                                       SharedState& shared,
+                                                       access_log::Ring& ring) {
+  auto loop = loop::EventLoop::Create(shared.clock);
+  if (!loop.ok()) return loop.status();
+  return std::unique_ptr<Worker>(new Worker(index, options, shared, ring, *std::move(loop)));
+}
+
+Worker::Worker(int index, const DataPlaneOptions& options, SharedState& shared,
+               access_log::Ring& ring, std::unique_ptr<loop::EventLoop> loop)
+    : shared_(shared),
+      loop_(std::move(loop)),
+      context_{.loop = *loop_,
+               .options = options,
+               .counters = counters_,
+               .ring = ring,
+               .tuples = shared.tuples,
+               .owner = *this,
+               .buffers = {},
+               .connector = Connector(
+                   *loop_, options, shared.tuples, counters_,
+                   PortSequence(options.upstream_ports, static_cast<uint32_t>(options.workers),
+                                static_cast<uint32_t>(index), shared.random())),
+               .pool = UpstreamPool(*loop_, options.limits),
+               .request_ids = RequestIds({Random64(shared.random), Random64(shared.random)}),
+               .snapshot = nullptr,
+               .next_endpoint = {},
+               .heads = {},
+               .forwarding_memory = {},
+               .spare_exchanges = {}} {
+  context_.forwarding_memory.resize(trust::ForwardingMemory(options.limits.max_header_bytes));
+}
+
+Worker::~Worker() { Stop(); }
+
+void Worker::Start(Update first) {
+  context_.snapshot = first.snapshot;  // the thread does not run yet
+  Apply(std::move(first));
+  thread_ = std::thread([this] { loop_->Run(); });
+}
+
+void Worker::Apply(Update update) {
+  // std::function wants copies; the update is moved through a shared pointer instead.
+  auto shared = std::make_shared<Update>(std::move(update));
+  loop_->Post([this, shared] { ApplyHere(*shared); });
+}
+
+void Worker::ApplyHere(Update& update) {
+  context_.snapshot = std::move(update.snapshot);
+  context_.next_endpoint.assign(context_.snapshot->clusters.size(), 0);
+  counters_.Add(Counter::kSnapshots);
+  CloseListeners(update.close);
+  if (!context_.draining) {
+    for (Opened& opened : update.open) {
+      auto listener = std::make_unique<Listener>(context_, opened.spec, std::move(opened.fd));
+      listener->Start();
+      listeners_.push_back(std::move(listener));
+    }
+  }
+  // Backwards: a connection that ends takes the last one's place, which had its turn.
+  for (size_t i = connections_.size(); i-- > 0;) connections_[i]->OnSnapshot();
+}
+
+void Worker::CloseListeners(const std::vector<ListenSpec>& specs) {
+  for (const ListenSpec& spec : specs) {
+    const auto at = std::find_if(listeners_.begin(), listeners_.end(),
+                                 [&](const auto& listener) { return listener->spec() == spec; });
+    if (at == listeners_.end()) continue;
+    (*at)->Close();
+    loop_->Retire(std::move(*at));
+    listeners_.erase(at);
+  }
+}
+
+void Worker::BeginDrain() {
+  loop_->Post([this] {
+    context_.draining = true;
+    for (auto& listener : listeners_) {
+      listener->Close();
+      loop_->Retire(std::move(listener));
+    }
+    listeners_.clear();
+    context_.pool.Clear();
+    for (size_t i = connections_.size(); i-- > 0;) connections_[i]->OnDrain();
+  });
+}
+
+void Worker::CutAll(access_log::Flag reason) {
+  loop_->Post([this, reason] { CutHere(reason); });
+}
+
+void Worker::CutHere(access_log::Flag reason) {
+  for (size_t i = connections_.size(); i-- > 0;) connections_[i]->Cut(reason);
+}
+
+void Worker::Stop() {
+  if (!thread_.joinable()) return;
+  loop_->Post([this] {
+    listeners_.clear();  // nothing of this round can name them: posted tasks run last in it
+    context_.pool.Clear();
+    CutHere(access_log::Flag::kDrained);
+    loop_->Stop();
+  });
+  thread_.join();
+}
+
+void Worker::Adopt(std::unique_ptr<Downstream> connection) {
+  connection->place = connections_.size();
+  connections_.push_back(std::move(connection));
+  counters_.Add(Counter::kConnectionsActive);
+  shared_.open.Opened();
+}
+
+void Worker::Forget(Downstream& connection) {
+  const size_t place = connection.place;
+  std::unique_ptr<Downstream> dead = std::move(connections_[place]);
+  if (place + 1 != connections_.size()) {
+    connections_[place] = std::move(connections_.back());
+    connections_[place]->place = place;
+  }
+  connections_.pop_back();
+  loop_->Retire(std::move(dead));
+  counters_.Subtract(Counter::kConnectionsActive);
+  shared_.open.Closed();
+}
+
+}  // namespace whence::proxy

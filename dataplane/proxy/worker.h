@@ -1,0 +1,75 @@
+// One worker: a thread with its loop, its listeners and its connections.
+//
+// A connection is accepted by a Listener, becomes a Downstream, gets a Session by what its first
+// bytes are, and ends in Forget: all on this thread. What ends is destroyed at the end of the
+// loop's round, since other events of the round, and callers up the stack, may still refer to it.
+#ifndef WHENCE_DATAPLANE_PROXY_WORKER_H_
+#define WHENCE_DATAPLANE_PROXY_WORKER_H_
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "dataplane/proxy/context.h"
+#include "dataplane/proxy/downstream.h"
+#include "dataplane/proxy/listener.h"
+#include "dataplane/proxy/listeners.h"
+#include "dataplane/proxy/shared_state.h"
+
+namespace whence::proxy {
+
+// Public functions: safe from any thread, but for those of DownstreamOwner.
+class Worker final : public DownstreamOwner {
+ public:
+  struct Opened {
+    ListenSpec spec;
+    os::UniqueFd fd;
+  };
+  // What changes with a snapshot, as one task.
+  struct Update {
+    std::shared_ptr<const snapshot::Snapshot> snapshot;
+    std::vector<Opened> open;
+    std::vector<ListenSpec> close;
+  };
+
+  // All references outlive the worker.
+  static absl::StatusOr<std::unique_ptr<Worker>> Create(int index, const DataPlaneOptions& options,
+                                                        SharedState& shared,
+                                                        access_log::Ring& ring);
+  ~Worker();
+
+  void Start(Update first);
+  void Apply(Update update);
+  // No new connections, idle ones end, the others are asked to.
+  void BeginDrain();
+  // Ends all connections; each leaves its record.
+  void CutAll(access_log::Flag reason);
+  // Cuts what is left and joins the thread. Idempotent.
+  void Stop();
+  void AddTo(Counters& sum) const { counters_.AddTo(sum); }
+
+  void Adopt(std::unique_ptr<Downstream> connection) override;
+  void Forget(Downstream& connection) override;
+  size_t connection_count() const override { return connections_.size(); }
+
+ private:
+  Worker(int index, const DataPlaneOptions& options, SharedState& shared, access_log::Ring& ring,
+         std::unique_ptr<loop::EventLoop> loop);
+
+  void ApplyHere(Update& update);
+  void CloseListeners(const std::vector<ListenSpec>& specs);
+  void CutHere(access_log::Flag reason);
+
+  SharedState& shared_;
+  WorkerCounters counters_;
+  const std::unique_ptr<loop::EventLoop> loop_;
+  Context context_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<Downstream>> connections_;  // in no order
+  std::thread thread_;
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_DATAPLANE_PROXY_WORKER_H_
