@@ -75,7 +75,8 @@ TEST_F(LastGoodTest, NamesFromTheNetworkStayInTheFolder) {
   ASSERT_TRUE(store.SaveBundle({"shop/echo", "v1", ""}, {{"../../escape", "../v"}}).ok());
   EXPECT_EQ(FileCount(), 2u);
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_)) {
-    if (entry.is_regular_file()) EXPECT_EQ(entry.path().parent_path(), directory_ + "/config");
+    if (!entry.is_regular_file()) continue;
+    EXPECT_EQ(entry.path().parent_path(), directory_ + "/config");
   }
   EXPECT_TRUE(store.Load().ok());
 }
