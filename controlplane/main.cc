@@ -1,5 +1,4 @@
-// whence-control: builds the long-lived objects in the order in which they need each other, waits
-// for a signal, and takes them down in reverse.
+// whence-control: flags, signals, one ready line. Everything else is ControlPlane.
 #include <grpc/support/log.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -8,33 +7,16 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "controlplane/access_log/access_log_store.h"
-#include "controlplane/access_log/ingest_service.h"
-#include "controlplane/access_log/log_service.h"
-#include "controlplane/admin/agent_service.h"
-#include "controlplane/admin/config_service.h"
-#include "controlplane/admin/config_writer.h"
-#include "controlplane/admin/worker.h"
+#include "common/base/clock.h"
 #include "controlplane/config.h"
-#include "controlplane/data_directory.h"
-#include "controlplane/discovery/discovery_service.h"
-#include "controlplane/discovery/inventory.h"
-#include "controlplane/discovery/inventory_store.h"
-#include "controlplane/grpc_server.h"
-#include "controlplane/http_server.h"
+#include "controlplane/control_plane.h"
 #include "controlplane/log/logger.h"
-#include "controlplane/model/current_config.h"
-#include "controlplane/store/sqlite_store.h"
 
 namespace whence::control {
 namespace {
-
-// Streams of agents never end by themselves; unary calls take moments.
-constexpr std::chrono::milliseconds kShutdownGrace(500);
 
 sigset_t StopSignals() {
   sigset_t signals;
@@ -53,12 +35,11 @@ void WaitForStop(const log::Logger& logger) {
   logger.Info("stopping", {{"signal", received}});
 }
 
-void SayReady(const GrpcServer& server, const HttpServer* http, const Config& config,
-              uint64_t revision) {
+void SayReady(const ControlPlane& plane, const Config& config) {
   std::string line =
-      absl::StrCat("whence-control ready: grpc ", absl::StrJoin(server.addresses(), " and "));
-  if (http) absl::StrAppend(&line, ", http ", config.http->ToString(http->port()));
-  absl::StrAppend(&line, ", data ", config.data_dir, ", revision ", revision, "\n");
+      absl::StrCat("whence-control ready: grpc ", absl::StrJoin(plane.grpc_addresses(), " and "));
+  if (!plane.http_address().empty()) absl::StrAppend(&line, ", http ", plane.http_address());
+  absl::StrAppend(&line, ", data ", config.data_dir, ", revision ", plane.revision(), "\n");
   std::fputs(line.c_str(), stdout);
   std::fflush(stdout);
 }
@@ -66,65 +47,10 @@ void SayReady(const GrpcServer& server, const HttpServer* http, const Config& co
 absl::Status Run(const Config& config) {
   log::Logger logger(config.log_level);
   SystemClock clock;
-  absl::StatusOr<DataDirectory> directory = DataDirectory::Claim(config.data_dir);
-  if (!directory.ok()) return directory.status();
-  absl::StatusOr<std::unique_ptr<store::SqliteStore>> store =
-      store::SqliteStore::Open(directory->File("config.db"));
-  if (!store.ok()) return store.status();
-
-  model::CurrentConfig current;
-  admin::ConfigWriter writer(**store, current, clock, logger);
-  if (absl::Status status = writer.Load(); !status.ok()) return status;
-
-  discovery::Inventory inventory(clock);
-  absl::StatusOr<std::unique_ptr<discovery::InventoryStore>> known =
-      discovery::InventoryStore::Open(directory->File("inventory.db"));
-  if (!known.ok()) return known.status();
-  absl::StatusOr<std::vector<discovery::Agent>> agents = (*known)->Load();
-  if (agents.ok()) {
-    inventory.Remember(std::move(*agents));
-  } else {
-    logger.Warning("agents of the last run are not known", {{"why", agents.status().ToString()}});
-  }
-  discovery::DiscoveryService discovery_service(
-      current, inventory, clock, logger, {},
-      [&known, &logger](const std::vector<discovery::Agent>& seen) {
-        absl::Status saved = (*known)->Save(seen);
-        if (!saved.ok()) logger.Warning("agents not remembered", {{"why", saved.ToString()}});
-      });
-
-  absl::StatusOr<std::unique_ptr<access_log::AccessLogStore>> logs =
-      access_log::AccessLogStore::Open(
-          directory->File("logs.db"),
-          access_log::SegmentLimits::For(config.log_retention,
-                                         static_cast<int64_t>(config.log_max_bytes)),
-          clock, logger);
-  if (!logs.ok()) return logs.status();
-  access_log::IngestService ingest_service(**logs);
-  access_log::LogServiceImpl log_service(**logs);
-
-  admin::Worker worker;
-  admin::ConfigService config_service(writer, current, worker);
-  admin::AgentService agent_service(inventory, current);
-  absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(
-      config.listen, config.listen_tls, config.tls,
-      {&discovery_service, &ingest_service, &log_service, &config_service, &agent_service});
-  if (!server.ok()) return server.status();
-
-  std::unique_ptr<HttpServer> http;
-  if (config.http) {
-    absl::StatusOr<std::unique_ptr<HttpServer>> started =
-        HttpServer::Start(*config.http, {&writer, &discovery_service, logs->get()},
-                          [&writer] { return writer.Health(); });
-    if (!started.ok()) return started.status();
-    http = std::move(*started);
-  }
-  SayReady(**server, http.get(), config, current.Get()->revision);
+  absl::StatusOr<std::unique_ptr<ControlPlane>> plane = ControlPlane::Start(config, clock, logger);
+  if (!plane.ok()) return plane.status();
+  SayReady(**plane, config);
   WaitForStop(logger);
-  discovery_service.Shutdown();
-  ingest_service.Shutdown();
-  log_service.Shutdown();
-  (*server)->Shutdown(kShutdownGrace);
   return absl::OkStatus();
 }
 

@@ -1,0 +1,98 @@
+#include "controlplane/control_plane.h"
+
+#include <chrono>
+#include <utility>
+
+#include "controlplane/store/sqlite_store.h"
+
+namespace whence::control {
+namespace {
+
+// Streams are told to end; what is left are unary calls, which take moments.
+constexpr std::chrono::milliseconds kShutdownGrace(500);
+
+}  // namespace
+
+absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& config,
+                                                              const Clock& clock,
+                                                              const log::Logger& logger) {
+  absl::StatusOr<DataDirectory> directory = DataDirectory::Claim(config.data_dir);
+  if (!directory.ok()) return directory.status();
+  auto documents = store::SqliteStore::Open(directory->File("config.db"));
+  if (!documents.ok()) return documents.status();
+  auto agents = discovery::InventoryStore::Open(directory->File("inventory.db"));
+  if (!agents.ok()) return agents.status();
+  auto limits = access_log::SegmentLimits::For(config.log_retention,
+                                               static_cast<int64_t>(config.log_max_bytes));
+  auto logs = access_log::AccessLogStore::Open(directory->File("logs.db"), limits, clock, logger);
+  if (!logs.ok()) return logs.status();
+  return Stores{std::move(*directory), std::move(*documents), std::move(*agents), std::move(*logs)};
+}
+
+ControlPlane::ControlPlane(Stores stores, const Clock& clock, const log::Logger& logger)
+    : logger_(logger),
+      stores_(std::move(stores)),
+      inventory_(clock),
+      writer_(*stores_.config, current_, clock, logger),
+      ingest_service_(*stores_.logs),
+      log_service_(*stores_.logs),
+      config_service_(writer_, current_, worker_),
+      agent_service_(inventory_, current_) {}
+
+absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& config,
+                                                                  const Clock& clock,
+                                                                  const log::Logger& logger) {
+  absl::StatusOr<Stores> stores = OpenStores(config, clock, logger);
+  if (!stores.ok()) return stores.status();
+  std::unique_ptr<ControlPlane> plane(new ControlPlane(std::move(*stores), clock, logger));
+  if (absl::Status status = plane->Load(); !status.ok()) return status;
+  plane->discovery_service_ = std::make_unique<discovery::DiscoveryService>(
+      plane->current_, plane->inventory_, clock, logger, discovery::DiscoveryOptions{},
+      [raw = plane.get()](const std::vector<discovery::Agent>& agents) {
+        raw->RememberAgents(agents);
+      });
+  if (absl::Status status = plane->Listen(config); !status.ok()) return status;
+  return plane;
+}
+
+absl::Status ControlPlane::Load() {
+  if (absl::Status status = writer_.Load(); !status.ok()) return status;
+  absl::StatusOr<std::vector<discovery::Agent>> agents = stores_.agents->Load();
+  if (agents.ok()) {
+    inventory_.Remember(std::move(*agents));
+  } else {
+    logger_.Warning("agents of the last run are not known", {{"why", agents.status().ToString()}});
+  }
+  return absl::OkStatus();
+}
+
+void ControlPlane::RememberAgents(const std::vector<discovery::Agent>& agents) {
+  absl::Status saved = stores_.agents->Save(agents);
+  if (!saved.ok()) logger_.Warning("agents not remembered", {{"why", saved.ToString()}});
+}
+
+absl::Status ControlPlane::Listen(const Config& config) {
+  absl::StatusOr<std::unique_ptr<GrpcServer>> grpc =
+      GrpcServer::Start(config.listen, config.listen_tls, config.tls,
+                        {discovery_service_.get(), &ingest_service_, &log_service_,
+                         &config_service_, &agent_service_});
+  if (!grpc.ok()) return grpc.status();
+  grpc_ = std::move(*grpc);
+  if (!config.http) return absl::OkStatus();
+  absl::StatusOr<std::unique_ptr<HttpServer>> http =
+      HttpServer::Start(*config.http, {&writer_, discovery_service_.get(), stores_.logs.get()},
+                        [this] { return writer_.Health(); });
+  if (!http.ok()) return http.status();
+  http_ = std::move(*http);
+  http_address_ = config.http->ToString(http_->port());
+  return absl::OkStatus();
+}
+
+ControlPlane::~ControlPlane() {
+  if (discovery_service_) discovery_service_->Shutdown();
+  ingest_service_.Shutdown();
+  log_service_.Shutdown();
+  if (grpc_) grpc_->Shutdown(kShutdownGrace);
+}
+
+}  // namespace whence::control

@@ -1,0 +1,92 @@
+// The control plane as one object: everything long-lived, in the order in which it needs each
+// other.
+//
+//   config.db ──► ConfigWriter ──► CurrentConfig ──► DiscoveryService ◄──► Inventory ◄──
+//   inventory.db
+//                     ▲                                                        │
+//               ConfigService (on Worker)                               AgentService
+//   logs.db ◄── IngestService, LogService
+//
+// It decides nothing. Separate from main so that a test can run it beside an agent, in one process.
+#ifndef WHENCE_CONTROLPLANE_CONTROL_PLANE_H_
+#define WHENCE_CONTROLPLANE_CONTROL_PLANE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/base/clock.h"
+#include "controlplane/access_log/access_log_store.h"
+#include "controlplane/access_log/ingest_service.h"
+#include "controlplane/access_log/log_service.h"
+#include "controlplane/admin/agent_service.h"
+#include "controlplane/admin/config_service.h"
+#include "controlplane/admin/config_writer.h"
+#include "controlplane/admin/worker.h"
+#include "controlplane/config.h"
+#include "controlplane/data_directory.h"
+#include "controlplane/discovery/discovery_service.h"
+#include "controlplane/discovery/inventory.h"
+#include "controlplane/discovery/inventory_store.h"
+#include "controlplane/grpc_server.h"
+#include "controlplane/http_server.h"
+#include "controlplane/log/logger.h"
+#include "controlplane/model/current_config.h"
+#include "controlplane/store/store.h"
+
+namespace whence::control {
+
+class ControlPlane {
+ public:
+  // Opens the stores, loads the configuration, then listens: nobody is served before it is there.
+  // `clock` and `logger` must outlive *this.
+  static absl::StatusOr<std::unique_ptr<ControlPlane>> Start(const Config& config,
+                                                             const Clock& clock,
+                                                             const log::Logger& logger);
+  ControlPlane(const ControlPlane&) = delete;
+  ControlPlane& operator=(const ControlPlane&) = delete;
+  // Tells agents that we go, ends every call, then closes the stores.
+  ~ControlPlane();
+
+  // Where it really listens; empty without HTTP.
+  const std::vector<std::string>& grpc_addresses() const { return grpc_->addresses(); }
+  std::string http_address() const { return http_address_; }
+  uint64_t revision() const { return current_.Get()->revision; }
+
+ private:
+  struct Stores {
+    DataDirectory directory;  // first: the claim on the files outlasts them
+    std::unique_ptr<store::Store> config;
+    std::unique_ptr<discovery::InventoryStore> agents;
+    std::unique_ptr<access_log::AccessLogStore> logs;
+  };
+
+  ControlPlane(Stores stores, const Clock& clock, const log::Logger& logger);
+  static absl::StatusOr<Stores> OpenStores(const Config& config, const Clock& clock,
+                                           const log::Logger& logger);
+  absl::Status Load();
+  absl::Status Listen(const Config& config);
+  void RememberAgents(const std::vector<discovery::Agent>& agents);
+
+  const log::Logger& logger_;
+  Stores stores_;
+  model::CurrentConfig current_;
+  discovery::Inventory inventory_;
+  admin::ConfigWriter writer_;
+  std::unique_ptr<discovery::DiscoveryService> discovery_service_;  // after Load
+  access_log::IngestService ingest_service_;
+  access_log::LogServiceImpl log_service_;
+  admin::Worker worker_;
+  admin::ConfigService config_service_;
+  admin::AgentService agent_service_;
+  std::unique_ptr<GrpcServer> grpc_;
+  std::unique_ptr<HttpServer> http_;
+  std::string http_address_;
+};
+
+}  // namespace whence::control
+
+#endif  // WHENCE_CONTROLPLANE_CONTROL_PLANE_H_
