@@ -1,0 +1,189 @@
+// `whencectl logs` against the whole control plane: records go in as an agent sends them.
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <ostream>
+#include <sstream>
+#include <streambuf>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "controlplane/control_plane.h"
+#include "controlplane/ctl/commands.h"
+#include "whence/v1/access_log.grpc.pb.h"
+
+namespace whence::ctl {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Text that another thread writes and we wait for.
+class WatchedBuffer final : public std::streambuf {
+ public:
+  void WaitFor(const std::string& text) {
+    std::unique_lock lock(mutex_);
+    ASSERT_TRUE(changed_.wait_for(lock, std::chrono::seconds(20), [&] {
+      return text_.find(text) != std::string::npos;
+    })) << text_;
+  }
+
+ protected:
+  int overflow(int c) override {
+    std::lock_guard lock(mutex_);
+    text_ += static_cast<char>(c);
+    changed_.notify_all();
+    return c;
+  }
+  std::streamsize xsputn(const char* data, std::streamsize size) override {
+    std::lock_guard lock(mutex_);
+    text_.append(data, static_cast<size_t>(size));
+    changed_.notify_all();
+    return size;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::string text_;
+};
+
+class LogsCommandTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "whence-log-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    directory_ = pattern;
+    control::Config config;
+    config.data_dir = directory_ + "/data";
+    config.listen = control::ListenAddress::Parse("unix:" + directory_ + "/s");
+    config.log_retention = std::chrono::hours(24 * 365 * 100);
+    config.log_max_bytes = 1 << 30;
+    auto plane = control::ControlPlane::Start(config, clock_, logger_);
+    ASSERT_TRUE(plane.ok()) << plane.status();
+    plane_ = std::move(*plane);
+    channel_ = grpc::CreateChannel("unix:" + directory_ + "/s", grpc::InsecureChannelCredentials());
+  }
+  void TearDown() override {
+    plane_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  static v1::AccessRecord Record(uint8_t last_octet, v1::Decision decision) {
+    v1::AccessRecord record;
+    record.set_time_us(std::chrono::duration_cast<std::chrono::microseconds>(
+                           std::chrono::system_clock::now().time_since_epoch())
+                           .count());
+    record.set_protocol("http/1.1");
+    std::string address("\0\0\0\0\0\0\0\0\0\0\xff\xff\x02\x02\x02", 15);
+    record.set_client_address(address + static_cast<char>(last_octet));
+    record.set_direct_peer(std::string("\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x00\x00\x01", 16));
+    record.set_client_reason("xff-hop-2");
+    record.set_method("GET");
+    record.set_host("shop.example");
+    record.set_path("/\x1b[2J" + std::to_string(last_octet));
+    record.set_decision(decision);
+    record.set_status(decision == v1::ALLOW_DECISION ? 200 : 403);
+    return record;
+  }
+
+  // As an agent does: hello, one batch, and back when it is acknowledged.
+  void Ingest(uint64_t first_seq, const std::vector<v1::AccessRecord>& records) {
+    grpc::ClientContext context;
+    auto stream = v1::AccessLogIngest::NewStub(channel_)->Stream(&context);
+    v1::IngestRequest hello;
+    hello.mutable_hello()->set_agent("shop/web");
+    hello.mutable_hello()->set_role(v1::SIDECAR);
+    ASSERT_TRUE(stream->Write(hello));
+    v1::IngestRequest batch;
+    batch.mutable_batch()->set_boot("boot");
+    batch.mutable_batch()->set_first_seq(first_seq);
+    for (const v1::AccessRecord& record : records) *batch.mutable_batch()->add_records() = record;
+    ASSERT_TRUE(stream->Write(batch));
+    v1::IngestResponse response;
+    while (response.last_seq() < first_seq + records.size() - 1) {
+      ASSERT_TRUE(stream->Read(&response));
+    }
+    stream->WritesDone();
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+
+  CommandLine Line(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(),
+                     {"whencectl", "--control-plane", "unix:" + directory_ + "/s", "logs"});
+    std::vector<const char*> raw;
+    for (const std::string& argument : arguments) raw.push_back(argument.c_str());
+    return ParseCommandLine(static_cast<int>(raw.size()), raw.data());
+  }
+
+  std::string Logs(std::vector<std::string> arguments) {
+    CommandLine line = Line(std::move(arguments));
+    EXPECT_TRUE(line.options) << line.error;
+    std::istringstream in;
+    std::ostringstream out, err;
+    EXPECT_EQ(ctl::Run(*line.options, in, out, err), kGood) << err.str();
+    return out.str();
+  }
+
+  SystemClock clock_;
+  log::Logger logger_{log::Level::kOff};
+  std::string directory_;
+  std::unique_ptr<control::ControlPlane> plane_;
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+TEST_F(LogsCommandTest, FiltersAndPrintsTheNewestLast) {
+  Ingest(1, {Record(1, v1::ALLOW_DECISION), Record(2, v1::DENY_DECISION),
+             Record(200, v1::DENY_DECISION)});
+  std::string all = Logs({});
+  EXPECT_THAT(all, HasSubstr("TIME"));
+  EXPECT_LT(all.find("2.2.2.1 "), all.find("2.2.2.200 "));
+  EXPECT_THAT(all, HasSubstr("/\\x1b[2J200"));
+  EXPECT_EQ(all.find('\x1b'), std::string::npos);
+  EXPECT_THAT(Logs({"--client", "2.2.2.128/25"}), Not(HasSubstr("2.2.2.2 ")));
+  EXPECT_THAT(Logs({"--client", "2.2.2.128/25"}), HasSubstr("2.2.2.200 "));
+  EXPECT_THAT(Logs({"--decision", "allow"}), Not(HasSubstr("deny")));
+  EXPECT_THAT(Logs({"--peer", "10.0.0.1", "--workload", "shop/web", "--since", "1h"}),
+              HasSubstr("2.2.2.1 "));
+  EXPECT_EQ(Logs({"--peer", "11.0.0.0/8"}), "");
+  std::string json = Logs({"--limit", "1", "-o", "json"});
+  EXPECT_THAT(json, HasSubstr("\"client_address\":\"2.2.2.200\""));
+  EXPECT_THAT(json, HasSubstr("\"agent\":\"shop/web\""));
+  EXPECT_EQ(std::count(json.begin(), json.end(), '\n'), 1);
+}
+
+TEST_F(LogsCommandTest, FollowsUntilTheControlPlaneGoes) {
+  CommandLine line = Line({"-f", "-o", "json"});
+  ASSERT_TRUE(line.options) << line.error;
+  WatchedBuffer buffer;
+  std::ostream out(&buffer);
+  std::ostringstream err;
+  std::istringstream in;
+  int code = -1;
+  std::thread follower([&] { code = ctl::Run(*line.options, in, out, err); });
+  // `-f` begins with what comes after it is there, which only its first record can show.
+  std::atomic<bool> seen{false};
+  std::thread sender([&] {
+    for (uint64_t seq = 1; !seen; ++seq) Ingest(seq, {Record(9, v1::ALLOW_DECISION)});
+  });
+  buffer.WaitFor("\"client_address\":\"2.2.2.9\"");
+  seen = true;
+  sender.join();
+  plane_.reset();
+  follower.join();
+  EXPECT_EQ(code, kFailed);
+  EXPECT_THAT(err.str(), HasSubstr("whencectl: "));
+}
+
+}  // namespace
+}  // namespace whence::ctl
