@@ -195,7 +195,7 @@ absl::StatusOr<uint64_t> AccessLogStore::Add(const Batch& batch, int64_t now_us)
   return static_cast<uint64_t>(**mark);
 }
 
-absl::StatusOr<int64_t> AccessLogStore::AgentId(const Reporter& reporter) {
+absl::StatusOr<int64_t> AccessLogStore::AgentId(const ReportingAgent& reporter) {
   auto known = agent_ids_.find(reporter);
   if (known != agent_ids_.end()) return known->second;
   absl::StatusOr<store::Statement> insert = database_->Prepare(

@@ -36,17 +36,17 @@
 namespace whence::access_log {
 
 // Who reports. Fields are printable text.
-struct Reporter {
+struct ReportingAgent {
   std::string agent;  // "namespace/name"
   std::string workload;
   std::string namespace_;
   std::string node;
   std::string role;  // sidecar, gateway, node
-  friend auto operator<=>(const Reporter&, const Reporter&) = default;
+  friend auto operator<=>(const ReportingAgent&, const ReportingAgent&) = default;
 };
 
 struct Batch {
-  std::shared_ptr<const Reporter> reporter;
+  std::shared_ptr<const ReportingAgent> reporter;
   v1::IngestBatch message;  // boot not empty; sequence numbers fit into int64
   // Called once, on the writer thread, after the commit: the high-water mark of the boot. Or with
   // an error, and then nothing of the batch is in the database. Must be quick.
@@ -97,7 +97,7 @@ class AccessLogStore final : public metrics::Source {
   absl::StatusOr<std::vector<uint64_t>> Commit(const std::vector<Batch>& batches);
   absl::StatusOr<std::vector<uint64_t>> CommitOrMakeRoom(const std::vector<Batch>& batches);
   absl::StatusOr<uint64_t> Add(const Batch& batch, int64_t now_us);
-  absl::StatusOr<int64_t> AgentId(const Reporter& reporter);
+  absl::StatusOr<int64_t> AgentId(const ReportingAgent& reporter);
   absl::StatusOr<std::optional<int64_t>> HighWater(const std::string& agent,
                                                    const std::string& boot);
   absl::Status SetHighWater(const std::string& agent, const std::string& boot, int64_t last_seq,
@@ -116,7 +116,7 @@ class AccessLogStore final : public metrics::Source {
   // The writer thread's:
   std::unique_ptr<store::Database> database_;
   Segments segments_;
-  std::map<Reporter, int64_t> agent_ids_;
+  std::map<ReportingAgent, int64_t> agent_ids_;
   std::map<std::pair<std::string, std::string>, int64_t> high_water_;
   // Of the transaction at hand; counted when it is committed.
   struct {

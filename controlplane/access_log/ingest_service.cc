@@ -67,7 +67,7 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
 
   std::mutex mutex_;
   // By mutex_:
-  std::shared_ptr<const Reporter> reporter_;
+  std::shared_ptr<const ReportingAgent> reporter_;
   std::map<std::string, uint64_t> acks_;  // boot -> mark, not yet written: the latest only
   int in_store_ = 0;
   int starting_ = 0;
@@ -100,9 +100,9 @@ void IngestStream::OnReadDone(bool ok) {
 absl::Status IngestStream::Take() {
   if (request_.has_hello()) {
     if (reporter_) return absl::InvalidArgumentError("hello must come once, first");
-    absl::StatusOr<Reporter> reporter = ReadHello(request_.hello());
+    absl::StatusOr<ReportingAgent> reporter = ReadHello(request_.hello());
     if (!reporter.ok()) return reporter.status();
-    reporter_ = std::make_shared<const Reporter>(*std::move(reporter));
+    reporter_ = std::make_shared<const ReportingAgent>(*std::move(reporter));
     return absl::OkStatus();
   }
   if (!request_.has_batch()) return absl::OkStatus();  // Of a newer protocol.
@@ -197,7 +197,7 @@ class RefusedStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1
 
 }  // namespace
 
-absl::StatusOr<Reporter> ReadHello(const v1::IngestHello& hello) {
+absl::StatusOr<ReportingAgent> ReadHello(const v1::IngestHello& hello) {
   const std::string& agent = hello.agent();
   size_t slash = agent.find('/');
   bool is_name = slash != agent.npos && slash > 0 && slash + 1 < agent.size() &&
@@ -206,11 +206,11 @@ absl::StatusOr<Reporter> ReadHello(const v1::IngestHello& hello) {
   if (!is_name || Escape(agent, kMaxNameBytes) != agent) {
     return absl::InvalidArgumentError("hello.agent must be \"namespace/name\"");
   }
-  return Reporter{.agent = agent,
-                  .workload = agent.substr(slash + 1),
-                  .namespace_ = agent.substr(0, slash),
-                  .node = Escape(hello.node(), kMaxNameBytes),
-                  .role = RoleText(hello.role())};
+  return ReportingAgent{.agent = agent,
+                        .workload = agent.substr(slash + 1),
+                        .namespace_ = agent.substr(0, slash),
+                        .node = Escape(hello.node(), kMaxNameBytes),
+                        .role = RoleText(hello.role())};
 }
 
 absl::Status CheckBatch(const v1::IngestBatch& batch) {

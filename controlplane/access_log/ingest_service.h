@@ -21,7 +21,7 @@
 namespace whence::access_log {
 
 // Pure. InvalidArgument: no identity, or one that is not printable.
-absl::StatusOr<Reporter> ReadHello(const v1::IngestHello& hello);
+absl::StatusOr<ReportingAgent> ReadHello(const v1::IngestHello& hello);
 // Pure. InvalidArgument: what the store cannot key.
 absl::Status CheckBatch(const v1::IngestBatch& batch);
 

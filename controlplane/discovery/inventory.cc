@@ -9,7 +9,7 @@ namespace {
 int64_t Micros(WallTime time) { return time.time_since_epoch().count(); }
 
 v1::ResourceState ToResourceState(const std::string& type, const std::string& name,
-                                  const ResourceStatus& status) {
+                                  const ResourceProgress& status) {
   v1::ResourceState state;
   state.set_type(type);
   state.set_name(name);

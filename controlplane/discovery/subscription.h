@@ -55,13 +55,13 @@ struct SubscriptionLimits {
 };
 
 // What a client is known to run of one resource. Empty versions: none.
-struct ResourceStatus {
+struct ResourceProgress {
   std::string sent_version;
   std::string acked_version;
   std::string refused_version;
   std::string error;
 };
-using StatusMap = std::map<std::string, ResourceStatus>;
+using StatusMap = std::map<std::string, ResourceProgress>;
 
 using NamedResource = std::pair<std::string, Resource>;
 

@@ -63,7 +63,7 @@ class AccessLogStoreTest : public testing::Test {
   // Appends and waits for the answer.
   absl::StatusOr<uint64_t> Append(const std::string& agent, const std::string& boot,
                                   uint64_t first_seq, std::vector<v1::AccessRecord> records) {
-    auto reporter = std::make_shared<Reporter>();
+    auto reporter = std::make_shared<ReportingAgent>();
     size_t slash = agent.find('/');
     *reporter = {agent, agent.substr(slash + 1), agent.substr(0, slash), "node-a", "sidecar"};
     v1::IngestBatch batch;

@@ -241,12 +241,12 @@ TEST(DeltaSubscriptionTest, KeepsTheAcceptedBesideTheRefusedVersion) {
                               .error = "IpSetResource ns/a: v4 is cut off. Kept the old one."})
                   .ok());
   EXPECT_EQ(subscription.refusals(), 1u);
-  const ResourceStatus& a = subscription.status().at("ns/a");
+  const ResourceProgress& a = subscription.status().at("ns/a");
   EXPECT_EQ(a.sent_version, "2");
   EXPECT_EQ(a.acked_version, "1");
   EXPECT_EQ(a.refused_version, "2");
   EXPECT_EQ(a.error, "IpSetResource ns/a: v4 is cut off. Kept the old one.");
-  const ResourceStatus& b = subscription.status().at("ns/b");
+  const ResourceProgress& b = subscription.status().at("ns/b");
   EXPECT_EQ(b.acked_version, "5");
   EXPECT_EQ(b.refused_version, "");
 

@@ -1,0 +1,475 @@
+// Discovery over a unix socket, with a real gRPC client that plays the agent.
+//
+// That nothing is sent cannot be waited for. Where a test claims it, it asks for a name that does
+// not exist: the answer to that comes at once, and whatever had been sent before would come first.
+#include "controlplane/discovery/discovery_service.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "common/bundle/config_view.h"
+#include "controlplane/discovery/inventory_store.h"
+
+namespace whence::discovery {
+namespace {
+
+using namespace std::chrono_literals;
+using envoy::config::core::v3::Node;
+using envoy::service::discovery::v3::AggregatedDiscoveryService;
+using envoy::service::discovery::v3::DeltaDiscoveryRequest;
+using envoy::service::discovery::v3::DeltaDiscoveryResponse;
+using envoy::service::discovery::v3::DiscoveryRequest;
+using envoy::service::discovery::v3::DiscoveryResponse;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+Node MakeNode(const std::string& id, const std::string& role, const std::string& address) {
+  Node node;
+  node.set_id(id);
+  auto& fields = *node.mutable_metadata()->mutable_fields();
+  fields["role"].set_string_value(role);
+  fields["addresses"].mutable_list_value()->add_values()->set_string_value(address);
+  auto& labels = *fields["labels"].mutable_struct_value()->mutable_fields();
+  labels["app"].set_string_value(id.substr(id.find('/') + 1));
+  return node;
+}
+
+v1::Document Policy(const std::string& name, const std::string& app, const std::string& block,
+                    const std::string& ip_set = "") {
+  v1::Document document;
+  document.set_kind("IpPolicy");
+  document.mutable_metadata()->set_namespace_("shop");
+  document.mutable_metadata()->set_name(name);
+  auto& spec = *document.mutable_ip_policy();
+  (*spec.mutable_selector()->mutable_match_labels())["app"] = app;
+  spec.set_action(v1::IpPolicySpec::DENY);
+  auto& source = *spec.add_rules()->add_from()->mutable_source();
+  if (!block.empty()) source.add_remote_ip_blocks(block);
+  if (!ip_set.empty()) source.add_remote_ip_sets(ip_set);
+  return document;
+}
+
+v1::Document Set(const std::string& name, const std::string& cidr) {
+  v1::Document document;
+  document.set_kind("IpSet");
+  document.mutable_metadata()->set_namespace_("shop");
+  document.mutable_metadata()->set_name(name);
+  document.mutable_ip_set()->add_cidrs(cidr);
+  return document;
+}
+
+// One delta stream, driven by hand. Every read has the call's deadline.
+class DeltaClient {
+ public:
+  explicit DeltaClient(AggregatedDiscoveryService::Stub& stub) {
+    context_.set_deadline(std::chrono::system_clock::now() + 30s);
+    stream_ = stub.DeltaAggregatedResources(&context_);
+  }
+  ~DeltaClient() {
+    if (!stream_) return;
+    context_.TryCancel();
+    (void)Finish();
+  }
+
+  void Send(DeltaDiscoveryRequest request) { stream_->Write(request); }
+  void Subscribe(const Node& node, const std::string& type, std::vector<std::string> names,
+                 std::map<std::string, std::string> versions = {}) {
+    DeltaDiscoveryRequest request;
+    *request.mutable_node() = node;
+    request.set_type_url(type);
+    for (auto& name : names) request.add_resource_names_subscribe(name);
+    request.mutable_initial_resource_versions()->insert(versions.begin(), versions.end());
+    Send(request);
+  }
+  void Ack(const DeltaDiscoveryResponse& response) {
+    DeltaDiscoveryRequest request;
+    request.set_type_url(response.type_url());
+    request.set_response_nonce(response.nonce());
+    Send(request);
+  }
+  void Nack(const DeltaDiscoveryResponse& response, const std::string& message) {
+    DeltaDiscoveryRequest request;
+    request.set_type_url(response.type_url());
+    request.set_response_nonce(response.nonce());
+    request.mutable_error_detail()->set_code(3);
+    request.mutable_error_detail()->set_message(message);
+    Send(request);
+  }
+  // Fails the test if the stream ends or nothing comes.
+  DeltaDiscoveryResponse Read() {
+    DeltaDiscoveryResponse response;
+    EXPECT_TRUE(stream_->Read(&response)) << "stream ended: " << Finish().error_message();
+    return response;
+  }
+  DeltaDiscoveryResponse ReadAndAck() {
+    DeltaDiscoveryResponse response = Read();
+    Ack(response);
+    return response;
+  }
+  // Nothing else was sent on this stream up to now.
+  void ExpectSilence() {
+    std::string ghost = "no/such-" + std::to_string(++ghosts_);
+    DeltaDiscoveryRequest request;
+    request.set_type_url(kIpSetType);
+    request.add_resource_names_subscribe(ghost);
+    Send(request);
+    DeltaDiscoveryResponse response = ReadAndAck();
+    EXPECT_EQ(response.resources_size(), 0) << response.ShortDebugString();
+    EXPECT_THAT(response.removed_resources(), ElementsAre(ghost));
+  }
+  void HalfClose() { stream_->WritesDone(); }
+  grpc::Status Finish() {
+    DeltaDiscoveryResponse rest;
+    while (stream_->Read(&rest)) continue;
+    grpc::Status status = stream_->Finish();
+    stream_.reset();
+    return status;
+  }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<DeltaDiscoveryRequest, DeltaDiscoveryResponse>> stream_;
+  int ghosts_ = 0;
+};
+
+v1::WorkloadBundle BundleIn(const DeltaDiscoveryResponse& response) {
+  v1::WorkloadBundle bundle;
+  EXPECT_EQ(response.resources_size(), 1);
+  if (response.resources_size() == 1) {
+    EXPECT_TRUE(response.resources(0).resource().UnpackTo(&bundle));
+  }
+  return bundle;
+}
+
+class DiscoveryServiceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "/discovery_XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+    Start();
+  }
+  void TearDown() override {
+    Stop();
+    std::filesystem::remove_all(directory_);
+  }
+
+  void Start() {
+    store_ = *InventoryStore::Open(directory_ + "/inventory.db");
+    inventory_ = std::make_unique<Inventory>(clock_);
+    inventory_->Remember(*store_->Load());
+    config_ = std::make_unique<model::CurrentConfig>();
+    if (published_) config_->Publish(published_);
+    service_ = std::make_unique<DiscoveryService>(
+        *config_, *inventory_, clock_, logger_,
+        DiscoveryOptions{.cache = {.quiet = 5ms, .limit = 100ms}},
+        [this](const std::vector<Agent>& agents) { EXPECT_TRUE(store_->Save(agents).ok()); });
+    std::string address = "unix:" + directory_ + "/grpc.sock";
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+    builder.RegisterService(service_.get());
+    server_ = builder.BuildAndStart();
+    ASSERT_TRUE(server_);
+    stub_ = AggregatedDiscoveryService::NewStub(
+        grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+  }
+  void Stop() {
+    if (!server_) return;
+    service_->Shutdown();
+    server_->Shutdown(std::chrono::system_clock::now());
+    server_.reset();
+    service_.reset();
+    config_.reset();
+    inventory_.reset();
+    store_.reset();
+  }
+
+  void Publish(uint64_t revision, std::vector<v1::Document> documents) {
+    auto state = std::make_shared<model::ConfigState>();
+    state->revision = revision;
+    state->view = std::make_shared<const bundle::ConfigView>(std::move(documents));
+    published_ = state;
+    config_->Publish(state);
+  }
+
+  // The agent as ListAgents shows it, once `condition` holds.
+  v1::AgentState WaitForAgent(const std::string& name,
+                              const std::function<bool(const v1::AgentState&)>& condition) {
+    v1::AgentState found;
+    WaitFor([&] {
+      for (const v1::AgentState& agent : inventory_->ListAgents()) {
+        if (agent.name() != name) continue;
+        found = agent;
+        return condition(agent);
+      }
+      return false;
+    });
+    return found;
+  }
+  static void WaitFor(const std::function<bool()>& condition) {
+    auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (!condition()) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "waited in vain";
+      std::this_thread::yield();
+    }
+  }
+
+  const Node echo_ = MakeNode("shop/echo", "sidecar", "10.32.1.205");
+  SystemClock clock_;
+  log::Logger logger_{log::Level::kOff};
+  std::string directory_;
+  std::shared_ptr<const model::ConfigState> published_;
+  std::unique_ptr<InventoryStore> store_;
+  std::unique_ptr<Inventory> inventory_;
+  std::unique_ptr<model::CurrentConfig> config_;
+  std::unique_ptr<DiscoveryService> service_;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<AggregatedDiscoveryService::Stub> stub_;
+};
+
+TEST_F(DiscoveryServiceTest, RefusesWhileTheConfigurationIsNotLoaded) {
+  DeltaClient client(*stub_);
+  EXPECT_EQ(client.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(DiscoveryServiceTest, RefusesAFirstRequestWithoutANodeOrAType) {
+  Publish(1, {});
+  WaitFor([this] { return service_->State() != nullptr; });
+  {
+    DeltaClient client(*stub_);
+    client.Subscribe(Node(), kBundleType, {"shop/echo"});
+    EXPECT_EQ(client.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  DeltaClient client(*stub_);
+  client.Subscribe(echo_, "", {"shop/echo"});
+  EXPECT_EQ(client.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(DiscoveryServiceTest, ServesAnAgentItsOwnBundleAndItsIpSetsOnly) {
+  Publish(1, {Policy("edge", "echo", "2.2.2.0/24", "bad"), Set("bad", "6.6.6.0/24"),
+              Policy("other", "else", "", "secret"), Set("secret", "7.7.7.0/24")});
+  WaitFor([this] { return service_->State() != nullptr; });
+  DeltaClient client(*stub_);
+  client.Subscribe(echo_, kBundleType, {"shop/echo", "shop/else"});
+  DeltaDiscoveryResponse response = client.ReadAndAck();
+  EXPECT_THAT(response.removed_resources(), ElementsAre("shop/else"));
+  v1::WorkloadBundle bundle = BundleIn(response);
+  EXPECT_EQ(bundle.workload(), "echo");
+  ASSERT_EQ(bundle.policies_size(), 1);
+  EXPECT_EQ(bundle.policies(0).name(), "edge");
+  EXPECT_THAT(bundle.ip_sets(), ElementsAre("shop/bad"));
+  EXPECT_EQ(bundle.revision(), 1u);
+
+  client.Subscribe({}, kIpSetType, {"shop/bad", "shop/secret"});
+  response = client.ReadAndAck();
+  ASSERT_EQ(response.resources_size(), 1);
+  EXPECT_EQ(response.resources(0).name(), "shop/bad");
+  EXPECT_THAT(response.removed_resources(), ElementsAre("shop/secret"));
+
+  client.Subscribe({}, "type.googleapis.com/envoy.config.cluster.v3.Cluster", {});
+  client.ExpectSilence();
+  EXPECT_EQ(service_->counters().unknown_types.load(), 1u);
+  v1::AgentState agent = WaitForAgent("echo", [](auto& a) { return a.acked_revision() == 1; });
+  EXPECT_EQ(agent.sent_revision(), 1u);
+  EXPECT_EQ(agent.lag_us(), 0);
+}
+
+TEST_F(DiscoveryServiceTest, PushesChangesAndNothingElse) {
+  Publish(1, {Policy("edge", "echo", "2.2.2.0/24")});
+  WaitFor([this] { return service_->State() != nullptr; });
+  DeltaClient client(*stub_);
+  client.Subscribe(echo_, kBundleType, {"shop/echo"});
+  std::string version = client.ReadAndAck().resources(0).version();
+  // A revision that does not concern the agent is acknowledged by what it runs already.
+  Publish(2, {Policy("edge", "echo", "2.2.2.0/24"), Policy("other", "else", "3.3.3.0/24")});
+  WaitForAgent("echo", [](auto& a) { return a.acked_revision() == 2; });
+  client.ExpectSilence();
+  Publish(3, {Policy("edge", "echo", "4.4.4.0/24")});
+  DeltaDiscoveryResponse response = client.Read();
+  EXPECT_EQ(response.system_version_info(), "3");
+  EXPECT_NE(response.resources(0).version(), version);
+  v1::AgentState agent = WaitForAgent("echo", [](auto& a) { return a.sent_revision() == 3; });
+  EXPECT_EQ(agent.acked_revision(), 2u);
+  EXPECT_GT(agent.lag_us(), 0);
+  client.Ack(response);
+  WaitForAgent("echo", [](auto& a) { return a.acked_revision() == 3; });
+}
+
+TEST_F(DiscoveryServiceTest, ARefusalIsShownAndTheVersionNotSentAgain) {
+  Publish(1, {Policy("edge", "echo", "2.2.2.0/24")});
+  WaitFor([this] { return service_->State() != nullptr; });
+  DeltaClient client(*stub_);
+  client.Subscribe(echo_, kBundleType, {"shop/echo"});
+  std::string good = client.ReadAndAck().resources(0).version();
+  Publish(2, {Policy("edge", "echo", "5.5.5.0/24")});
+  DeltaDiscoveryResponse bad = client.Read();
+  client.Nack(bad, "WorkloadBundle shop/echo: policies[0]: cannot be used");
+  v1::AgentState agent =
+      WaitForAgent("echo", [](auto& a) { return !a.resources(0).refused_version().empty(); });
+  EXPECT_EQ(agent.resources(0).type(), "WorkloadBundle");
+  EXPECT_EQ(agent.resources(0).acked_version(), good);
+  EXPECT_EQ(agent.resources(0).refused_version(), bad.resources(0).version());
+  EXPECT_EQ(agent.resources(0).error(), "WorkloadBundle shop/echo: policies[0]: cannot be used");
+  EXPECT_EQ(agent.acked_revision(), 1u);
+  Publish(3, {Policy("edge", "echo", "5.5.5.0/24"), Policy("other", "else", "3.3.3.0/24")});
+  WaitFor([this] { return service_->State()->revision == 3; });
+  client.ExpectSilence();
+  Publish(4, {Policy("edge", "echo", "2.2.2.0/24")});
+  EXPECT_EQ(client.ReadAndAck().resources(0).version(), good);
+  WaitForAgent("echo", [](auto& a) { return a.acked_revision() == 4; });
+}
+
+TEST_F(DiscoveryServiceTest, AGatewaysAddressReachesSidecarsAndLeavesWithIt) {
+  Publish(1, {});
+  WaitFor([this] { return service_->State() != nullptr; });
+  DeltaClient client(*stub_);
+  client.Subscribe(echo_, kBundleType, {"shop/echo"});
+  EXPECT_THAT(BundleIn(client.ReadAndAck()).trust().mesh_gateways(), IsEmpty());
+  DeltaClient gateway(*stub_);
+  gateway.Subscribe(MakeNode("shop/gateway", "gateway", "10.32.1.221"), kBundleType,
+                    {"shop/gateway"});
+  gateway.ReadAndAck();
+  EXPECT_THAT(BundleIn(client.ReadAndAck()).trust().mesh_gateways(), ElementsAre("10.32.1.221"));
+  // In good order: at once. (A broken stream lingers: see InventoryTest.)
+  gateway.HalfClose();
+  EXPECT_TRUE(gateway.Finish().ok());
+  EXPECT_THAT(BundleIn(client.ReadAndAck()).trust().mesh_gateways(), IsEmpty());
+}
+
+TEST_F(DiscoveryServiceTest, ABrokenStreamKeepsItsPlace) {
+  Publish(1, {});
+  WaitFor([this] { return service_->State() != nullptr; });
+  {
+    DeltaClient gateway(*stub_);
+    gateway.Subscribe(MakeNode("shop/gateway", "gateway", "10.32.1.221"), kBundleType,
+                      {"shop/gateway"});
+    gateway.ReadAndAck();
+  }  // cancelled
+  WaitFor([this] { return inventory_->connected() == 0; });
+  EXPECT_EQ(inventory_->View()->workloads.size(), 1u);
+}
+
+TEST_F(DiscoveryServiceTest, TheNewestStreamOfANodeWins) {
+  Publish(1, {});
+  WaitFor([this] { return service_->State() != nullptr; });
+  DeltaClient first(*stub_);
+  first.Subscribe(echo_, kBundleType, {"shop/echo"});
+  first.ReadAndAck();
+  DeltaClient second(*stub_);
+  second.Subscribe(echo_, kBundleType, {"shop/echo"});
+  second.ReadAndAck();
+  EXPECT_EQ(first.Finish().error_code(), grpc::StatusCode::ABORTED);
+  second.ExpectSilence();
+  EXPECT_EQ(inventory_->conflicts(), 1u);
+}
+
+TEST_F(DiscoveryServiceTest, AfterARestartNothingUnchangedIsSentAgainAndDeletionsAre) {
+  std::vector<v1::Document> documents = {Policy("edge", "echo", "2.2.2.0/24", "bad"),
+                                         Set("bad", "6.6.6.0/24")};
+  Publish(7, documents);
+  WaitFor([this] { return service_->State() != nullptr; });
+  Node gateway_node = MakeNode("shop/gateway", "gateway", "10.32.1.221");
+  std::map<std::string, std::string> bundle_versions, set_versions;
+  {
+    DeltaClient gateway(*stub_);
+    gateway.Subscribe(gateway_node, kBundleType, {"shop/gateway"});
+    gateway.ReadAndAck();
+    DeltaClient client(*stub_);
+    client.Subscribe(echo_, kBundleType, {"shop/echo"});
+    DeltaDiscoveryResponse response = client.ReadAndAck();
+    EXPECT_THAT(BundleIn(response).trust().mesh_gateways(), ElementsAre("10.32.1.221"));
+    bundle_versions["shop/echo"] = response.resources(0).version();
+    client.Subscribe({}, kIpSetType, {"shop/bad"});
+    set_versions["shop/bad"] = client.ReadAndAck().resources(0).version();
+    WaitFor([this] { return store_->Load()->size() == 2; });
+    Stop();
+    EXPECT_EQ(client.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  }
+  Start();
+  {
+    // The gateway is not back yet, and still the bundle is the one that names it.
+    DeltaClient client(*stub_);
+    client.Subscribe(echo_, kBundleType, {"shop/echo"}, bundle_versions);
+    client.Subscribe({}, kIpSetType, {"shop/bad"}, set_versions);
+    client.ExpectSilence();
+    DeltaClient gateway(*stub_);
+    gateway.Subscribe(gateway_node, kBundleType, {"shop/gateway"});
+    gateway.ReadAndAck();
+    client.ExpectSilence();
+    EXPECT_EQ(service_->counters().resources_sent.load(), 1u);  // the gateway's, which asked anew
+    v1::AgentState agent = WaitForAgent("echo", [](auto& a) { return a.acked_revision() == 7; });
+    EXPECT_EQ(agent.resources(0).acked_version(), bundle_versions["shop/echo"]);
+  }
+  Stop();
+  // While it was down, the policy and its set were deleted.
+  published_ = nullptr;
+  Start();
+  Publish(8, {});
+  WaitFor([this] { return service_->State() != nullptr; });
+  DeltaClient client(*stub_);
+  client.Subscribe(echo_, kBundleType, {"shop/echo"}, bundle_versions);
+  DeltaDiscoveryResponse response = client.Read();
+  EXPECT_EQ(BundleIn(response).policies_size(), 0);
+  client.Subscribe({}, kIpSetType, {"shop/bad"}, set_versions);
+  // Sets go only once the bundle that no longer names them was answered.
+  client.Ack(response);
+  response = client.Read();
+  EXPECT_EQ(response.type_url(), kIpSetType);
+  EXPECT_THAT(response.removed_resources(), ElementsAre("shop/bad"));
+}
+
+TEST_F(DiscoveryServiceTest, ManyChangesCostASlowClientOneResponse) {
+  Publish(1, {Policy("edge", "echo", "10.0.0.0/24")});
+  WaitFor([this] { return service_->State() != nullptr; });
+  DeltaClient client(*stub_);
+  client.Subscribe(echo_, kBundleType, {"shop/echo"});
+  DeltaDiscoveryResponse first = client.Read();
+  for (uint64_t revision = 2; revision <= 40; ++revision) {
+    Publish(revision, {Policy("edge", "echo", "10.0." + std::to_string(revision) + ".0/24")});
+  }
+  WaitFor([this] { return service_->State()->revision == 40; });
+  EXPECT_EQ(service_->counters().responses.load(), 1u);
+  client.Ack(first);
+  EXPECT_EQ(BundleIn(client.ReadAndAck()).revision(), 40u);
+  client.ExpectSilence();
+  EXPECT_EQ(service_->counters().responses.load(), 3u);  // with the silence's
+}
+
+TEST_F(DiscoveryServiceTest, StateOfTheWorldServesTheSame) {
+  Publish(1, {Policy("edge", "echo", "2.2.2.0/24")});
+  WaitFor([this] { return service_->State() != nullptr; });
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + 30s);
+  auto stream = stub_->StreamAggregatedResources(&context);
+  DiscoveryRequest request;
+  request.mutable_node()->set_id("shop/echo");  // a foreign client: an id and nothing else
+  auto& fields = *request.mutable_node()->mutable_metadata()->mutable_fields();
+  (*fields["labels"].mutable_struct_value()->mutable_fields())["app"].set_string_value("echo");
+  request.set_type_url(kBundleType);
+  stream->Write(request);
+  DiscoveryResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  ASSERT_EQ(response.resources_size(), 1);
+  v1::WorkloadBundle bundle;
+  ASSERT_TRUE(response.resources(0).UnpackTo(&bundle));
+  EXPECT_EQ(bundle.policies_size(), 1);
+  request.Clear();
+  request.set_type_url(kBundleType);
+  request.set_version_info(response.version_info());
+  request.set_response_nonce(response.nonce());
+  stream->Write(request);
+  WaitForAgent("echo", [](auto& a) { return a.acked_revision() == 1; });
+  Publish(2, {});
+  ASSERT_TRUE(stream->Read(&response));
+  ASSERT_TRUE(response.resources(0).UnpackTo(&bundle));
+  EXPECT_EQ(bundle.policies_size(), 0);
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+}  // namespace
+}  // namespace whence::discovery
