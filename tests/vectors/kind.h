@@ -30,6 +30,8 @@ bool IsPlannedKind(std::string_view name);
 
 Outcome RunXff(const nlohmann::json& vector);
 Outcome RunAuthz(const nlohmann::json& vector);
+Outcome RunHttp1Request(const nlohmann::json& vector);
+Outcome RunHttp1Response(const nlohmann::json& vector);
 
 // Compares the keys that `out` has with `got`; a key in `strict_out` may have that value instead.
 Outcome CompareKeys(const nlohmann::json& out, const nlohmann::json& strict_out,

@@ -5,10 +5,12 @@ namespace {
 
 constexpr Kind kKinds[] = {
     {"authz", RunAuthz},
+    {"http1_requests", RunHttp1Request},
+    {"http1_responses", RunHttp1Response},
     {"xff", RunXff},
 };
 
-constexpr std::string_view kPlanned[] = {"http1_requests", "http1_responses", "proxy_protocol"};
+constexpr std::string_view kPlanned[] = {"proxy_protocol"};
 
 }  // namespace
 

@@ -26,6 +26,8 @@ with "N passed, M failed".
 Kinds:
   xff     trusted client and forwarded headers (tests/vectors/data/README.md)
   authz   IP policies (tests/vectors/data/README-authz.md)
+  http1_requests, http1_responses
+          HTTP/1 without sockets: parsing, framing, forwarding (tests/vectors/data/README-http1.md)
 
 Examples:
   whence-vectors xff tests/vectors/data/xff.jsonl

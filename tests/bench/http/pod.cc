@@ -1,4 +1,4 @@
-#include "tests/bench/pod.h"
+#include "tests/bench/http/pod.h"
 
 #include "absl/strings/str_cat.h"
 

@@ -1,6 +1,6 @@
 // Rounds to a table.
-#ifndef WHENCE_TESTS_BENCH_REPORT_H_
-#define WHENCE_TESTS_BENCH_REPORT_H_
+#ifndef WHENCE_TESTS_BENCH_HTTP_REPORT_H_
+#define WHENCE_TESTS_BENCH_HTTP_REPORT_H_
 
 #include <cstdint>
 #include <string>
@@ -31,4 +31,4 @@ std::string Json(const std::vector<Row>& rows, const std::string& reference);
 
 }  // namespace whence::bench
 
-#endif  // WHENCE_TESTS_BENCH_REPORT_H_
+#endif  // WHENCE_TESTS_BENCH_HTTP_REPORT_H_

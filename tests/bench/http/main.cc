@@ -11,12 +11,12 @@
 #include <string>
 #include <vector>
 
-#include "tests/bench/cpu.h"
-#include "tests/bench/launch.h"
-#include "tests/bench/load.h"
-#include "tests/bench/origin.h"
-#include "tests/bench/peers.h"
-#include "tests/bench/report.h"
+#include "tests/bench/http/cpu.h"
+#include "tests/bench/http/launch.h"
+#include "tests/bench/http/load.h"
+#include "tests/bench/http/origin.h"
+#include "tests/bench/http/peers.h"
+#include "tests/bench/http/report.h"
 #include "tests/lab/lab.h"
 
 namespace whence::bench {

@@ -1,6 +1,6 @@
 // The load: N connections, each asking again as soon as it has its answer.
-#ifndef WHENCE_TESTS_BENCH_LOAD_H_
-#define WHENCE_TESTS_BENCH_LOAD_H_
+#ifndef WHENCE_TESTS_BENCH_HTTP_LOAD_H_
+#define WHENCE_TESTS_BENCH_HTTP_LOAD_H_
 
 #include <chrono>
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "dataplane/os/unique_fd.h"
-#include "tests/bench/pod.h"
+#include "tests/bench/http/pod.h"
 
 namespace whence::bench {
 
@@ -51,4 +51,4 @@ class Load {
 
 }  // namespace whence::bench
 
-#endif  // WHENCE_TESTS_BENCH_LOAD_H_
+#endif  // WHENCE_TESTS_BENCH_HTTP_LOAD_H_

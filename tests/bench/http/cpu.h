@@ -1,6 +1,6 @@
 // CPU time that a proxy took, to the nanosecond.
-#ifndef WHENCE_TESTS_BENCH_CPU_H_
-#define WHENCE_TESTS_BENCH_CPU_H_
+#ifndef WHENCE_TESTS_BENCH_HTTP_CPU_H_
+#define WHENCE_TESTS_BENCH_HTTP_CPU_H_
 
 #include <sys/types.h>
 
@@ -27,4 +27,4 @@ int CoreCount();
 
 }  // namespace whence::bench
 
-#endif  // WHENCE_TESTS_BENCH_CPU_H_
+#endif  // WHENCE_TESTS_BENCH_HTTP_CPU_H_

@@ -1,13 +1,13 @@
 // The proxies that are measured, each in the best configuration that we know for it.
-#ifndef WHENCE_TESTS_BENCH_PEERS_H_
-#define WHENCE_TESTS_BENCH_PEERS_H_
+#ifndef WHENCE_TESTS_BENCH_HTTP_PEERS_H_
+#define WHENCE_TESTS_BENCH_HTTP_PEERS_H_
 
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tests/bench/pod.h"
+#include "tests/bench/http/pod.h"
 #include "tests/lab/lab.h"
 #include "tests/lab/process.h"
 
@@ -37,4 +37,4 @@ absl::StatusOr<Peer> StartPeer(const lab::Lab& lab, const std::string& name, int
 
 }  // namespace whence::bench
 
-#endif  // WHENCE_TESTS_BENCH_PEERS_H_
+#endif  // WHENCE_TESTS_BENCH_HTTP_PEERS_H_

@@ -1,8 +1,8 @@
 // Hidden subcommand `origin`: the application behind the proxy. One thread, one epoll, answers of a
 // fixed size, and an X-Peer field that says which address it saw: a proxy that is fast because it
 // hides the client must not count.
-#ifndef WHENCE_TESTS_BENCH_ORIGIN_H_
-#define WHENCE_TESTS_BENCH_ORIGIN_H_
+#ifndef WHENCE_TESTS_BENCH_HTTP_ORIGIN_H_
+#define WHENCE_TESTS_BENCH_HTTP_ORIGIN_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -14,4 +14,4 @@ int RunOrigin(uint16_t port, size_t body_bytes);
 
 }  // namespace whence::bench
 
-#endif  // WHENCE_TESTS_BENCH_ORIGIN_H_
+#endif  // WHENCE_TESTS_BENCH_HTTP_ORIGIN_H_

@@ -1,4 +1,4 @@
-#include "tests/bench/report.h"
+#include "tests/bench/http/report.h"
 
 #include <algorithm>
 

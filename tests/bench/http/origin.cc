@@ -1,4 +1,4 @@
-#include "tests/bench/origin.h"
+#include "tests/bench/http/origin.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>

@@ -4,8 +4,8 @@
 // nginx has no transparent `listen`, and neither it nor HAProxy can mark a listener. Both take an
 // open socket instead: HAProxy as `bind fd@N`, nginx through its NGINX environment variable. So the
 // socket is made here, as DESIGN section 6 wants it, and inherited.
-#ifndef WHENCE_TESTS_BENCH_LAUNCH_H_
-#define WHENCE_TESTS_BENCH_LAUNCH_H_
+#ifndef WHENCE_TESTS_BENCH_HTTP_LAUNCH_H_
+#define WHENCE_TESTS_BENCH_HTTP_LAUNCH_H_
 
 #include <string>
 #include <vector>
@@ -28,4 +28,4 @@ int Launch(const LaunchSpec& spec);
 
 }  // namespace whence::bench
 
-#endif  // WHENCE_TESTS_BENCH_LAUNCH_H_
+#endif  // WHENCE_TESTS_BENCH_HTTP_LAUNCH_H_

@@ -1,4 +1,4 @@
-#include "tests/bench/peers.h"
+#include "tests/bench/http/peers.h"
 
 #include <unistd.h>
 
@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "tests/bench/launch.h"
-#include "tests/bench/load.h"
+#include "tests/bench/http/launch.h"
+#include "tests/bench/http/load.h"
 #include "tests/lab/programs.h"
 
 namespace whence::bench {

@@ -5,8 +5,8 @@
 //
 // Every proxy has a world of its own, so all of them stay up while the rounds go from one to the
 // next.
-#ifndef WHENCE_TESTS_BENCH_POD_H_
-#define WHENCE_TESTS_BENCH_POD_H_
+#ifndef WHENCE_TESTS_BENCH_HTTP_POD_H_
+#define WHENCE_TESTS_BENCH_HTTP_POD_H_
 
 #include <cstdint>
 #include <string>
@@ -42,4 +42,4 @@ absl::Status InterceptByTproxy(const Pod& pod, bool mark_spoofed);
 
 }  // namespace whence::bench
 
-#endif  // WHENCE_TESTS_BENCH_POD_H_
+#endif  // WHENCE_TESTS_BENCH_HTTP_POD_H_

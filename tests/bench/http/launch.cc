@@ -1,4 +1,4 @@
-#include "tests/bench/launch.h"
+#include "tests/bench/http/launch.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -10,8 +10,8 @@
 #include <cstring>
 
 #include "dataplane/os/socket.h"
-#include "tests/bench/cpu.h"
-#include "tests/bench/pod.h"
+#include "tests/bench/http/cpu.h"
+#include "tests/bench/http/pod.h"
 
 namespace whence::bench {
 namespace {

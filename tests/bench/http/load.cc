@@ -1,4 +1,4 @@
-#include "tests/bench/load.h"
+#include "tests/bench/http/load.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>

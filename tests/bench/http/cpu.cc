@@ -1,4 +1,4 @@
-#include "tests/bench/cpu.h"
+#include "tests/bench/http/cpu.h"
 
 #include <sched.h>
 #include <unistd.h>
