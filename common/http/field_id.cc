@@ -1,7 +1,9 @@
 #include "common/http/field_id.h"
 
+#include <array>
 #include <cstddef>
 #include <cstring>
+#include <iterator>
 
 #include "common/base/strings.h"
 
@@ -35,8 +37,8 @@ constexpr Name kNames[] = {
     {"x-envoy-internal", FieldId::kXEnvoyInternal},
     {"transfer-encoding", FieldId::kTransferEncoding},
     {"x-forwarded-proto", FieldId::kXForwardedProto},
-    {"x-envoy-external-address", FieldId::kXEnvoyExternalAddress},
     {"x-forwarded-client-cert", FieldId::kXForwardedClientCert},
+    {"x-envoy-external-address", FieldId::kXEnvoyExternalAddress},
 };
 
 struct Prefix {
@@ -49,20 +51,34 @@ constexpr Prefix kPrefixes[] = {
     {"x-envoy-", FieldId::kXEnvoyOther},
 };
 
-// For every length, whether some known name has it: most received names are settled by one bit.
-constexpr uint64_t LengthsOfNames() {
-  uint64_t lengths = 0;
-  for (const Name& name : kNames) lengths |= uint64_t{1} << name.text.size();
-  return lengths;
+// Where the names of a length begin, so that a lookup goes straight to the few that could match.
+constexpr size_t kMaxNameSize = 24;
+constexpr std::array<uint8_t, kMaxNameSize + 2> FirstOfSize() {
+  std::array<uint8_t, kMaxNameSize + 2> first{};
+  size_t index = 0;
+  for (size_t size = 0; size < first.size(); ++size) {
+    while (index < std::size(kNames) && kNames[index].text.size() < size) ++index;
+    first[size] = static_cast<uint8_t>(index);
+  }
+  return first;
 }
-constexpr uint64_t kLengths = LengthsOfNames();
+constexpr auto kFirstOfSize = FirstOfSize();
+
+constexpr bool NamesAreSortedBySize() {
+  for (size_t i = 1; i < std::size(kNames); ++i) {
+    if (kNames[i].text.size() < kNames[i - 1].text.size()) return false;
+  }
+  return kNames[std::size(kNames) - 1].text.size() <= kMaxNameSize;
+}
+static_assert(NamesAreSortedBySize(), "kFirstOfSize relies on it");
 
 FieldId Identify(std::string_view name) {
-  if (name.size() < 64 && (kLengths >> name.size()) & 1) {
-    for (const Name& known : kNames) {
-      if (known.text.size() == name.size() && ToLowerAscii(name[0]) == known.text[0] &&
-          EqualsIgnoreCase(name, known.text)) {
-        return known.id;
+  if (name.size() <= kMaxNameSize) {
+    for (size_t i = kFirstOfSize[name.size()]; i < kFirstOfSize[name.size() + 1]; ++i) {
+      // The last letter tells most of them apart; the first are often alike (x-, content-).
+      const std::string_view known = kNames[i].text;
+      if (ToLowerAscii(name.back()) == known.back() && EqualsIgnoreCase(name, known)) {
+        return kNames[i].id;
       }
     }
   }
