@@ -3,8 +3,12 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/document/check.h"
 #include "common/document/edit_distance.h"
+#include "common/policy/policy_set.h"
+#include "common/wire/policy.h"
 
 namespace whence::document {
 namespace {
@@ -30,27 +34,6 @@ void WarnOfIdentity(int count, const char* field, const std::string& path, Check
 
 Complaint NotEmpty(std::string_view text) {
   return text.empty() ? Complaint("an empty string matches nothing; remove it") : std::nullopt;
-}
-
-// Templates are whole segments: "/a/{*}/b", "{**}" last (Istio's URI templates).
-Complaint CheckPath(std::string_view path) {
-  if (path.empty()) return NotEmpty(path);
-  if (path.find('{') == std::string_view::npos) return std::nullopt;
-  if (path.find('*') == std::string_view::npos) return std::nullopt;  // braces as plain text
-  bool ended = false;
-  std::string_view rest = path;
-  while (!rest.empty()) {
-    const size_t slash = rest.find('/');
-    const std::string_view segment = rest.substr(0, slash);
-    rest = slash == std::string_view::npos ? "" : rest.substr(slash + 1);
-    const bool is_operator = segment == "{*}" || segment == "{**}";
-    if (ended) return absl::StrCat("{**} must be the last operator of a path template");
-    if (!is_operator && segment.find_first_of("{}*") != std::string_view::npos) {
-      return "a path template has {*} or {**} as whole segments, such as \"/a/{*}/b\"";
-    }
-    ended = segment == "{**}" && rest.find('{') != std::string_view::npos;
-  }
-  return std::nullopt;
 }
 
 void CheckSource(const v1::PolicySource& source, const std::string& path, CheckContext& context) {
@@ -88,8 +71,8 @@ void CheckOperation(const v1::PolicyOperation& operation, const std::string& pat
   context.CheckEach(operation.not_ports(), path + ".notPorts", CheckPortText);
   context.CheckEach(operation.methods(), path + ".methods", NotEmpty);
   context.CheckEach(operation.not_methods(), path + ".notMethods", NotEmpty);
-  context.CheckEach(operation.paths(), path + ".paths", CheckPath);
-  context.CheckEach(operation.not_paths(), path + ".notPaths", CheckPath);
+  context.CheckEach(operation.paths(), path + ".paths", NotEmpty);
+  context.CheckEach(operation.not_paths(), path + ".notPaths", NotEmpty);
 }
 
 // Keys in brackets: request.headers[x-token], request.auth.claims[iss].
@@ -97,8 +80,8 @@ void CheckKey(const std::string& key, const std::string& path, CheckContext& con
   constexpr std::string_view kHeader = "request.headers[";
   if (HasPrefix(key, kHeader) && key.back() == ']') {
     const std::string name = key.substr(kHeader.size(), key.size() - kHeader.size() - 1);
-    context.Expect(CheckHeaderName(name), path);
-    return;
+    if (name[0] != ':') context.Expect(CheckHeaderName(name), path);
+    return;  // Envoy's ":method" and the like: the policy compiler knows which
   }
   for (const std::string_view known : kKeys) {
     if (key == known) return;
@@ -164,6 +147,28 @@ void CheckRule(const v1::PolicyRule& rule, const std::string& path, CheckContext
   }
 }
 
+// The last word is the policy engine's: what an agent would refuse must not be committed. It has
+// rules of its own (path templates), and repeats ours, which the context then keeps silent.
+void CheckCompiles(const v1::IpPolicySpec& spec, CheckContext& context) {
+  v1::PolicyResource resource;
+  resource.set_namespace_("n");
+  resource.set_name("p");
+  *resource.mutable_spec() = spec;
+  const auto policy = wire::ToPolicySpec(resource);
+  if (!policy.ok()) return context.Fault("spec", std::string(policy.status().message()));
+  // Whether sets exist is a question to the whole configuration (Validate).
+  const auto any_set = [](const std::string&) { return std::make_shared<const net::CidrSet>(); };
+  const auto compiled = policy::PolicySet::Compile({*policy}, any_set);
+  if (compiled.ok()) return;
+  constexpr absl::string_view kPrefix = "policy \"n/p\": ";
+  for (absl::string_view line : absl::StrSplit(compiled.status().message(), '\n')) {
+    absl::ConsumePrefix(&line, kPrefix);
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(line, absl::MaxSplits(": ", 1));
+    context.Fault(std::string(parts.first), std::string(parts.second));
+  }
+}
+
 }  // namespace
 
 void CheckIpPolicy(const v1::IpPolicySpec& spec, CheckContext& context) {
@@ -186,6 +191,7 @@ void CheckIpPolicy(const v1::IpPolicySpec& spec, CheckContext& context) {
     CheckRule(spec.rules(i), Item("spec.rules", i), context);
   }
   if (!spec.expires().empty()) context.Expect(CheckTimestamp(spec.expires()), "spec.expires");
+  CheckCompiles(spec, context);
 }
 
 }  // namespace whence::document

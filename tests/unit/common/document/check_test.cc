@@ -59,8 +59,9 @@ TEST(CheckPolicyTest, RefusesWhatCouldBeReadInTwoWays) {
           {"  rules: [{to: [{operation: {notPorts: [\"65536\"]}}]}]\n", "\"65536\" is no port"},
           {"  rules: [{to: [{operation: {ports: [\"80-90\"]}}]}]\n", "\"80-90\" is no port"},
           {"  rules: [{to: [{operation: {hosts: [\"\"]}}]}]\n", "an empty string matches nothing"},
-          {"  rules: [{to: [{operation: {paths: [\"/a/{**}/b/{*}\"]}}]}]\n", "must be the last"},
-          {"  rules: [{to: [{operation: {paths: [\"/a{*}\"]}}]}]\n", "as whole segments"},
+          {"  rules: [{to: [{operation: {paths: [\"/a/{**}/b/{*}\"]}}]}]\n",
+           "{**} must be the last operator"},
+          {"  rules: [{to: [{operation: {paths: [\"/a{*}\"]}}]}]\n", "must be a whole segment"},
           {"  rules: [{when: [{key: source.ip}]}]\n", "when[0]: needs values or notValues"},
           {"  rules: [{when: [{values: [a]}]}]\n", "when[0].key: is missing"},
           {"  rules: [{when: [{key: sorce.ip, values: [1.2.3.4]}]}]\n",
@@ -68,6 +69,8 @@ TEST(CheckPolicyTest, RefusesWhatCouldBeReadInTwoWays) {
           {"  rules: [{when: [{key: request.headers, values: [a]}]}]\n", "is no known key"},
           {"  rules: [{when: [{key: \"request.headers[a b]\", values: [a]}]}]\n",
            "\"a b\" is no header name"},
+          {"  rules: [{when: [{key: \"request.headers[:path]\", values: [a]}]}]\n",
+           "when[0].key: use operation.paths"},
           {"  rules: [{when: [{key: connection.sni, values: [a]}]}]\n", "does not act on yet"},
           {"  rules: [{when: [{key: remote.ip, values: [a]}]}]\n", "not an IP address or CIDR"},
           {"  rules: [{when: [{key: destination.port, notValues: [a]}]}]\n", "is no port"},
@@ -87,7 +90,8 @@ TEST(CheckPolicyTest, RefusesWhatCouldBeReadInTwoWays) {
               "  expires: \"2030-01-31T12:00:00.5+02:00\"\n",
               "  rules: [{from: [{source: {ipSets: [a, b/c]}}]}]\n",
               "  rules: [{to: [{operation: {paths: [\"/a/{*}/b/{**}\", \"/x*\"]}}]}]\n",
-              "  rules: [{when: [{key: \"request.headers[x-a]\", values: [\"*\"]}]}]\n"});
+              "  rules: [{when: [{key: \"request.headers[x-a]\", values: [\"*\"]}]}]\n",
+              "  rules: [{when: [{key: \"request.headers[:method]\", values: [GET]}]}]\n"});
 }
 
 TEST(CheckTopologyTest, RefusesTrustThatNobodyCanMean) {
