@@ -1,0 +1,207 @@
+#include "tests/lab/article.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "tests/lab/documents.h"
+
+namespace whence::lab {
+namespace {
+
+const char* NameOf(Family family) { return family == Family::kIpv4 ? "ipv4" : "ipv6"; }
+
+std::string Describe(const Seen& seen) {
+  std::string text = "peer " + seen.peer;
+  for (const char* name :
+       {"x-forwarded-for", "x-envoy-external-address", "x-envoy-internal", "x-whence-client"}) {
+    if (seen.Has(name)) absl::StrAppend(&text, ", ", name, " ", seen.Header(name));
+  }
+  return text;
+}
+
+// The application's view; an answer that is not the application's is described by itself.
+std::string Describe(const absl::StatusOr<HttpAnswer>& answer) {
+  if (!answer.ok()) return std::string(answer.status().message());
+  if (const auto seen = ParseSeen(*answer); seen.ok()) return Describe(*seen);
+  return absl::StrCat(answer->status, " ", answer->body);
+}
+
+std::string Describe(const std::vector<LogRow>& rows) {
+  std::string text;
+  for (const LogRow& row : rows) {
+    if (!text.empty()) text += "; ";
+    absl::StrAppend(&text, row.role, ": client ", row.client, " (", row.reason, "), peer ",
+                    row.peer, ", ", row.status, " ", row.decision);
+    if (!row.policy.empty()) absl::StrAppend(&text, " by ", row.policy);
+  }
+  return text;
+}
+
+// One request of a row: from where, to where, with which headers.
+struct Access {
+  const Host& from;
+  std::string address;
+  uint16_t port;
+  Headers headers;
+};
+
+class Runner {
+ public:
+  Runner(const Lab& lab, Mesh& mesh, const std::function<void(const ArticleRow&)>& tell)
+      : lab_(lab), mesh_(mesh), tell_(tell) {}
+
+  std::vector<ArticleRow> Run() {
+    Prepare(mesh_.Intercept(Interception::kRedirect));
+    NodeHidesTheClient();
+    LocalPolicyShowsIt();
+    Prepare(mesh_.Intercept(Interception::kTproxy));
+    PodToPod(3, "pod to pod, TPROXY sidecar");
+    Prepare(mesh_.Intercept(Interception::kRedirect));
+    PodToPod(4, "pod to pod, REDIRECT sidecar");
+    TwoTrustedProxies();
+    DeniedClient();
+    DeniedPeer();
+    return std::move(rows_);
+  }
+
+ private:
+  // From the first step that failed on, no row can be run; each then says why.
+  void Prepare(const absl::Status& status) { broken_.Update(status); }
+
+  void Finish(ArticleRow row, const Access& access, size_t records) {
+    // The path names the row in the access log.
+    const std::string path = absl::StrCat("/row-", row.row, "-", NameOf(row.family));
+    if (broken_.ok()) {
+      row.seen = Describe(Ask(lab_.Space(access.from.name), access.address, access.port,
+                              {.target = path, .headers = access.headers}));
+      const auto logs = mesh_.Logs(path, records);
+      row.log = logs.ok() ? Describe(*logs) : std::string(logs.status().message());
+    } else {
+      row.seen = absl::StrCat("not run: ", broken_.message());
+    }
+    tell_(row);
+    rows_.push_back(std::move(row));
+  }
+
+  static Access FromOutside(Family family, Headers headers = {}) {
+    return {kClient, kLoadBalancer.address(family), 80, std::move(headers)};
+  }
+
+  // What gateway and sidecar write of an allowed request from outside.
+  static std::string LogOfBoth(const std::string& client, const std::string& reason,
+                               const std::string& peer) {
+    return absl::StrCat("gateway: client ", client, " (", reason, "), peer ", peer,
+                        ", 200 allow; sidecar: client ", client, " (gateway-verdict), peer ",
+                        kGateway.v4, ", 200 allow");
+  }
+
+  void NodeHidesTheClient() {
+    Prepare(SetTrafficPolicy(lab_, TrafficPolicy::kCluster));
+    ArticleRow row = {1, Family::kIpv4,
+                      "outside client, node SNATs (policy Cluster), REDIRECT sidecar"};
+    row.expected =
+        absl::StrCat("peer 127.0.0.6, x-forwarded-for ", kNode54.v4, ", x-envoy-internal true");
+    row.expected_log = LogOfBoth(kNode54.v4, "direct-peer", kNode54.v4);
+    Finish(row, FromOutside(Family::kIpv4), 2);
+    Prepare(SetTrafficPolicy(lab_, TrafficPolicy::kLocal));
+  }
+
+  void LocalPolicyShowsIt() {
+    ArticleRow row = {2, Family::kIpv4, "outside client, policy Local, REDIRECT sidecar"};
+    row.expected = absl::StrCat("peer 127.0.0.6, x-forwarded-for ", kClient.v4,
+                                ", x-envoy-external-address ", kClient.v4);
+    row.expected_log = LogOfBoth(kClient.v4, "direct-peer", kClient.v4);
+    Finish(row, FromOutside(Family::kIpv4), 2);
+  }
+
+  void PodToPod(int number, const std::string& what) {
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      ArticleRow row = {number, family, what};
+      const std::string client = kSleep.address(family);
+      const std::string loopback = family == Family::kIpv4 ? "127.0.0.6" : "::6";
+      row.expected = "peer " + (number == 3 ? client : loopback);
+      row.expected_log =
+          absl::StrCat("sidecar: client ", client, " (direct-peer), peer ", client, ", 200 allow");
+      Finish(row, {kSleep, kEcho.address(family), 8080, {}}, 1);
+    }
+  }
+
+  void TwoTrustedProxies() {
+    if (broken_.ok()) Prepare(mesh_.Apply(kTwoTrustedProxies));
+    ArticleRow row = {5, Family::kIpv4, "X-Forwarded-For of three, numTrustedProxies 2"};
+    row.expected = absl::StrCat("peer 127.0.0.6, x-forwarded-for 1.1.1.1,2.2.2.2,3.3.3.3,",
+                                kClient.v4, ", x-envoy-external-address 2.2.2.2");
+    row.expected_log = LogOfBoth("2.2.2.2", "xff-hop-2", kClient.v4);
+    Finish(row, FromOutside(Family::kIpv4, {{"X-Forwarded-For", "1.1.1.1,2.2.2.2,3.3.3.3"}}), 2);
+  }
+
+  void DeniedClient() {
+    if (broken_.ok()) Prepare(mesh_.Apply(kDenyClient));
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      ArticleRow row = {7, family, "DENY remoteIpBlocks of the trusted client, at the gateway"};
+      const bool v4 = family == Family::kIpv4;
+      row.expected = "403 RBAC: access denied";
+      row.expected_log = absl::StrCat("gateway: client ", v4 ? "2.2.2.2" : "2001:db8:2222::2",
+                                      " (xff-hop-2), peer ", kClient.address(family),
+                                      ", 403 deny by istio-system/deny-client");
+      Finish(row,
+             FromOutside(family, {{"X-Forwarded-For",
+                                   v4 ? "1.1.1.1,2.2.2.2,3.3.3.3"
+                                      : "2001:db8:1111::1,2001:db8:2222::2,2001:db8:3333::3"}}),
+             1);
+    }
+    if (broken_.ok()) Prepare(mesh_.Delete("AuthorizationPolicy", "istio-system", "deny-client"));
+    if (broken_.ok()) Prepare(mesh_.Delete("TrustTopology", "istio-system", "edge"));
+  }
+
+  void DeniedPeer() {
+    if (broken_.ok()) Prepare(mesh_.Apply(kDenyPeer));
+    ArticleRow row = {8, Family::kIpv4, "DENY ipBlocks of the direct peer, at the gateway"};
+    row.expected = "403 RBAC: access denied";
+    row.expected_log = absl::StrCat("gateway: client ", kClient.v4, " (direct-peer), peer ",
+                                    kClient.v4, ", 403 deny by istio-system/deny-peer");
+    Finish(row, FromOutside(Family::kIpv4), 1);
+    if (broken_.ok()) Prepare(mesh_.Delete("AuthorizationPolicy", "istio-system", "deny-peer"));
+  }
+
+  const Lab& lab_;
+  Mesh& mesh_;
+  const std::function<void(const ArticleRow&)>& tell_;
+  absl::Status broken_;
+  std::vector<ArticleRow> rows_;
+};
+
+}  // namespace
+
+std::vector<ArticleRow> RunArticle(const Lab& lab, Mesh& mesh,
+                                   const std::function<void(const ArticleRow&)>& tell) {
+  return Runner(lab, mesh, tell).Run();
+}
+
+std::string ToText(const ArticleRow& row) {
+  std::string text =
+      absl::StrCat(row.pass() ? "pass" : "FAIL", "  row ", row.row, " ", NameOf(row.family), ": ",
+                   row.what, "\n      seen      ", row.seen);
+  absl::StrAppend(&text, "\n      expected  ", row.expected, "\n      log       ", row.log, "\n");
+  if (row.log != row.expected_log) {
+    absl::StrAppend(&text, "      should be ", row.expected_log, "\n");
+  }
+  return text;
+}
+
+std::string ToJson(const std::vector<ArticleRow>& rows) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const ArticleRow& row : rows) {
+    list.push_back({{"row", row.row},
+                    {"family", NameOf(row.family)},
+                    {"what", row.what},
+                    {"expected", row.expected},
+                    {"seen", row.seen},
+                    {"expectedLog", row.expected_log},
+                    {"log", row.log},
+                    {"pass", row.pass()}});
+  }
+  return list.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace whence::lab

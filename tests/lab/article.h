@@ -1,0 +1,39 @@
+// The acceptance table of DESIGN section 1, on real programs.
+#ifndef WHENCE_TESTS_LAB_ARTICLE_H_
+#define WHENCE_TESTS_LAB_ARTICLE_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tests/lab/mesh.h"
+
+namespace whence::lab {
+
+// One row, for one address family. `seen` is what the application saw, or what the client got where
+// the application must not be reached; `log` what the access log says of it.
+struct ArticleRow {
+  int row = 0;
+  Family family = Family::kIpv4;
+  std::string what;
+  std::string expected;
+  std::string seen;
+  std::string expected_log;
+  std::string log;
+  bool pass() const { return seen == expected && log == expected_log; }
+};
+
+// Runs rows 1, 2, 3, 4, 5, 7 and 8 (3, 4 and 7 over IPv6 as well), in the order of their numbers,
+// and tells of each as soon as it is done. A row that cannot be run has the reason in `seen`.
+// REQUIRES: a started mesh.
+std::vector<ArticleRow> RunArticle(const Lab& lab, Mesh& mesh,
+                                   const std::function<void(const ArticleRow&)>& tell);
+
+std::string ToText(const ArticleRow& row);
+// [{"row":3,"family":"ipv4","what":…,"expected":…,"seen":…,"expectedLog":…,"log":…,"pass":true},…]
+std::string ToJson(const std::vector<ArticleRow>& rows);
+
+}  // namespace whence::lab
+
+#endif  // WHENCE_TESTS_LAB_ARTICLE_H_

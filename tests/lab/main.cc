@@ -1,0 +1,164 @@
+// whence-lab: the cluster in network namespaces.
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
+#include <iostream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tests/lab/article.h"
+#include "tests/lab/lab.h"
+#include "tests/lab/mesh.h"
+#include "tests/lab/network.h"
+#include "tests/lab/programs.h"
+
+namespace whence::lab {
+namespace {
+
+constexpr char kExamples[] = R"(Examples:
+  whence-lab article                       run the acceptance table on real programs
+  whence-lab article -o json
+  whence-lab up --name demo                start a cluster that stays
+  whence-lab exec --name demo client -- curl -s http://35.188.212.88/
+  whence-lab exec --name demo control -- whencectl agents
+  whence-lab down --name demo
+
+Hosts and pods: client, lb, node53, node54, control, gateway, echo, sleep.
+Rows of the table that article does not run yet: 6, 9, 10.
+Exit codes: 0 good, 1 failed, 2 wrong usage.)";
+
+struct Flags {
+  std::string name = "lab";
+  std::string mode = "tproxy";
+  std::string policy = "local";
+  std::string output = "text";
+  std::string host;
+  std::vector<std::string> command;
+};
+
+int Fail(const absl::Status& status) {
+  std::cerr << "whence-lab: " << status.message() << "\n";
+  return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
+}
+
+int RunUp(const Flags& flags) {
+  auto lab = Lab::Create(flags.name);
+  if (!lab.ok()) return Fail(lab.status());
+  Mesh mesh(**lab, /*detached=*/true);
+  absl::Status status = BuildNetwork(**lab);
+  if (status.ok()) {
+    status = mesh.Start(flags.mode == "redirect" ? Interception::kRedirect : Interception::kTproxy);
+  }
+  if (status.ok() && flags.policy == "cluster") {
+    status = SetTrafficPolicy(**lab, TrafficPolicy::kCluster);
+  }
+  if (status.ok()) status = (*lab)->Disown();
+  if (!status.ok()) return Fail(status);
+  const std::string enter = absl::StrCat("whence-lab exec --name ", flags.name, " ");
+  std::cout << "lab " << flags.name << " is up\n"
+            << "  a request from outside  " << enter << "client -- curl -s http://"
+            << kLoadBalancer.v4 << "/\n"
+            << "  pod to pod              " << enter << "sleep -- curl -s http://" << kEcho.v4
+            << ":8080/\n"
+            << "  the control plane       " << enter << "control -- whencectl agents\n"
+            << "  a shell in a pod        " << enter << "echo -- bash\n"
+            << "  the access log          sqlite3 " << mesh.logs_db()
+            << " 'select time, role, client_address, direct_peer, status, policy from access_log'\n"
+            << "  files and outputs       " << (*lab)->directory() << "\n"
+            << "  the end                 whence-lab down --name " << flags.name << "\n";
+  return 0;
+}
+
+int RunArticleCommand(const Flags& flags) {
+  const bool json = flags.output == "json";
+  auto lab = Lab::Create(Lab::UniqueName("article"));
+  if (!lab.ok()) return Fail(lab.status());
+  Mesh mesh(**lab, /*detached=*/false);
+  absl::Status status = BuildNetwork(**lab);
+  if (status.ok()) status = mesh.Start(Interception::kRedirect);
+  if (!status.ok()) return Fail(status);
+  const auto rows = RunArticle(**lab, mesh, [&](const ArticleRow& row) {
+    if (!json) std::cout << ToText(row) << std::flush;
+  });
+  size_t passed = 0;
+  for (const ArticleRow& row : rows) passed += row.pass() ? 1 : 0;
+  if (json) {
+    std::cout << ToJson(rows);
+  } else {
+    std::cout << passed << " of " << rows.size() << " passed\n";
+  }
+  return passed == rows.size() ? 0 : 1;
+}
+
+int RunExec(const Flags& flags) {
+  auto lab = Lab::Open(flags.name);
+  if (!lab.ok()) return Fail(lab.status());
+  const Namespace space = (*lab)->Space(flags.host);
+  const int fd = open(space.path().c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || setns(fd, CLONE_NEWNET) != 0) {
+    return Fail(absl::InvalidArgumentError(
+        absl::StrCat("no pod \"", flags.host, "\"; see whence-lab --help for their names")));
+  }
+  const char* path = getenv("PATH");
+  setenv("PATH", absl::StrCat(ProgramDirectory(), ":", path == nullptr ? "" : path).c_str(), 1);
+  setenv("WHENCE_CONTROL_PLANE", absl::StrCat(kControl.v4, ":15010").c_str(), 1);
+  std::vector<char*> argv;
+  for (const std::string& word : flags.command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  execvp(argv[0], argv.data());
+  return Fail(absl::ErrnoToStatus(errno, flags.command[0]));
+}
+
+void AddName(CLI::App* command, Flags* flags) {
+  command->add_option("--name", flags->name, "The lab's name")
+      ->envname("WHENCE_LAB_NAME")
+      ->capture_default_str();
+}
+
+int Main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("Builds a small cluster from network namespaces and runs the real programs in it.",
+               "whence-lab");
+  app.set_version_flag("--version", "whence-lab " WHENCE_VERSION);
+  app.footer(kExamples);
+  app.require_subcommand(1);
+  CLI::App* up = app.add_subcommand("up", "Start a cluster that stays");
+  CLI::App* article = app.add_subcommand("article", "Run the acceptance table");
+  CLI::App* exec = app.add_subcommand("exec", "Run a command in a pod: exec POD -- CMD…");
+  CLI::App* down = app.add_subcommand("down", "End a cluster and leave nothing behind");
+  for (CLI::App* command : {up, exec, down}) AddName(command, &flags);
+  up->add_option("--mode", flags.mode, "Interception of the echo pod")
+      ->check(CLI::IsMember({"tproxy", "redirect"}))
+      ->envname("WHENCE_MODE")
+      ->capture_default_str();
+  up->add_option("--external-traffic-policy", flags.policy, "Of the gateway's Service")
+      ->check(CLI::IsMember({"local", "cluster"}))
+      ->envname("WHENCE_EXTERNAL_TRAFFIC_POLICY")
+      ->capture_default_str();
+  article->add_option("-o,--output", flags.output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->envname("WHENCE_OUTPUT")
+      ->capture_default_str();
+  exec->add_option("POD", flags.host, "Such as echo")->required();
+  exec->add_option("CMD", flags.command, "What to run, after --")->required();
+  exec->positionals_at_end();
+  try {  // CLI11 throws; nothing of ours does.
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (up->parsed()) return RunUp(flags);
+  if (article->parsed()) return RunArticleCommand(flags);
+  if (exec->parsed()) return RunExec(flags);
+  if (const absl::Status status = Lab::Remove(flags.name); !status.ok()) return Fail(status);
+  return 0;
+}
+
+}  // namespace
+}  // namespace whence::lab
+
+int main(int argc, char** argv) { return whence::lab::Main(argc, argv); }

@@ -1,0 +1,255 @@
+#include "tests/lab/mesh.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "tests/lab/documents.h"
+#include "tests/lab/programs.h"
+
+namespace whence::lab {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr char kTproxyName[] = "tproxy";
+constexpr char kRedirectName[] = "redirect";
+
+const char* NameOf(Interception interception) {
+  return interception == Interception::kTproxy ? kTproxyName : kRedirectName;
+}
+
+// 64-bit numbers are strings in protobuf's JSON.
+uint64_t NumberOf(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  if (found == json.end()) return 0;
+  if (found->is_number()) return *found;
+  uint64_t number = 0;
+  return absl::SimpleAtoi(found->get<std::string>(), &number) ? number : 0;
+}
+
+std::string TextOf(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// The end of a log, for a message that has to explain why something did not come up.
+std::string Tail(const std::string& text) {
+  return text.size() <= 2000 ? text : "…" + text.substr(text.size() - 2000);
+}
+
+}  // namespace
+
+absl::StatusOr<Process> Mesh::Launch(const std::string& name, const Host& host,
+                                     const std::vector<std::string>& command) const {
+  return Process::Start({.command = command,
+                         .netns = lab_.Space(host.name).path(),
+                         .output = lab_.directory() + "/" + name + ".log",
+                         .detached = detached_});
+}
+
+absl::Status Mesh::StartControlPlane() {
+  auto process =
+      Launch("control-plane", kControl,
+             {ProgramPath("whence-control"), "--data-dir", lab_.directory() + "/control-plane",
+              "--listen", "0.0.0.0:15010", "--insecure-bind", "--http", "127.0.0.1:15014"});
+  if (!process.ok()) return process.status();
+  control_plane_ = *std::move(process);
+  const bool up = WaitUntil([&] {
+    if (!control_plane_->IsRunning()) return true;
+    auto fd = lab_.Space(kControl.name).Connect(kControl.v4, 15010, std::chrono::seconds(1));
+    if (fd.ok()) close(*fd);
+    return fd.ok();
+  });
+  if (!up || !control_plane_->IsRunning()) {
+    return absl::UnavailableError("whence-control did not come up: " +
+                                  Tail(control_plane_->Output()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Process> Mesh::StartAgent(const std::string& name, const Host& pod,
+                                         const std::vector<std::string>& flags) const {
+  const Host& node = std::string_view(pod.node) == kNode53.name ? kNode53 : kNode54;
+  std::vector<std::string> command = {ProgramPath("whence-agent"),
+                                      "run",
+                                      "--control-plane",
+                                      control_address(),
+                                      "--pod-ip",
+                                      absl::StrCat(pod.v4, ",", pod.v6),
+                                      "--host-ip",
+                                      node.v4,
+                                      "--state-dir",
+                                      lab_.directory() + "/agent-" + name,
+                                      "--workers",
+                                      "1"};
+  command.insert(command.end(), flags.begin(), flags.end());
+  auto process = Launch("agent-" + name, pod, command);
+  if (!process.ok()) return process.status();
+  const bool ready = WaitUntil([&] {
+    if (!process->IsRunning()) return true;
+    auto answer = Ask(lab_.Space(pod.name), "127.0.0.1", 15021, {.target = "/healthz/ready"},
+                      std::chrono::seconds(1));
+    return answer.ok() && answer->status == 200;
+  });
+  if (!ready || !process->IsRunning()) {
+    return absl::UnavailableError(
+        absl::StrCat("the agent of ", pod.name, " is not ready: ", Tail(process->Output())));
+  }
+  return process;
+}
+
+absl::Status Mesh::StartGateway() {
+  auto process = StartAgent(
+      "gateway", kGateway,
+      {"--role", "gateway", "--namespace", "istio-system", "--name", "istio-ingressgateway",
+       "--labels", "app=istio-ingressgateway,istio=ingressgateway", "--interception", "none"});
+  if (!process.ok()) return process.status();
+  gateway_ = *std::move(process);
+  return absl::OkStatus();
+}
+
+absl::Status Mesh::StartSidecar(Interception interception) {
+  auto process = StartAgent("echo", kEcho,
+                            {"--role", "sidecar", "--namespace", "default", "--name", "echo",
+                             "--labels", "app=echo", "--interception", NameOf(interception)});
+  if (!process.ok()) return process.status();
+  sidecar_ = *std::move(process);
+  return absl::OkStatus();
+}
+
+absl::Status Mesh::Intercept(Interception interception) {
+  if (sidecar_) sidecar_->Stop();
+  const std::string netns = lab_.Space(kEcho.name).name();
+  const std::string agent = ProgramPath("whence-agent");
+  absl::Status status = RunOk({agent, "intercept", "remove", "--netns", netns});
+  if (status.ok()) {
+    status =
+        RunOk({agent, "intercept", "install", "--netns", netns, "--mode", NameOf(interception)});
+  }
+  if (status.ok()) status = StartSidecar(interception);
+  if (status.ok()) status = RunOk({agent, "intercept", "check", "--netns", netns});
+  if (status.ok()) status = WaitForAgents(revision_);
+  if (status.ok()) status = WaitForRoute();
+  return status;
+}
+
+absl::Status Mesh::StartApplications() {
+  auto echo =
+      Launch("echo", kEcho, {ProgramPath("whence-echo"), "--http", "8080", "--tcp", "9000"});
+  if (!echo.ok()) return echo.status();
+  echo_ = *std::move(echo);
+  const bool ready = WaitUntil([&] { return echo_->Output().find("ready") != std::string::npos; });
+  return ready ? absl::OkStatus()
+               : absl::UnavailableError("whence-echo did not come up: " + echo_->Output());
+}
+
+absl::Status Mesh::Start(Interception interception) {
+  absl::Status status = StartApplications();
+  if (status.ok()) status = StartControlPlane();
+  if (!status.ok()) return status;
+  // Before there are agents: they come up with routes, and `Apply` waits for none.
+  const CommandResult applied = Ctl({"apply", "-f", "-", "-o", "json"}, kRouteDocuments);
+  if (!applied.ok()) return absl::InternalError("whencectl apply: " + applied.err);
+  status = StartGateway();
+  if (status.ok()) status = Intercept(interception);
+  return status;
+}
+
+CommandResult Mesh::Ctl(const std::vector<std::string>& args, const std::string& input) const {
+  std::vector<std::string> command = {ProgramPath("whencectl"), "--control-plane",
+                                      control_address()};
+  command.insert(command.end(), args.begin(), args.end());
+  return lab_.Space(kControl.name).Run(command, input);
+}
+
+absl::Status Mesh::WaitForCommit(const CommandResult& result) {
+  if (!result.ok()) return absl::InternalError("whencectl: " + result.err + result.out);
+  const Json json = Json::parse(result.out, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return absl::InternalError("whencectl: no JSON: " + result.out);
+  const uint64_t revision = NumberOf(json, "revision");
+  if (revision != 0) revision_ = revision;  // 0: there was nothing to change
+  return WaitForAgents(revision_);
+}
+
+absl::Status Mesh::Apply(const std::string& yaml) {
+  return WaitForCommit(Ctl({"apply", "-f", "-", "-o", "json"}, yaml));
+}
+
+absl::Status Mesh::Delete(const std::string& kind, const std::string& name_space,
+                          const std::string& name) {
+  return WaitForCommit(Ctl({"delete", kind, name, "-n", name_space, "-o", "json"}));
+}
+
+nlohmann::json Mesh::Agents() const {
+  const CommandResult result = Ctl({"agents", "-o", "json"});
+  const Json json = Json::parse(result.out, nullptr, /*allow_exceptions=*/false);
+  return result.ok() && json.contains("agents") ? json["agents"] : Json();
+}
+
+absl::Status Mesh::WaitForAgents(uint64_t revision, size_t count) const {
+  Json agents;
+  const bool settled = WaitUntil([&] {
+    agents = Agents();
+    if (!agents.is_array() || agents.size() < count) return false;
+    for (const Json& agent : agents) {
+      if (NumberOf(agent, "ackedRevision") < revision) return false;
+    }
+    return true;
+  });
+  return settled ? absl::OkStatus()
+                 : absl::DeadlineExceededError(absl::StrCat("not every agent runs revision ",
+                                                            revision, ": ", agents.dump()));
+}
+
+absl::Status Mesh::WaitForRoute() const {
+  std::string last;
+  const bool routed = WaitUntil([&] {
+    const auto answer = Ask(lab_.Space(kClient.name), kLoadBalancer.v4, 80, {.target = "/probe"});
+    last = answer.ok() ? absl::StrCat("status ", answer->status, ": ", answer->body)
+                       : std::string(answer.status().message());
+    return answer.ok() && answer->status == 200;
+  });
+  return routed ? absl::OkStatus()
+                : absl::DeadlineExceededError("no request comes through the gateway: " + last);
+}
+
+CommandResult Mesh::Sql(const std::string& query, bool json) const {
+  std::vector<std::string> command = {"sqlite3", "-cmd", ".timeout 5000"};
+  if (json) command.push_back("-json");
+  command.push_back(logs_db());
+  command.push_back(query);
+  return Run(command);
+}
+
+absl::StatusOr<std::vector<LogRow>> Mesh::Logs(const std::string& path, size_t count) const {
+  // Paths are ours and hold no quote.
+  const std::string query = absl::StrCat(
+      "select role, namespace || '/' || workload as workload, client_address, client_reason, "
+      "direct_peer, status, decision, policy from access_log where path = '",
+      path, "' order by role, time");
+  std::string last;
+  Json rows;
+  const bool complete = WaitUntil([&] {
+    const CommandResult result = Sql(query, /*json=*/true);
+    last = result.out + result.err;
+    rows = Json::parse(result.out, nullptr, /*allow_exceptions=*/false);
+    return result.ok() && rows.is_array() && rows.size() >= count;
+  });
+  if (!complete) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("the access log has not ", count, " records of ", path, ": ", last));
+  }
+  std::vector<LogRow> out;
+  for (const Json& row : rows) {
+    out.push_back({TextOf(row, "role"), TextOf(row, "workload"), TextOf(row, "client_address"),
+                   TextOf(row, "client_reason"), TextOf(row, "direct_peer"),
+                   TextOf(row, "decision"), TextOf(row, "policy"),
+                   static_cast<int>(NumberOf(row, "status"))});
+  }
+  return out;
+}
+
+}  // namespace whence::lab

@@ -1,0 +1,88 @@
+// The real programs in the lab's network: control plane, agents, applications.
+#ifndef WHENCE_TESTS_LAB_MESH_H_
+#define WHENCE_TESTS_LAB_MESH_H_
+
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "tests/lab/http.h"
+#include "tests/lab/lab.h"
+#include "tests/lab/network.h"
+#include "tests/lab/process.h"
+
+namespace whence::lab {
+
+enum class Interception { kTproxy, kRedirect };
+
+// One access record, as `select … from access_log` gives it; empty text for null.
+struct LogRow {
+  std::string role, workload, client, reason, peer, decision, policy;
+  int status = 0;
+};
+
+// Runs the programs that stand beside this one (programs.h). Not thread-safe.
+//
+// With `detached` they outlive this object and this process; only the lab's removal ends them then.
+class Mesh {
+ public:
+  Mesh(const Lab& lab, bool detached) : lab_(lab), detached_(detached) {}
+
+  // Control plane, gateway, echo with a sidecar, and the documents that route to it. Returns when a
+  // request from outside comes through.
+  absl::Status Start(Interception interception);
+
+  absl::Status StartControlPlane();
+  Process& control_plane() { return *control_plane_; }
+  // Restarts the sidecar of the echo pod with another mode, rules and all.
+  absl::Status Intercept(Interception interception);
+  absl::Status StartSidecar(Interception interception);
+  absl::Status StartGateway();
+  Process& sidecar() { return *sidecar_; }
+  Process& gateway() { return *gateway_; }
+
+  // `whencectl ARGS` against the control plane of the lab.
+  CommandResult Ctl(const std::vector<std::string>& args, const std::string& input = "") const;
+  // Applies YAML and waits until every agent runs the revision.
+  absl::Status Apply(const std::string& yaml);
+  absl::Status Delete(const std::string& kind, const std::string& name_space,
+                      const std::string& name);
+  // Until no agent is behind `revision`, and `count` are connected.
+  absl::Status WaitForAgents(uint64_t revision, size_t count = 2) const;
+  // The agents as `whencectl agents -o json` lists them; null if it cannot be asked.
+  nlohmann::json Agents() const;
+  uint64_t Revision() const { return revision_; }
+  // Until a request from outside is answered by the echo pod.
+  absl::Status WaitForRoute() const;
+
+  // Records of requests for that path, in the order of their roles (gateway before sidecar); waits
+  // until there are `count`.
+  absl::StatusOr<std::vector<LogRow>> Logs(const std::string& path, size_t count) const;
+  // What sqlite3 prints for a query of the log database.
+  CommandResult Sql(const std::string& query, bool json = false) const;
+
+  std::string logs_db() const { return lab_.directory() + "/control-plane/logs.db"; }
+  std::string control_address() const { return std::string(kControl.v4) + ":15010"; }
+
+ private:
+  absl::StatusOr<Process> Launch(const std::string& name, const Host& host,
+                                 const std::vector<std::string>& command) const;
+  absl::Status StartApplications();
+  absl::StatusOr<Process> StartAgent(const std::string& name, const Host& pod,
+                                     const std::vector<std::string>& flags) const;
+  absl::Status WaitForCommit(const CommandResult& result);
+
+  const Lab& lab_;
+  const bool detached_;
+  std::optional<Process> control_plane_, gateway_, sidecar_, echo_;
+  uint64_t revision_ = 0;  // of the last change we made
+};
+
+}  // namespace whence::lab
+
+#endif  // WHENCE_TESTS_LAB_MESH_H_
