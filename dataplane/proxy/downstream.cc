@@ -32,14 +32,14 @@ bool Downstream::Start() {
   return true;
 }
 
-void Downstream::Begin(snapshot::Protocol protocol) {
+void Downstream::Begin(snapshot::Protocol protocol, bool silent) {
   timer_.Cancel();
   if (protocol == snapshot::Protocol::kHttp) {
     context_.counters.Add(Counter::kConnectionsHttp);
     session_ = std::make_unique<HttpSession>(context_, *this);
   } else {
     context_.counters.Add(Counter::kConnectionsTcp);
-    session_ = std::make_unique<TcpSession>(context_, *this, /*silent=*/in.empty());
+    session_ = std::make_unique<TcpSession>(context_, *this, silent);
   }
   session_->OnDownstream();
 }
@@ -95,7 +95,7 @@ void Downstream::OnSilence() {
   silence_judged_ = true;
   const Judgement judgement =
       JudgeConnection(*context_.snapshot, peer(), destination(), context_.loop.wall_now());
-  if (judgement.verdict.allowed) return Begin(snapshot::Protocol::kTcp);
+  if (judgement.verdict.allowed) return Begin(snapshot::Protocol::kTcp, /*silent=*/true);
   // As TCP it may not enter, but a request may come that may: clients open connections ahead of
   // need. Until then nothing has gone upstream, so waiting harms nobody.
   ArmTimer(context_.options.limits.header_timeout);

@@ -62,7 +62,7 @@ class Downstream final : public loop::EventHandler {
   size_t place = 0;  // its owner's: where it stands in the list of connections
 
  private:
-  void Begin(snapshot::Protocol protocol);
+  void Begin(snapshot::Protocol protocol, bool silent = false);
   void DetectProtocol();
   void OnTimer();
   // No word from the client: TCP, if TCP may enter at all.

@@ -126,7 +126,8 @@ bool TcpSession::SettleSilence() {
     downstream_.BecomeHttp(std::move(upstream_));
     return false;
   }
-  silent_ = detected == Detected::kNeedMore;
+  if (detected == Detected::kOther) silent_ = false;
+  if (silent_) downstream_.ArmTimer(context_.options.limits.detection_timeout);
   return !silent_;
 }
 
@@ -159,6 +160,11 @@ void TcpSession::MoveBytes() {
 
 void TcpSession::OnTimer() {
   if (finished_) return;
+  if (silent_ && !downstream_.in.empty()) {
+    // Its first words resemble a request and nothing more comes: both wait, so let them through.
+    silent_ = false;
+    return Run();
+  }
   context_.counters.Add(Counter::kIdleTimeouts);
   record_.Add(Flag::kDownstreamTimeout);
   Finish(/*reset=*/true);

@@ -1,0 +1,114 @@
+#include "tests/unit/dataplane/proxy/gateway_fixture.h"
+
+#include <thread>
+
+#include "dataplane/os/socket.h"
+
+namespace whence::proxy {
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(10);
+
+// A port that is free now. Another process could take it before we do; then Start says so.
+uint16_t FreePort() {
+  auto listener = os::Listen(*net::SocketAddress::Parse("127.0.0.1:0"), {});
+  return os::LocalAddress(listener->get())->port;
+}
+
+template <typename Condition>
+bool Await(Condition condition) {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+}  // namespace
+
+GatewayTest::GatewayTest() : http_port_(FreePort()), tcp_port_(FreePort()) {
+  options_.role = trust::Role::kGateway;
+  options_.interception = InterceptionMode::kNone;
+  options_.workers = 2;
+  options_.listen_addresses = {*net::IpAddress::Parse("127.0.0.1")};
+}
+
+std::shared_ptr<const snapshot::Snapshot> GatewayTest::MakeSnapshot(const Setup& setup) const {
+  auto made = std::make_shared<snapshot::Snapshot>();
+  made->topology = trust::DefaultTopology(options_.role);
+  auto policies = policy::PolicySet::Compile(
+      setup.policies, [](const std::string&) { return std::shared_ptr<const net::CidrSet>(); });
+  EXPECT_TRUE(policies.ok()) << policies.status();
+  made->policies = *policies;
+  for (const auto* endpoints : {&setup.http, &setup.tcp}) {
+    snapshot::Cluster& cluster = made->clusters.emplace_back();
+    for (const net::SocketAddress& address : *endpoints) {
+      cluster.endpoints.push_back({.address = address, .workload = "test/origin"});
+    }
+  }
+  snapshot::Listener http{.port = http_port_, .protocol = snapshot::Protocol::kHttp};
+  http.virtual_hosts = snapshot::VirtualHosts(
+      {{.domains = {"*"}, .routes = {{.name = "all", .path = "/", .cluster = 0}}}});
+  made->listeners.push_back(std::move(http));
+  made->listeners.push_back(
+      {.port = tcp_port_, .protocol = snapshot::Protocol::kTcp, .tcp_cluster = 1});
+  return made;
+}
+
+void GatewayTest::Start(const Setup& setup) {
+  std::vector<access_log::Ring*> rings;
+  for (int i = 0; i < options_.workers; ++i) {
+    rings_.push_back(std::make_unique<access_log::Ring>());
+    rings.push_back(rings_.back().get());
+  }
+  auto plane = DataPlane::Start(options_, MakeSnapshot(setup), rings);
+  ASSERT_TRUE(plane.ok()) << plane.status();
+  plane_ = *std::move(plane);
+}
+
+void GatewayTest::Publish(const Setup& setup) {
+  const absl::Status published = plane_->Publish(MakeSnapshot(setup));
+  ASSERT_TRUE(published.ok()) << published;
+}
+
+WireEnd GatewayTest::ConnectHttp(int receive_buffer) const {
+  return WireEnd::ConnectTo({*net::IpAddress::Parse("127.0.0.1"), http_port_}, receive_buffer);
+}
+
+WireEnd GatewayTest::ConnectTcp() const {
+  return WireEnd::ConnectTo({*net::IpAddress::Parse("127.0.0.1"), tcp_port_});
+}
+
+policy::PolicySpec GatewayTest::DenyPath(const std::string& path) {
+  policy::PolicySpec spec{.namespace_ = "test", .name = "deny", .action = policy::Action::kDeny};
+  policy::Operation operation;
+  operation.paths = {path};
+  spec.rules.push_back({.to = {operation}});
+  return spec;
+}
+
+policy::PolicySpec GatewayTest::DenyEverything() {
+  policy::PolicySpec spec{.namespace_ = "test", .name = "closed", .action = policy::Action::kDeny};
+  spec.rules.emplace_back();
+  return spec;
+}
+
+access_log::Record GatewayTest::NextRecord() {
+  access_log::Record record;
+  const bool came = Await([&] {
+    for (const auto& ring : rings_) {
+      if (ring->TryPop(&record)) return true;
+    }
+    return false;
+  });
+  EXPECT_TRUE(came) << "no access record";
+  return record;
+}
+
+void GatewayTest::AwaitCounter(Counter counter, uint64_t value) const {
+  EXPECT_TRUE(Await([&] { return Count(counter) >= value; }))
+      << Info(counter).metric << " stayed at " << Count(counter);
+}
+
+}  // namespace whence::proxy

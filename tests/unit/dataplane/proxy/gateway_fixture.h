@@ -1,0 +1,56 @@
+// A data plane in the test's own process, as a gateway on loopback, in front of origins of the
+// test.
+#ifndef WHENCE_TESTS_UNIT_DATAPLANE_PROXY_GATEWAY_FIXTURE_H_
+#define WHENCE_TESTS_UNIT_DATAPLANE_PROXY_GATEWAY_FIXTURE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/policy/policy_set.h"
+#include "common/snapshot/snapshot.h"
+#include "dataplane/access_log/ring.h"
+#include "dataplane/proxy/data_plane.h"
+#include "gtest/gtest.h"
+#include "tests/unit/dataplane/proxy/wire_end.h"
+
+namespace whence::proxy {
+
+class GatewayTest : public testing::Test {
+ protected:
+  struct Setup {
+    std::vector<net::SocketAddress> http = {};  // endpoints behind the HTTP port
+    std::vector<net::SocketAddress> tcp = {};   // behind the TCP port
+    std::vector<policy::PolicySpec> policies = {};
+  };
+
+  GatewayTest();
+
+  std::shared_ptr<const snapshot::Snapshot> MakeSnapshot(const Setup& setup) const;
+  void Start(const Setup& setup);
+  void Publish(const Setup& setup);
+
+  WireEnd ConnectHttp(int receive_buffer = 0) const;
+  WireEnd ConnectTcp() const;
+  // A policy that denies the path / everything.
+  static policy::PolicySpec DenyPath(const std::string& path);
+  static policy::PolicySpec DenyEverything();
+
+  // The next record; waits for it.
+  access_log::Record NextRecord();
+  // Waits until `counter` has reached `value`.
+  void AwaitCounter(Counter counter, uint64_t value) const;
+  uint64_t Count(Counter counter) const { return plane_->Collect()[counter]; }
+
+  DataPlaneOptions options_;
+  uint16_t http_port_;
+  uint16_t tcp_port_;
+  std::vector<std::unique_ptr<access_log::Ring>> rings_;
+  std::unique_ptr<DataPlane> plane_;
+};
+
+}  // namespace whence::proxy
+
+#endif  // WHENCE_TESTS_UNIT_DATAPLANE_PROXY_GATEWAY_FIXTURE_H_

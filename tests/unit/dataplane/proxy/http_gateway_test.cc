@@ -1,0 +1,638 @@
+// HTTP through a gateway on loopback: what the client and the origin see on the wire.
+#include <atomic>
+#include <future>
+
+#include "gmock/gmock.h"
+#include "tests/unit/dataplane/proxy/gateway_fixture.h"
+
+namespace whence::proxy {
+namespace {
+
+using access_log::Flag;
+using access_log::Text;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+
+std::string Get(std::string_view path, std::string_view fields = "") {
+  return "GET " + std::string(path) + " HTTP/1.1\r\nHost: shop.example\r\n" + std::string(fields) +
+         "\r\n";
+}
+
+Origin::Serve EchoPath() {
+  return HttpOrigin([](const std::string& head, const std::string&) {
+    const size_t at = head.find(' ') + 1;
+    return Ok(head.substr(at, head.find(' ', at) - at));
+  });
+}
+
+class HttpGatewayTest : public GatewayTest {};
+
+TEST_F(HttpGatewayTest, ForwardsAndKeepsBothConnections) {
+  Origin origin(HttpOrigin([](const std::string& head, const std::string&) { return Ok(head); }));
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  for (int i = 0; i < 3; ++i) {
+    client.Send(kGet);
+    const std::string response = client.ReadResponse();
+    EXPECT_THAT(response, StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_THAT(response, HasSubstr("GET /x HTTP/1.1\r\nhost: shop.example\r\n"));
+    EXPECT_THAT(response, HasSubstr("x-forwarded-for: "));
+    EXPECT_THAT(response, HasSubstr("x-request-id: "));
+    EXPECT_THAT(response, Not(HasSubstr("connection: close")));
+  }
+  EXPECT_EQ(origin.connections(), 1);
+  EXPECT_EQ(Count(Counter::kUpstreamReused), 2u);
+
+  const access_log::Record record = NextRecord();
+  EXPECT_EQ(record.Get(Text::kMethod), "GET");
+  EXPECT_EQ(record.Get(Text::kHost), "shop.example");
+  EXPECT_EQ(record.Get(Text::kPath), "/x");
+  EXPECT_EQ(record.Get(Text::kReason), "direct-peer");
+  EXPECT_EQ(record.Get(Text::kRequestId).size(), 36u);
+  EXPECT_EQ(record.status, 200);
+  EXPECT_EQ(record.direct_peer, client.local().ip);
+  EXPECT_EQ(record.direct_peer_port, client.local().port);
+  EXPECT_EQ(record.client_address, client.local().ip);
+  EXPECT_EQ(record.destination_port, http_port_);
+  EXPECT_EQ(record.bytes_in, kGet.size());
+  EXPECT_GT(record.bytes_out, 0u);
+  EXPECT_EQ(record.upstream_source, *net::IpAddress::Parse("127.0.0.1"));
+  EXPECT_EQ(record.flags, 0u);
+}
+
+TEST_F(HttpGatewayTest, AnswersPipelinedRequestsInOrder) {
+  Origin origin(EchoPath());
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  std::string requests;
+  for (int i = 0; i < 50; ++i) requests += Get("/" + std::to_string(i));
+  client.Send(requests);
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_THAT(client.ReadResponse(), testing::EndsWith("\r\n\r\n/" + std::to_string(i)));
+  }
+}
+
+TEST_F(HttpGatewayTest, TakesRequestsByteByByte) {
+  Origin origin(EchoPath());
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  const std::string request =
+      "POST /slow HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "3\r\nabc\r\n0\r\n\r\n" +
+      std::string(kGet);
+  for (const char c : request) client.Send({&c, 1});
+  EXPECT_THAT(client.ReadResponse(), HasSubstr("/slow"));
+  EXPECT_THAT(client.ReadResponse(), HasSubstr("/x"));
+}
+
+TEST_F(HttpGatewayTest, PassesChunkedBodiesBothWays) {
+  Origin origin(HttpOrigin([](const std::string& head, const std::string& body) {
+    EXPECT_THAT(head, HasSubstr("chunked"));
+    return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body;
+  }));
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  for (int i = 0; i < 2; ++i) {
+    client.Send(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "005;name=value\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
+    EXPECT_THAT(client.ReadResponse(),
+                testing::EndsWith("\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"));
+  }
+  EXPECT_EQ(origin.connections(), 1);
+}
+
+TEST_F(HttpGatewayTest, UnwrapsChunksForHttp10) {
+  Origin origin(HttpOrigin([](const std::string&, const std::string&) {
+    return "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n";
+  }));
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  const std::string response = client.ReadToEnd();
+  EXPECT_THAT(response, testing::EndsWith("\r\n\r\nhello!"));
+  EXPECT_THAT(response, HasSubstr("connection: close\r\n"));
+  EXPECT_THAT(response, Not(HasSubstr("ransfer-")));
+}
+
+TEST_F(HttpGatewayTest, EndsWithAResponseThatEndsWithItsConnection) {
+  Origin origin([](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    end.Send("HTTP/1.1 200 OK\r\n\r\nuntil the end");
+    end.Close();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send(kGet);
+  const std::string response = client.ReadToEnd();
+  EXPECT_THAT(response, testing::EndsWith("\r\n\r\nuntil the end"));
+  EXPECT_THAT(response, HasSubstr("connection: close\r\n"));
+}
+
+TEST_F(HttpGatewayTest, KnowsWhichResponsesHaveNoBody) {
+  Origin origin(HttpOrigin([](const std::string& head, const std::string&) -> std::string {
+    if (head.starts_with("HEAD")) return "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    if (head.find("/304") != std::string::npos) {
+      return "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n";
+    }
+    return "HTTP/1.1 204 No Content\r\n\r\n";
+  }));
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n" + Get("/304") + Get("/204"));
+  EXPECT_THAT(client.ReadThrough("\r\n\r\n"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(client.ReadThrough("\r\n\r\n"), StartsWith("HTTP/1.1 304"));
+  EXPECT_THAT(client.ReadThrough("\r\n\r\n"), StartsWith("HTTP/1.1 204"));
+}
+
+TEST_F(HttpGatewayTest, DeniesBeforeAnythingGoesUpstream) {
+  Origin origin(EchoPath());
+  Start({.http = {origin.address()}, .policies = {DenyPath("/admin")}});
+  WireEnd client = ConnectHttp();
+  client.Send(Get("/admin?token=secret"));
+  const std::string denied = client.ReadResponse();
+  EXPECT_THAT(denied, StartsWith("HTTP/1.1 403 Forbidden\r\n"));
+  EXPECT_THAT(denied, testing::EndsWith("\r\n\r\nRBAC: access denied"));
+  EXPECT_EQ(origin.connections(), 0);
+
+  // The connection serves on.
+  client.Send(Get("/ok"));
+  EXPECT_THAT(client.ReadResponse(), testing::EndsWith("/ok"));
+
+  const access_log::Record record = NextRecord();
+  EXPECT_EQ(record.status, 403);
+  EXPECT_EQ(record.decision, access_log::Decision::kDeny);
+  EXPECT_EQ(record.Get(Text::kPolicy), "test/deny");
+  EXPECT_EQ(record.Get(Text::kPath), "/admin");
+  EXPECT_TRUE(record.upstream_source.is_unspecified());
+}
+
+// The body of a denied request is either taken off the connection or ends it, but never becomes the
+// next request.
+TEST_F(HttpGatewayTest, BodyOfADeniedRequestIsNeverTheNextRequest) {
+  Origin origin(EchoPath());
+  Start({.http = {origin.address()}, .policies = {DenyPath("/admin")}});
+  const std::string smuggled(kGet);
+  const std::string head =
+      "POST /admin HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(smuggled.size()) +
+      "\r\n\r\n";
+  {
+    WireEnd client = ConnectHttp();
+    client.Send(head + smuggled + Get("/next"));
+    EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 403"));
+    const std::string next = client.ReadResponse();
+    EXPECT_TRUE(next.empty() || next.ends_with("/next")) << next;
+  }
+  {
+    WireEnd client = ConnectHttp();
+    client.Send(head);
+    EXPECT_THAT(client.ReadResponse(), HasSubstr("connection: close"));
+    client.Send(smuggled);
+    EXPECT_EQ(client.ReadToEnd(), "");
+  }
+}
+
+TEST_F(HttpGatewayTest, RefusesMalformedRequestsAndCloses) {
+  Origin origin(EchoPath());
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + std::string(kGet));
+  const std::string answers = client.ReadToEnd();
+  EXPECT_THAT(answers, StartsWith("HTTP/1.1 400 Bad Request\r\n"));
+  EXPECT_THAT(answers, Not(HasSubstr("200 OK")));
+  EXPECT_EQ(origin.connections(), 0);
+  const access_log::Record record = NextRecord();
+  EXPECT_EQ(record.status, 400);
+  EXPECT_TRUE(record.Has(Flag::kDownstreamProtocolError));
+}
+
+TEST_F(HttpGatewayTest, RefusesABrokenBodyWith400) {
+  Origin origin([](WireEnd& end) { end.ReadToEnd(); });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
+  EXPECT_THAT(client.ReadToEnd(), StartsWith("HTTP/1.1 400"));
+}
+
+TEST_F(HttpGatewayTest, NoRouteIs404AndNoEndpoint503) {
+  Start({});
+  WireEnd client = ConnectHttp();
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 503 Service Unavailable\r\n"));
+  EXPECT_TRUE(NextRecord().Has(Flag::kNoRoute));
+
+  auto bare = std::make_shared<snapshot::Snapshot>(*MakeSnapshot({}));
+  bare->listeners[0].virtual_hosts = snapshot::VirtualHosts();
+  ASSERT_TRUE(plane_->Publish(bare).ok());
+  AwaitCounter(Counter::kSnapshots, 4);
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 404 Not Found\r\n"));
+}
+
+TEST_F(HttpGatewayTest, RefusedConnectTriesAnotherEndpointThen503) {
+  net::SocketAddress dead;
+  {
+    Origin gone(EchoPath());
+    dead = gone.address();
+  }
+  Origin origin(EchoPath());
+  Start({.http = {dead, origin.address()}});
+  WireEnd client = ConnectHttp();
+  for (int i = 0; i < 4; ++i) {
+    client.Send(kGet);
+    EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 200"));
+  }
+  Publish({.http = {dead}});
+  AwaitCounter(Counter::kSnapshots, 4);
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 503"));
+  for (int i = 0; i < 4; ++i) NextRecord();
+  EXPECT_TRUE(NextRecord().Has(Flag::kUpstreamConnectFailed));
+}
+
+TEST_F(HttpGatewayTest, UpstreamThatNeverAnswersIs504) {
+  options_.limits.stream_idle_timeout = std::chrono::milliseconds(50);
+  Origin origin([](WireEnd& end) { end.ReadToEnd(); });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadToEnd(), StartsWith("HTTP/1.1 504 Gateway Timeout\r\n"));
+  EXPECT_TRUE(NextRecord().Has(Flag::kUpstreamTimeout));
+}
+
+TEST_F(HttpGatewayTest, HeadThatDoesNotArriveInTimeIs408) {
+  options_.limits.header_timeout = std::chrono::milliseconds(50);
+  Start({});
+  WireEnd client = ConnectHttp();
+  client.Send("GET / HTTP/1.1\r\nHost:");
+  EXPECT_THAT(client.ReadToEnd(), StartsWith("HTTP/1.1 408 Request Timeout\r\n"));
+  EXPECT_TRUE(NextRecord().Has(Flag::kDownstreamTimeout));
+}
+
+TEST_F(HttpGatewayTest, BadResponsesAre502) {
+  std::atomic<size_t> turn = 0;
+  const std::vector<std::string> responses = {
+      "HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\nhello", "no http\r\n\r\n",
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nX: cut", ""};
+  Origin origin([&](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    end.Send(responses[turn]);
+    end.Close();
+  });
+  Start({.http = {origin.address()}});
+  for (; turn < responses.size(); ++turn) {
+    WireEnd client = ConnectHttp();
+    client.Send(kGet);
+    EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 502 Bad Gateway\r\n"))
+        << responses[turn];
+    const access_log::Record record = NextRecord();
+    EXPECT_EQ(record.status, 502);
+    EXPECT_TRUE(record.Has(Flag::kUpstreamProtocolError) || record.Has(Flag::kUpstreamReset));
+  }
+}
+
+TEST_F(HttpGatewayTest, BrokenOffResponseIsSeenAsSuch) {
+  struct Case {
+    std::string head;
+    bool reset;
+  };
+  std::atomic<int> turn = 0;
+  const std::vector<Case> cases = {
+      {"Content-Length: 100\r\n\r\nshort", false},
+      {"Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n", false},
+      {"Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\nzz\r\n", false},
+      {"\r\nshort", true}};
+  Origin origin([&](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    const Case& now = cases[static_cast<size_t>(turn)];
+    end.Send("HTTP/1.1 200 OK\r\n" + now.head);
+    if (now.reset) {
+      end.Reset();
+    } else {
+      end.Close();
+    }
+  });
+  Start({.http = {origin.address()}});
+  for (; turn < static_cast<int>(cases.size()); ++turn) {
+    WireEnd client = ConnectHttp();
+    client.Send(kGet);
+    const std::string got = client.ReadToEnd();
+    EXPECT_THAT(got, Not(HasSubstr("\r\n0\r\n\r\n"))) << "no last chunk may be invented";
+    // The reset may overtake the head: then the client sees a 502 or a reset, never a whole answer.
+    if (!cases[static_cast<size_t>(turn)].reset) {
+      EXPECT_THAT(got, HasSubstr("short"));
+    }
+    const access_log::Record record = NextRecord();
+    EXPECT_TRUE(record.Has(Flag::kUpstreamReset) || record.Has(Flag::kUpstreamProtocolError));
+  }
+}
+
+TEST_F(HttpGatewayTest, UnaskedBytesSpoilTheUpstreamConnection) {
+  std::atomic<int> served = 0;
+  Origin origin([&](WireEnd& end) {
+    while (!end.ReadThrough("\r\n\r\n").empty()) {
+      ++served;
+      end.Send(Ok("right") + Ok("wrong"));
+    }
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  for (int i = 0; i < 5; ++i) {
+    client.Send(kGet);
+    EXPECT_THAT(client.ReadResponse(), testing::EndsWith("right"));
+  }
+  EXPECT_EQ(origin.connections(), 5);
+}
+
+TEST_F(HttpGatewayTest, StaleConnectionIsReplacedOnceForSafeRequests) {
+  // Answers one request, then ends without a word when the second comes.
+  Origin origin([](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    end.Send(Ok("first"));
+    end.ReadThrough("\r\n\r\n");
+    end.Close();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadResponse(), testing::EndsWith("first"));
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadResponse(), testing::EndsWith("first"));
+  EXPECT_EQ(origin.connections(), 2);
+  EXPECT_EQ(Count(Counter::kUpstreamRetries), 1u);
+
+  client.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 502"));
+}
+
+TEST_F(HttpGatewayTest, EarlyResponseReachesAClientThatStillSends) {
+  Origin origin([](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    end.Send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig");
+    end.Close();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n" +
+              std::string(200'000, 'x'));
+  const std::string response = client.ReadResponse();
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(response, HasSubstr("connection: close"));
+}
+
+TEST_F(HttpGatewayTest, PassesExpectAndInterimResponses) {
+  Origin origin([](WireEnd& end) {
+    const std::string head = end.ReadThrough("\r\n\r\n");
+    EXPECT_THAT(head, HasSubstr("Expect: 100-continue"));
+    end.Send("HTTP/1.1 100 Continue\r\n\r\n");
+    EXPECT_EQ(end.ReadBytes(4), "body");
+    end.Send("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + Ok("done"));
+    end.ReadToEnd();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+  EXPECT_EQ(client.ReadThrough("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.Send("body");
+  EXPECT_THAT(client.ReadThrough("\r\n\r\n"), StartsWith("HTTP/1.1 103 "));
+  EXPECT_THAT(client.ReadResponse(), testing::EndsWith("done"));
+}
+
+TEST_F(HttpGatewayTest, UpgradeBecomesARelay) {
+  Origin origin([](WireEnd& end) {
+    const std::string head = end.ReadThrough("\r\n\r\n");
+    EXPECT_THAT(head, HasSubstr("connection: upgrade\r\n"));
+    end.Send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\nConnection: upgrade\r\n\r\nhi");
+    end.Send(end.ReadBytes(5));
+    end.Finish();
+    end.ReadToEnd();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send(Get("/chat", "Connection: Upgrade\r\nUpgrade: chat\r\n") + "hel");
+  const std::string head = client.ReadThrough("\r\n\r\n");
+  EXPECT_THAT(head, StartsWith("HTTP/1.1 101 "));
+  EXPECT_THAT(head, HasSubstr("Upgrade: chat\r\n"));
+  EXPECT_EQ(client.ReadBytes(2), "hi");
+  client.Send("lo");
+  EXPECT_EQ(client.ReadToEnd(), "hello");
+  client.Close();
+  const access_log::Record record = NextRecord();
+  EXPECT_EQ(record.status, 101);
+  EXPECT_TRUE(record.Has(Flag::kUpgrade));
+}
+
+TEST_F(HttpGatewayTest, NewPolicyClosesTunnels) {
+  Origin origin([](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    end.Send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\nConnection: upgrade\r\n\r\n");
+    end.ReadToEnd();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send(Get("/chat", "Connection: Upgrade\r\nUpgrade: chat\r\n"));
+  client.ReadThrough("\r\n\r\n");
+  AwaitCounter(Counter::kUpgrades, 1);
+  Publish({.http = {origin.address()}, .policies = {DenyPath("/chat")}});
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_TRUE(NextRecord().Has(Flag::kPolicyClosed));
+}
+
+// 32 MB towards a client that does not read at first: memory stays bounded by what sockets and two
+// buffers hold, which shows in how much the origin could send.
+TEST_F(HttpGatewayTest, SlowReaderSlowsTheOrigin) {
+  constexpr size_t kSize = 32 << 20;
+  std::atomic<size_t> sent = 0;
+  Origin origin([&](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    end.Send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(kSize) + "\r\n\r\n");
+    const std::string piece(1 << 16, 'z');
+    for (size_t i = 0; i < kSize / piece.size(); ++i) {
+      end.Send(piece);
+      sent += piece.size();
+    }
+    end.ReadToEnd();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp(/*receive_buffer=*/32 * 1024);
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadThrough("\r\n\r\n"), StartsWith("HTTP/1.1 200"));
+  // The origin's progress comes to a standstill although nobody told it to wait.
+  size_t before;
+  do {
+    before = sent;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // a standstill cannot be awaited
+  } while (sent != before);
+  EXPECT_LT(sent, kSize / 2);
+  EXPECT_EQ(client.ReadBytes(kSize), std::string(kSize, 'z'));
+}
+
+TEST_F(HttpGatewayTest, BigRequestBodyArrivesWhole) {
+  const std::string body(5 << 20, 'b');
+  Origin origin(HttpOrigin([&](const std::string&, const std::string& got) {
+    return Ok(got == body ? "same" : "other");
+  }));
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
+              "\r\n\r\n");
+  client.Send(body);
+  EXPECT_THAT(client.ReadResponse(), testing::EndsWith("same"));
+}
+
+TEST_F(HttpGatewayTest, NextRequestIsJudgedByTheNewSnapshot) {
+  Origin origin(EchoPath());
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 200"));
+  Publish({.http = {origin.address()}, .policies = {DenyPath("/x")}});
+  AwaitCounter(Counter::kSnapshots, 4);
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 403"));
+  Publish({.http = {origin.address()}});
+  AwaitCounter(Counter::kSnapshots, 6);
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 200"));
+}
+
+// A hundred snapshots, alternately closed and open, while clients keep asking: every answer is one
+// of the two, and none is lost.
+TEST_F(HttpGatewayTest, SnapshotsChangeUnderTraffic) {
+  Origin origin(EchoPath());
+  Start({.http = {origin.address()}});
+  std::atomic<bool> stop = false;
+  std::atomic<int> answers = 0;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([&] {
+      while (!stop) {
+        WireEnd client = ConnectHttp();
+        for (int k = 0; k < 20; ++k) {
+          client.Send(kGet);
+          const std::string response = client.ReadResponse();
+          EXPECT_TRUE(response.starts_with("HTTP/1.1 200") || response.starts_with("HTTP/1.1 403"))
+              << response;
+          ++answers;
+        }
+      }
+    });
+  }
+  for (int i = 0; i < 100; ++i) {
+    const int before = answers;
+    Publish(
+        {.http = {origin.address()},
+         .policies = i % 2 == 0 ? std::vector{DenyPath("/x")} : std::vector<policy::PolicySpec>()});
+    while (answers == before) std::this_thread::yield();
+  }
+  stop = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_GT(Count(Counter::kRequestsDenied), 0u);
+  EXPECT_GT(Count(Counter::kRequestsAllowed), 0u);
+  EXPECT_EQ(Count(Counter::kSnapshots), 202u);
+}
+
+TEST_F(HttpGatewayTest, DrainLetsTheRequestUnderWayFinish) {
+  options_.workers = 1;
+  std::promise<void> asked, answer;
+  Origin origin([&](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    asked.set_value();
+    answer.get_future().wait();
+    end.Send(Ok("finished"));
+    end.ReadToEnd();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd idle = ConnectHttp();
+  WireEnd client = ConnectHttp();
+  client.Send(kGet);
+  asked.get_future().wait();
+  AwaitCounter(Counter::kConnectionsActive, 2);
+  std::thread drain([&] { plane_->Drain(std::chrono::seconds(10)); });
+  EXPECT_TRUE(idle.SeesEnd());
+  answer.set_value();
+  const std::string response = client.ReadToEnd();
+  EXPECT_THAT(response, HasSubstr("connection: close\r\n"));
+  EXPECT_THAT(response, testing::EndsWith("finished"));
+  drain.join();
+  EXPECT_EQ(Count(Counter::kConnectionsActive), 0u);
+  EXPECT_FALSE(ConnectHttp().connected());
+}
+
+TEST_F(HttpGatewayTest, StopLeavesARecordOfWhatItCuts) {
+  std::promise<void> asked;
+  Origin origin([&](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    asked.set_value();
+    end.ReadToEnd();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send(kGet);
+  asked.get_future().wait();
+  plane_->Stop();
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_TRUE(NextRecord().Has(Flag::kDrained));
+}
+
+TEST_F(HttpGatewayTest, ConnectionLimitResetsWhatIsTooMuch) {
+  options_.workers = 1;
+  options_.limits.max_connections = 2;
+  Start({});
+  WireEnd first = ConnectHttp();
+  WireEnd second = ConnectHttp();
+  AwaitCounter(Counter::kConnectionsActive, 2);
+  WireEnd third = ConnectHttp();
+  EXPECT_TRUE(third.SeesReset());
+  EXPECT_EQ(Count(Counter::kOverLimit), 1u);
+}
+
+TEST_F(HttpGatewayTest, LastAllowedRequestClosesTheConnection) {
+  options_.limits.max_requests_per_connection = 2;
+  Origin origin(EchoPath());
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send(std::string(kGet) + std::string(kGet) + std::string(kGet));
+  EXPECT_THAT(client.ReadResponse(), Not(HasSubstr("connection: close")));
+  EXPECT_THAT(client.ReadResponse(), HasSubstr("connection: close"));
+  EXPECT_EQ(client.ReadToEnd(), "");
+}
+
+TEST_F(HttpGatewayTest, PortThatIsTakenRefusesTheSnapshotWhole) {
+  Start({});
+  const auto taken = MakeSnapshot({});
+  auto next = std::make_shared<snapshot::Snapshot>(*taken);
+  Origin other(EchoPath());
+  next->listeners.push_back({.port = other.address().port, .protocol = snapshot::Protocol::kHttp});
+  const absl::Status published = plane_->Publish(next);
+  EXPECT_THAT(std::string(published.message()), HasSubstr("Address already in use"));
+  EXPECT_NE(plane_->current(), next);
+  EXPECT_TRUE(ConnectHttp().connected());
+}
+
+TEST_F(HttpGatewayTest, ListenersComeAndGoWithSnapshots) {
+  Start({});
+  auto without = std::make_shared<snapshot::Snapshot>(*MakeSnapshot({}));
+  without->listeners.erase(without->listeners.begin());
+  ASSERT_TRUE(plane_->Publish(without).ok());
+  AwaitCounter(Counter::kSnapshots, 4);
+  EXPECT_FALSE(ConnectHttp().connected());
+  Publish({});
+  AwaitCounter(Counter::kSnapshots, 6);
+  EXPECT_TRUE(ConnectHttp().connected());
+}
+
+TEST_F(HttpGatewayTest, RouteBackToItselfIsRefused) {
+  Start({.http = {{*net::IpAddress::Parse("127.0.0.1"), http_port_}}});
+  WireEnd client = ConnectHttp();
+  client.Send(kGet);
+  EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 503"));
+  EXPECT_EQ(Count(Counter::kLoops), 1u);
+}
+
+}  // namespace
+}  // namespace whence::proxy

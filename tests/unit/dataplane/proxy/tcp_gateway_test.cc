@@ -1,0 +1,149 @@
+// TCP through a gateway on loopback.
+#include <future>
+
+#include "gmock/gmock.h"
+#include "tests/unit/dataplane/proxy/gateway_fixture.h"
+
+namespace whence::proxy {
+namespace {
+
+using access_log::Flag;
+
+class TcpGatewayTest : public GatewayTest {};
+
+TEST_F(TcpGatewayTest, RelaysBothWaysAndPassesHalfClose) {
+  Origin origin([](WireEnd& end) {
+    const std::string got = end.ReadToEnd();  // returns only when the client's end came through
+    end.Send("you said " + got);
+  });
+  Start({.tcp = {origin.address()}});
+  WireEnd client = ConnectTcp();
+  client.Send("hello");
+  client.Finish();
+  EXPECT_EQ(client.ReadToEnd(), "you said hello");
+  const access_log::Record record = NextRecord();
+  EXPECT_EQ(record.protocol, access_log::Protocol::kTcp);
+  EXPECT_EQ(record.bytes_in, 5u);
+  EXPECT_EQ(record.bytes_out, 14u);
+  EXPECT_EQ(record.flags, 0u);
+  EXPECT_EQ(record.destination_port, tcp_port_);
+}
+
+TEST_F(TcpGatewayTest, ServerMaySpeakFirst) {
+  Origin origin([](WireEnd& end) {
+    end.Send("220 ready\r\n");
+    end.Send(end.ReadThrough("\n"));
+  });
+  Start({.tcp = {origin.address()}});
+  WireEnd client = ConnectTcp();
+  EXPECT_EQ(client.ReadThrough("\n"), "220 ready\r\n");
+  client.Send("EHLO x\n");
+  EXPECT_EQ(client.ReadToEnd(), "EHLO x\n");
+}
+
+TEST_F(TcpGatewayTest, ResetsPassInBothDirections) {
+  {
+    std::promise<bool> saw;
+    Origin origin([&](WireEnd& end) {
+      end.ReadBytes(1);
+      saw.set_value(end.SeesReset());
+    });
+    Start({.tcp = {origin.address()}});
+    WireEnd client = ConnectTcp();
+    client.Send("x");
+    AwaitCounter(Counter::kUpstreamConnects, 1);
+    client.Reset();
+    EXPECT_TRUE(saw.get_future().get());
+    EXPECT_TRUE(NextRecord().Has(Flag::kDownstreamReset));
+  }
+  Origin origin([](WireEnd& end) {
+    end.ReadBytes(1);
+    end.Reset();
+  });
+  Publish({.tcp = {origin.address()}});
+  AwaitCounter(Counter::kSnapshots, 4);
+  WireEnd client = ConnectTcp();
+  client.Send("x");
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_TRUE(NextRecord().Has(Flag::kUpstreamReset));
+}
+
+TEST_F(TcpGatewayTest, DeniedIsResetBeforeAnythingGoesUpstream) {
+  Origin origin([](WireEnd& end) { end.ReadToEnd(); });
+  Start({.tcp = {origin.address()}, .policies = {DenyEverything()}});
+  WireEnd client = ConnectTcp();
+  client.Send("x");
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_EQ(origin.connections(), 0);
+  const access_log::Record record = NextRecord();
+  EXPECT_EQ(record.decision, access_log::Decision::kDeny);
+  EXPECT_EQ(record.Get(access_log::Text::kPolicy), "test/closed");
+  EXPECT_EQ(Count(Counter::kTcpDenied), 1u);
+}
+
+TEST_F(TcpGatewayTest, NewPolicyClosesOpenConnections) {
+  Origin origin([](WireEnd& end) { end.Send(end.ReadBytes(1)), end.ReadToEnd(); });
+  Start({.tcp = {origin.address()}});
+  WireEnd client = ConnectTcp();
+  client.Send("x");
+  EXPECT_EQ(client.ReadBytes(1), "x");
+  Publish({.tcp = {origin.address()}});  // nothing new: it stays open
+  AwaitCounter(Counter::kSnapshots, 4);
+  EXPECT_EQ(Count(Counter::kConnectionsActive), 1u);
+  Publish({.tcp = {origin.address()}, .policies = {DenyEverything()}});
+  EXPECT_TRUE(client.SeesReset());
+  const access_log::Record record = NextRecord();
+  EXPECT_TRUE(record.Has(Flag::kPolicyClosed));
+  EXPECT_EQ(record.decision, access_log::Decision::kDeny);
+}
+
+TEST_F(TcpGatewayTest, MovesMuchDataBothWaysAtOnce) {
+  const std::string data(8 << 20, 'd');
+  Origin origin([&](WireEnd& end) {
+    std::thread writer([&] { end.Send(data), end.Finish(); });
+    EXPECT_EQ(end.ReadToEnd().size(), data.size());
+    writer.join();
+  });
+  Start({.tcp = {origin.address()}});
+  WireEnd client = ConnectTcp();
+  std::thread writer([&] { client.Send(data), client.Finish(); });
+  EXPECT_TRUE(client.ReadToEnd() == data);
+  writer.join();
+  EXPECT_EQ(NextRecord().bytes_in, data.size());
+}
+
+TEST_F(TcpGatewayTest, RefusedConnectResetsTheClient) {
+  net::SocketAddress dead;
+  {
+    Origin gone([](WireEnd&) {});
+    dead = gone.address();
+  }
+  Start({.tcp = {dead}});
+  WireEnd client = ConnectTcp();
+  client.Send("x");
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_TRUE(NextRecord().Has(Flag::kUpstreamConnectFailed));
+}
+
+TEST_F(TcpGatewayTest, IdleConnectionsEnd) {
+  options_.limits.tcp_idle_timeout = std::chrono::milliseconds(50);
+  Origin origin([](WireEnd& end) { end.ReadToEnd(); });
+  Start({.tcp = {origin.address()}});
+  WireEnd client = ConnectTcp();
+  client.Send("x");
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_EQ(Count(Counter::kIdleTimeouts), 1u);
+}
+
+TEST_F(TcpGatewayTest, DrainWaitsForTheDeadlineThenCuts) {
+  Origin origin([](WireEnd& end) { end.Send("x"), end.ReadToEnd(); });
+  Start({.tcp = {origin.address()}});
+  WireEnd client = ConnectTcp();
+  EXPECT_EQ(client.ReadBytes(1), "x");
+  plane_->Drain(std::chrono::milliseconds(50));
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_TRUE(NextRecord().Has(Flag::kDrained));
+}
+
+}  // namespace
+}  // namespace whence::proxy
