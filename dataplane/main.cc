@@ -1,0 +1,101 @@
+// whence-agent: the data plane. Builds the objects, waits for signals, decides nothing.
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "dataplane/agent.h"
+#include "dataplane/config.h"
+#include "dataplane/host.h"
+#include "dataplane/intercept/command.h"
+#include "dataplane/log.h"
+#include "dataplane/os/unique_fd.h"
+#include "dataplane/static_config.h"
+
+namespace whence {
+namespace {
+
+// Blocked in every thread (so call before the first is started), read from the descriptor.
+os::UniqueFd BlockSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return os::UniqueFd(signalfd(-1, &set, SFD_CLOEXEC));
+}
+
+// SIGTERM, SIGINT or SIGHUP; 0: the agent cannot go on.
+int NextSignal(int signals, int failed) {
+  pollfd polled[2] = {{signals, POLLIN, 0}, {failed, POLLIN, 0}};
+  while (poll(polled, 2, -1) < 0) {
+  }
+  if (polled[1].revents != 0) return 0;
+  signalfd_siginfo info{};
+  return read(signals, &info, sizeof(info)) == sizeof(info) ? static_cast<int>(info.ssi_signo)
+                                                            : SIGTERM;
+}
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "whence-agent: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+int Run(const CommandLine& command) {
+  const os::UniqueFd signals = BlockSignals();
+  const std::unique_ptr<Log> log = MakeStderrLog(command.run.log_level);
+  Agent agent(command.run, command.ignore_unsupported, *log);
+  if (absl::Status status = agent.Start(); !status.ok()) return Fail(status);
+  while (true) {
+    const int signal = NextSignal(signals.get(), agent.failed_fd());
+    if (signal == 0) {
+      // A moment for the refusal to reach the control plane, which is where operators look.
+      std::this_thread::sleep_for(std::chrono::seconds(1));
+      return Fail(agent.failure());
+    }
+    if (signal != SIGHUP) break;
+    agent.Reload();
+  }
+  agent.Drain();
+  return 0;
+}
+
+int Validate(const CommandLine& command) {
+  LoadedDocuments loaded = LoadDocuments(command.arguments, command.ignore_unsupported);
+  CheckDecoding(&loaded);
+  for (const std::string& warning : loaded.warnings)
+    std::fprintf(stderr, "warning: %s\n", warning.c_str());
+  for (const std::string& fault : loaded.faults) std::fprintf(stderr, "%s\n", fault.c_str());
+  if (!loaded.faults.empty()) {
+    std::fprintf(stderr, "whence-agent: %zu faults\n", loaded.faults.size());
+    return 1;
+  }
+  std::printf("%zu documents, no faults\n", loaded.documents.size());
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  const CommandLine command = ParseCommandLine(argc, argv, ReadHost());
+  switch (command.command) {
+    case CommandLine::Command::kRun:
+      return Run(command);
+    case CommandLine::Command::kValidate:
+      return Validate(command);
+    case CommandLine::Command::kIntercept:
+      return intercept::RunCommand(command.arguments);
+    case CommandLine::Command::kNone:
+      break;
+  }
+  std::fputs(command.out.c_str(), stdout);
+  if (!command.error.empty()) std::fprintf(stderr, "%s\n", command.error.c_str());
+  return command.exit_code;
+}
+
+}  // namespace
+}  // namespace whence
+
+int main(int argc, char** argv) { return whence::Main(argc, argv); }
