@@ -1,181 +1,59 @@
 // authz.jsonl: may this request reach this workload, and which policy says so?
 //
-// The policies are read here, straight from JSON, so that these vectors test the decision alone;
-// how documents are decoded has tests of its own.
-#include <algorithm>
+// The policies go the whole way that an operator's go: decoded as documents, selected into the
+// workload's bundle, decoded into the agent's snapshot, and asked there.
 #include <map>
-#include <optional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "common/bundle/bundle_builder.h"
+#include "common/bundle/config_view.h"
+#include "common/document/document.h"
 #include "common/policy/policy_set.h"
+#include "common/snapshot/snapshot.h"
 #include "common/trust/resolver.h"
+#include "common/wire/snapshot_decoder.h"
 #include "tests/vectors/kind.h"
 
 namespace whence::vectors {
 namespace {
 
 using nlohmann::json;
-using policy::PathNormalization;
-using policy::PolicySpec;
 
-constexpr std::string_view kRootNamespace = "istio-system";
-using Labels = std::map<std::string, std::string>;
-using Values = std::vector<std::string>;
-
-// Reads the fields of one object and complains of those that nobody asked for: a vector that uses
-// what we do not know must not pass by being ignored.
-class Reader {
- public:
-  Reader(const json& object, std::string where) : object_(object), where_(std::move(where)) {}
-
-  template <typename T>
-  void Read(const char* name, T* value) {
-    seen_.push_back(name);
-    if (object_.contains(name)) *value = object_.at(name).get<T>();
-  }
-  void ReadNegatable(const std::string& name, Values* values, Values* negated) {
-    Read(name, values);
-    std::string negated_name = "not" + name;
-    negated_name[3] = static_cast<char>(negated_name[3] - 'a' + 'A');
-    Read(negated_name, negated);
-  }
-  void Read(const std::string& name, Values* values) {
-    seen_.push_back(name);
-    if (object_.contains(name)) *values = object_.at(name).get<Values>();
-  }
-  std::optional<std::string> UnknownField() const {
-    for (const auto& [name, value] : object_.items()) {
-      if (std::find(seen_.begin(), seen_.end(), name) == seen_.end()) return where_ + "." + name;
-    }
-    return std::nullopt;
-  }
-
- private:
-  const json& object_;
-  std::string where_;
-  std::vector<std::string> seen_;
-};
-
-class PolicyReader {
- public:
-  PolicySpec Read(const json& document);
-  const std::vector<std::string>& unknown() const { return unknown_; }
-
- private:
-  policy::Rule ReadRule(const json& object);
-  policy::Source ReadSource(const json& object);
-  policy::Operation ReadOperation(const json& object);
-  policy::Condition ReadCondition(const json& object);
-  void Done(const Reader& reader) {
-    if (const auto field = reader.UnknownField()) unknown_.push_back(*field);
-  }
-
-  std::vector<std::string> unknown_;
-};
-
-PolicySpec PolicyReader::Read(const json& document) {
-  PolicySpec spec;
-  const json& metadata = document.at("metadata");
-  spec.name = metadata.at("name");
-  spec.namespace_ = metadata.at("namespace");
-  const Labels annotations = metadata.value("annotations", Labels());
-  const auto dry_run = annotations.find("istio.io/dry-run");
-  spec.dry_run = dry_run != annotations.end() && dry_run->second == "true";
-
-  const json body = document.value("spec", json::object());
-  Reader reader(body, "spec");
-  std::string action = "ALLOW";
-  std::string mode;
-  json rules = json::array();
-  json ignored;
-  reader.Read("action", &action);
-  reader.Read("mode", &mode);
-  reader.Read("expires", &spec.expires);
-  reader.Read("rules", &rules);
-  reader.Read("selector", &ignored);
-  if (action == "CUSTOM") reader.Read("provider", &ignored);
-  Done(reader);
-  if (mode == "DRY_RUN") spec.dry_run = true;
-  spec.action = action == "DENY"     ? policy::Action::kDeny
-                : action == "AUDIT"  ? policy::Action::kAudit
-                : action == "CUSTOM" ? policy::Action::kCustom
-                                     : policy::Action::kAllow;
-  for (const json& rule : rules) spec.rules.push_back(ReadRule(rule));
-  return spec;
+// The mesh's settings as the operator would write them. The vectors' default is BASE, ours is not.
+json MeshDocument(const json& vector) {
+  const json mesh = vector.value("mesh", json::object());
+  return {{"apiVersion", "whence.dev/v1"},
+          {"kind", "Mesh"},
+          {"metadata", {{"name", "default"}, {"namespace", "istio-system"}}},
+          {"spec", {{"pathNormalization", mesh.value("path_normalization", "BASE")}}}};
 }
 
-policy::Rule PolicyReader::ReadRule(const json& object) {
-  policy::Rule rule;
-  Reader reader(object, "rule");
-  json from = json::array();
-  json to = json::array();
-  json when = json::array();
-  reader.Read("from", &from);
-  reader.Read("to", &to);
-  reader.Read("when", &when);
-  Done(reader);
-  for (const json& part : from) rule.from.push_back(ReadSource(part.at("source")));
-  for (const json& part : to) rule.to.push_back(ReadOperation(part.at("operation")));
-  for (const json& part : when) rule.when.push_back(ReadCondition(part));
-  return rule;
-}
-
-policy::Source PolicyReader::ReadSource(const json& object) {
-  policy::Source source;
-  Reader reader(object, "source");
-  reader.ReadNegatable("ipBlocks", &source.ip_blocks, &source.not_ip_blocks);
-  reader.ReadNegatable("remoteIpBlocks", &source.remote_ip_blocks, &source.not_remote_ip_blocks);
-  reader.ReadNegatable("principals", &source.principals, &source.not_principals);
-  reader.ReadNegatable("requestPrincipals", &source.request_principals,
-                       &source.not_request_principals);
-  reader.ReadNegatable("namespaces", &source.namespaces, &source.not_namespaces);
-  reader.ReadNegatable("serviceAccounts", &source.service_accounts, &source.not_service_accounts);
-  Done(reader);
-  return source;
-}
-
-policy::Operation PolicyReader::ReadOperation(const json& object) {
-  policy::Operation operation;
-  Reader reader(object, "operation");
-  reader.ReadNegatable("hosts", &operation.hosts, &operation.not_hosts);
-  reader.ReadNegatable("ports", &operation.ports, &operation.not_ports);
-  reader.ReadNegatable("methods", &operation.methods, &operation.not_methods);
-  reader.ReadNegatable("paths", &operation.paths, &operation.not_paths);
-  Done(reader);
-  return operation;
-}
-
-policy::Condition PolicyReader::ReadCondition(const json& object) {
-  policy::Condition condition;
-  Reader reader(object, "condition");
-  reader.Read("key", &condition.key);
-  reader.ReadNegatable("values", &condition.values, &condition.not_values);
-  Done(reader);
-  return condition;
-}
-
-// Rule 1: the workload's namespace or the root, and every label of the selector.
-bool Applies(const json& document, const json& workload) {
-  const std::string space = document.at("metadata").at("namespace");
-  if (space != kRootNamespace && space != workload.at("namespace")) return false;
-  const json spec = document.value("spec", json::object());
-  const json selector = spec.value("selector", json::object());
-  const Labels labels = workload.at("labels").get<Labels>();
-  for (const auto& [name, value] : selector.value("matchLabels", Labels())) {
-    const auto found = labels.find(name);
-    if (found == labels.end() || found->second != value) return false;
+// What an agent beside `workload` runs under these documents.
+absl::StatusOr<std::shared_ptr<const snapshot::Snapshot>> Apply(const json& vector) {
+  std::vector<json> documents = vector.at("policies").get<std::vector<json>>();
+  documents.push_back(MeshDocument(vector));
+  // CUSTOM and AUDIT are Istio's; an operator has to say that he knows they are not acted on.
+  const document::ParseOptions options{.ignore_unsupported = true};
+  std::vector<v1::Document> parsed;
+  std::string faults;
+  for (const json& text : documents) {
+    const document::ParseResult result = document::Parse("vector", text.dump(), options);
+    for (const v1::Fault& fault : result.faults) faults += document::FaultText(fault) + "\n";
+    for (const document::ParsedDocument& one : result.documents) parsed.push_back(one.document);
   }
-  return true;
-}
+  if (!faults.empty()) return absl::InvalidArgumentError(faults);
 
-PathNormalization ToNormalization(const json& vector) {
-  const std::string name = vector.value("mesh", json::object()).value("path_normalization", "BASE");
-  if (name == "NONE") return PathNormalization::kNone;
-  if (name == "MERGE_SLASHES") return PathNormalization::kMergeSlashes;
-  if (name == "DECODE_AND_MERGE_SLASHES") return PathNormalization::kDecodeAndMergeSlashes;
-  return PathNormalization::kBase;
+  const json& workload = vector.at("workload");
+  const bundle::Workload self{
+      .namespace_ = workload.at("namespace"),
+      .name = "workload",
+      .labels = workload.at("labels").get<std::map<std::string, std::string>>()};
+  const bundle::ConfigView view(std::move(parsed));
+  return wire::Decode(bundle::Build(view, {}, self), "1", {});
 }
 
 net::IpAddress ToIp(const json& text) {
@@ -214,18 +92,9 @@ struct Request {
 }  // namespace
 
 Outcome RunAuthz(const json& vector) {
-  PolicyReader reader;
-  std::vector<PolicySpec> specs;
-  for (const json& document : vector.at("policies")) {
-    PolicySpec spec = reader.Read(document);
-    if (Applies(document, vector.at("workload"))) specs.push_back(std::move(spec));
-  }
   const json& out = vector.at("out");
-  if (!reader.unknown().empty()) return Outcome{.wanted = out, .got = reader.unknown()};
-  const auto policies = policy::PolicySet::Compile(specs, nullptr, ToNormalization(vector));
-  if (!policies.ok()) {
-    return Outcome{.wanted = out, .got = std::string(policies.status().message())};
-  }
+  const auto applied = Apply(vector);
+  if (!applied.ok()) return Outcome{.wanted = out, .got = std::string(applied.status().message())};
 
   const json& in = vector.at("request");
   const Request request(in);
@@ -239,7 +108,7 @@ Outcome RunAuthz(const json& vector) {
       .host = request.host,
       .target = request.path,
       .headers = request.fields};
-  const policy::Verdict verdict = (*policies)->Evaluate(facts);
+  const policy::Verdict verdict = (*applied)->policies->Evaluate(facts);
   json got = {{"decision", verdict.allowed ? "allow" : "deny"}};
   got["policy"] = verdict.policy == nullptr ? json() : json(*verdict.policy);
   return CompareKeys(out, json(), got);
