@@ -37,6 +37,8 @@ class QueryStream final : public grpc::ServerWriteReactor<v1::LogRow>,
   // Once. `from`: for a follower, the id after which it is told.
   void Start(int64_t from) {
     last_id_ = from;
+    // Tells a follower's client that it is heard: what is committed from here on will be sent.
+    if (follow_) StartSendInitialMetadata();
     Fetch();
   }
 
