@@ -60,8 +60,7 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
       ->delimiter(',');
   add("--host-ip", "WHENCE_HOST_IP", flags.host_ip, "Address of the node it runs on");
   add("--interception", "WHENCE_INTERCEPTION", flags.interception,
-      "How connections reach a sidecar: tproxy, redirect or none; default: tproxy, other roles: "
-      "none");
+      "How connections reach a sidecar: tproxy (the default) or redirect; other roles: none");
   add("--workers", "WHENCE_WORKERS", flags.workers,
       "Worker threads; default: the processors we may use, at most 4");
   add("--inbound-port", "WHENCE_INBOUND_PORT", flags.inbound_port,
@@ -186,9 +185,13 @@ std::string Role(const Flags& flags, AgentConfig* config) {
   const auto mode = kModes.find(config->interception);
   if (mode == kModes.end())
     return "--interception " + Quoted(flags.interception) + ": give tproxy, redirect or none";
+  if (role->second == trust::Role::kSidecar && mode->second == proxy::InterceptionMode::kNone) {
+    return "--interception none is for gateways and nodes: a sidecar serves what is intercepted, "
+           "give "
+           "tproxy or redirect";
+  }
   config->data_plane.interception = mode->second;
-  config->self.has_sidecar =
-      role->second == trust::Role::kSidecar && mode->second != proxy::InterceptionMode::kNone;
+  config->self.has_sidecar = role->second == trust::Role::kSidecar;
   return "";
 }
 

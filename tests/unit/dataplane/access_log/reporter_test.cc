@@ -1,0 +1,128 @@
+#include "dataplane/access_log/reporter.h"
+
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "dataplane/access_log/record_text.h"
+
+namespace whence::access_log {
+namespace {
+
+class QuietLog final : public Log {
+ public:
+  void Write(Level, std::string_view) override {}
+};
+
+Record Numbered(uint64_t number) {
+  Record record;
+  record.bytes_in = number;
+  record.Set(Text::kPath, "/" + std::to_string(number));
+  return record;
+}
+
+class ReporterTest : public testing::Test {
+ protected:
+  ReporterTest() : outbox_(nullptr, {size_t{64} << 20, 1'000, {}}) {
+    std::string pattern = testing::TempDir() + "/reporter.XXXXXX";
+    directory_ = mkdtemp(pattern.data());
+  }
+  ~ReporterTest() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<Reporter> Make(int workers) {
+    return std::make_unique<Reporter>(
+        workers, "boot", Reporting{"shop/echo", "echo", "shop", "", "sidecar"}, clock_, log_);
+  }
+  std::vector<nlohmann::json> Lines(const std::string& path) {
+    std::vector<nlohmann::json> lines;
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+    return lines;
+  }
+
+  std::string directory_;
+  SystemClock clock_;
+  QuietLog log_;
+  Outbox outbox_;
+};
+
+TEST_F(ReporterTest, CarriesOutEverythingAndNumbersIt) {
+  constexpr uint64_t kRecords = 700;  // more than a batch, less than a ring
+  const std::string path = directory_ + "/log";
+  auto file = LogFile::Open(path);
+  ASSERT_TRUE(file.ok());
+  auto reporter = Make(2);
+  for (uint64_t i = 0; i < kRecords; ++i) {
+    ASSERT_TRUE(reporter->rings()[0]->TryPush(Numbered(i)));
+    ASSERT_TRUE(reporter->rings()[1]->TryPush(Numbered(i + kRecords)));
+  }
+  reporter->Start({&outbox_, nullptr, file->get()});
+  reporter->Stop();
+  EXPECT_EQ(reporter->records(), 2 * kRecords);
+  EXPECT_EQ(Lines(path).size(), 2 * kRecords);
+  outbox_.BeginStream();
+  uint64_t next = 1;
+  while (std::optional<v1::IngestBatch> batch = outbox_.NextToSend()) {
+    EXPECT_EQ(batch->boot(), "boot");
+    EXPECT_EQ(batch->first_seq(), next) << "consecutive";
+    next += static_cast<uint64_t>(batch->records_size());
+  }
+  EXPECT_EQ(next, 2 * kRecords + 1);
+}
+
+TEST_F(ReporterTest, ReportsWhatARingHadToDrop) {
+  auto reporter = Make(1);
+  Ring& ring = *reporter->rings()[0];
+  uint64_t refused = 0;
+  for (uint64_t i = 0; i < ring.capacity() + 17; ++i) refused += ring.TryPush(Numbered(i)) ? 0 : 1;
+  EXPECT_EQ(refused, 17u);
+  reporter->Start({&outbox_, nullptr, nullptr});
+  reporter->Stop();
+  EXPECT_EQ(reporter->ring_dropped(), 17u);
+  outbox_.BeginStream();
+  uint64_t accesses = 0;
+  uint64_t dropped = 0;
+  while (std::optional<v1::IngestBatch> batch = outbox_.NextToSend()) {
+    for (const v1::AccessRecord& record : batch->records()) {
+      accesses += AccessesIn(record);
+      dropped += record.dropped();
+    }
+  }
+  EXPECT_EQ(dropped, 17u);
+  EXPECT_EQ(accesses, ring.capacity() + 17);
+}
+
+TEST_F(ReporterTest, ReportsWithoutBeingAsked) {
+  auto reporter = Make(1);
+  std::atomic<int> added = 0;
+  reporter->Start({&outbox_,
+                   [&] {
+                     added.fetch_add(1);
+                     added.notify_all();
+                   },
+                   nullptr});
+  reporter->rings()[0]->TryPush(Numbered(1));
+  added.wait(0);  // hangs, and fails by the test's time limit, if a record waits for ever
+  outbox_.BeginStream();
+  EXPECT_EQ(outbox_.NextToSend()->records_size(), 1);
+}
+
+TEST_F(ReporterTest, FollowsARotatedFile) {
+  const std::string path = directory_ + "/log";
+  auto file = LogFile::Open(path);
+  ASSERT_TRUE(file.ok());
+  ASSERT_TRUE((*file)->Write("{\"a\":1}\n").ok());
+  std::filesystem::rename(path, path + ".1");
+  ASSERT_TRUE((*file)->Reopen().ok());
+  ASSERT_TRUE((*file)->Write("{\"a\":2}\n").ok());
+  EXPECT_EQ(Lines(path + ".1").size(), 1u);
+  ASSERT_EQ(Lines(path).size(), 1u);
+  EXPECT_EQ(Lines(path)[0]["a"], 2);
+}
+
+}  // namespace
+}  // namespace whence::access_log
