@@ -1,0 +1,246 @@
+// The real programs end to end: what an operator relies on when things are changed, killed and
+// restarted.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "tests/lab/article.h"
+#include "tests/lab/documents.h"
+#include "tests/lab/lab.h"
+#include "tests/lab/mesh.h"
+#include "tests/lab/network.h"
+#include "tests/lab/programs.h"
+
+namespace whence::lab {
+namespace {
+
+size_t Occurrences(const std::string& text, const std::string& words) {
+  size_t count = 0;
+  for (size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1)) {
+    ++count;
+  }
+  return count;
+}
+
+// One lab a test: no test sees what another has left.
+class MeshTest : public ::testing::Test {
+ protected:
+  void Begin(Interception interception) {
+    auto lab = Lab::Create(Lab::UniqueName("e2e"));
+    ASSERT_TRUE(lab.ok()) << lab.status();
+    lab_ = *std::move(lab);
+    ASSERT_EQ(BuildNetwork(*lab_), absl::OkStatus());
+    mesh_.emplace(*lab_, /*detached=*/false);
+    ASSERT_EQ(mesh_->Start(interception), absl::OkStatus());
+  }
+
+  void TearDown() override {
+    if (!HasFailure() || !mesh_) return;
+    for (const char* name : {"control-plane", "agent-gateway", "agent-echo"}) {
+      std::string log = ReadFile(lab_->directory() + "/" + name + ".log");
+      if (log.size() > 4000) log = log.substr(log.size() - 4000);
+      std::printf("---- %s\n%s\n", name, log.c_str());
+    }
+  }
+
+  // The status of a request from outside; 0 with the error printed when there is no answer.
+  int Status(const std::string& path, const Headers& headers = {}) {
+    const auto answer =
+        Ask(lab_->Space("client"), kLoadBalancer.v4, 80, {.target = path, .headers = headers});
+    if (!answer.ok()) std::printf("%s: %s\n", path.c_str(), answer.status().ToString().c_str());
+    return answer.ok() ? answer->status : 0;
+  }
+
+  // How many records there are of that path, by role; -1 when the log cannot be read.
+  int Count(const std::string& path, const std::string& role) {
+    const CommandResult result = mesh_->Sql(absl::StrCat(
+        "select count(*) from access_log where path = '", path, "' and role = '", role, "'"));
+    int count = -1;
+    return result.ok() && absl::SimpleAtoi(result.out, &count) ? count : -1;
+  }
+
+  std::unique_ptr<Lab> lab_;
+  std::optional<Mesh> mesh_;
+};
+
+TEST_F(MeshTest, TheArticlesRowsPass) {
+  Begin(Interception::kRedirect);
+  const auto rows = RunArticle(*lab_, *mesh_, [](const ArticleRow&) {});
+  EXPECT_EQ(rows.size(), 10u);
+  for (const ArticleRow& row : rows) EXPECT_TRUE(row.pass()) << ToText(row);
+}
+
+TEST_F(MeshTest, APolicyPushedLiveDecidesAndStopsDeciding) {
+  Begin(Interception::kTproxy);
+  ASSERT_EQ(Status("/live"), 200);
+  ASSERT_EQ(mesh_->Apply(kDenyPeer), absl::OkStatus());
+  EXPECT_EQ(Status("/live"), 403);
+  ASSERT_EQ(mesh_->Delete("AuthorizationPolicy", "istio-system", "deny-peer"), absl::OkStatus());
+  EXPECT_EQ(Status("/live"), 200);
+}
+
+TEST_F(MeshTest, TcpConnectionsShowTheClientAndAreJudgedAgain) {
+  Begin(Interception::kTproxy);
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    auto connection = HttpConnection::Open(lab_->Space("sleep"), kEcho.address(family), 9000);
+    ASSERT_TRUE(connection.ok()) << connection.status();
+    EXPECT_EQ(connection->ReadLine().value_or("").rfind("peer " + kSleep.address(family) + " ", 0),
+              0u);
+    ASSERT_EQ(connection->Send("hello\n"), absl::OkStatus());
+    EXPECT_EQ(connection->ReadLine().value_or(""), "hello\n");
+  }
+  auto open = HttpConnection::Open(lab_->Space("sleep"), kEcho.v4, 9000);
+  ASSERT_TRUE(open.ok());
+  ASSERT_EQ(open->ReadLine().value_or("").rfind("peer ", 0), 0u);
+  ASSERT_EQ(mesh_->Apply(R"(
+apiVersion: whence.dev/v1
+kind: IpPolicy
+metadata: {name: no-sleep, namespace: default}
+spec:
+  selector: {matchLabels: {app: echo}}
+  action: DENY
+  rules: [{from: [{source: {ipBlocks: [10.32.3.202]}}]}]
+)"),
+            absl::OkStatus());
+  // What is newly denied is closed, by reset.
+  const auto end = open->ReadLine();
+  EXPECT_NE(end.status().message().find("reset"), absl::string_view::npos) << end.status();
+  auto denied = HttpConnection::Open(lab_->Space("sleep"), kEcho.v4, 9000);
+  EXPECT_FALSE(denied.ok() && denied->ReadLine().value_or("").rfind("peer ", 0) == 0);
+}
+
+TEST_F(MeshTest, TheControlPlaneMayDieAndComeBack) {
+  constexpr int kEach = 20;
+  Begin(Interception::kTproxy);
+  ASSERT_EQ(mesh_->Apply(kTwoTrustedProxies), absl::OkStatus());
+  ASSERT_EQ(mesh_->Apply(kDenyClient), absl::OkStatus());
+  const Headers denied = {{"X-Forwarded-For", "1.1.1.1,2.2.2.2,3.3.3.3"}};
+  const auto ask = [&] {
+    for (int i = 0; i < kEach; ++i) {
+      ASSERT_EQ(Status("/survive"), 200);
+      ASSERT_EQ(Status("/denied", denied), 403);
+    }
+  };
+  ask();
+  mesh_->control_plane().Kill();
+  // Traffic and policy go on without it.
+  ask();
+  const auto configurations = [&] {
+    return Occurrences(mesh_->gateway().Output(), "running configuration") +
+           Occurrences(mesh_->sidecar().Output(), "running configuration");
+  };
+  const size_t configurations_before = configurations();
+  ASSERT_EQ(mesh_->StartControlPlane(), absl::OkStatus());
+  ASSERT_EQ(mesh_->WaitForAgents(mesh_->Revision()), absl::OkStatus());
+  ask();
+  // Nothing had changed, so nothing was sent.
+  EXPECT_EQ(configurations(), configurations_before);
+  // Nothing is lost …
+  EXPECT_TRUE(WaitUntil([&] {
+    return Count("/survive", "gateway") >= 3 * kEach && Count("/survive", "sidecar") >= 3 * kEach &&
+           Count("/denied", "gateway") >= 3 * kEach;
+  }));
+  // … and nothing doubled: what is sent after it is there, so what was to come has come.
+  ASSERT_EQ(Status("/last"), 200);
+  ASSERT_TRUE(mesh_->Logs("/last", 2).ok());
+  EXPECT_EQ(Count("/survive", "gateway"), 3 * kEach);
+  EXPECT_EQ(Count("/survive", "sidecar"), 3 * kEach);
+  EXPECT_EQ(Count("/denied", "gateway"), 3 * kEach);
+  EXPECT_EQ(Count("/denied", "sidecar"), 0);
+  // It is the same control plane: its documents are there and it still takes new ones.
+  ASSERT_EQ(mesh_->Delete("AuthorizationPolicy", "istio-system", "deny-client"), absl::OkStatus());
+  EXPECT_EQ(Status("/denied", denied), 200);
+}
+
+TEST_F(MeshTest, AnAgentThatCannotUseItsConfigurationSaysSoAndKeepsTheOldOne) {
+  Begin(Interception::kTproxy);
+  // A port that the gateway cannot open, since another program has it.
+  auto other = Process::Start({.command = {ProgramPath("whence-echo"), "--http", "8088"},
+                               .netns = lab_->Space("gateway").path(),
+                               .output = lab_->directory() + "/other"});
+  ASSERT_TRUE(other.ok());
+  ASSERT_TRUE(WaitUntil([&] { return other->Output().find("ready") != std::string::npos; }));
+  const CommandResult applied = mesh_->Ctl({"apply", "-f", "-"}, R"(
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: second, namespace: istio-system}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 8088, name: http, protocol: HTTP}
+    hosts: ["*"]
+)");
+  ASSERT_TRUE(applied.ok()) << applied.err;
+  std::string error;
+  EXPECT_TRUE(WaitUntil([&] {
+    for (const auto& agent : mesh_->Agents()) {
+      for (const auto& resource : agent.value("resources", nlohmann::json::array())) {
+        error = resource.value("error", "");
+        if (!error.empty()) return true;
+      }
+    }
+    return false;
+  }));
+  EXPECT_NE(error.find("8088"), std::string::npos) << error;
+  const CommandResult table = mesh_->Ctl({"agents"});
+  EXPECT_NE(table.out.find("istio-ingressgateway refused"), std::string::npos) << table.out;
+  // The last good configuration goes on.
+  EXPECT_EQ(Status("/still"), 200);
+}
+
+// Everything in the echo pod that an installation may touch.
+std::string Snapshot(const Namespace& pod) {
+  std::string all;
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"nft", "list", "ruleset"},
+                                             {"ip", "rule"},
+                                             {"ip", "-6", "rule"},
+                                             {"ip", "route", "show", "table", "133"},
+                                             {"ip", "-6", "route", "show", "table", "133"},
+                                             {"ip", "address"},
+                                             {"sysctl", "-a", "--pattern", "fwmark|rp_filter"}}) {
+    all += pod.Run(command).out;
+  }
+  return all;
+}
+
+TEST_F(MeshTest, AKilledAgentMeansNoConnectionsUntilItIsBackOrTheRulesAreGone) {
+  Begin(Interception::kTproxy);
+  const Namespace pod = lab_->Space("echo");
+  const std::string agent = ProgramPath("whence-agent");
+  const auto reach = [&](std::chrono::milliseconds patience) {
+    return Ask(lab_->Space("sleep"), kEcho.v4, 8080, {.target = "/killed"}, patience).status();
+  };
+  ASSERT_EQ(reach(kPatience), absl::OkStatus());
+  mesh_->sidecar().Kill();
+  // Silence: neither the application nor a refusal. The SYN's first repetition, after a second, is
+  // within this.
+  EXPECT_EQ(reach(std::chrono::milliseconds(1500)).code(), absl::StatusCode::kDeadlineExceeded);
+  const CommandResult check = lab::Run({agent, "intercept", "check", "--netns", pod.name()});
+  EXPECT_EQ(check.exit_code, 1);
+  EXPECT_NE(check.out.find("nobody listens on port 15006"), std::string::npos) << check.out;
+  ASSERT_EQ(mesh_->StartSidecar(Interception::kTproxy), absl::OkStatus());
+  EXPECT_EQ(reach(kPatience), absl::OkStatus());
+  EXPECT_EQ(lab::Run({agent, "intercept", "check", "--netns", pod.name()}).exit_code, 0);
+
+  mesh_->sidecar().Kill();
+  const std::vector<std::string> install = {agent, "intercept", "install", "--netns", pod.name()};
+  const std::vector<std::string> remove = {agent, "intercept", "remove", "--netns", pod.name()};
+  ASSERT_EQ(RunOk(remove), absl::OkStatus());
+  const std::string before = Snapshot(pod);
+  EXPECT_EQ(before.find("table inet whence"), std::string::npos);
+  EXPECT_NE(before.find("net.ipv4.tcp_fwmark_accept = 0"), std::string::npos) << before;
+  ASSERT_EQ(RunOk(install), absl::OkStatus());
+  const std::string once = Snapshot(pod);
+  ASSERT_EQ(RunOk(install), absl::OkStatus());
+  EXPECT_EQ(Snapshot(pod), once);
+  ASSERT_EQ(RunOk(remove), absl::OkStatus());
+  EXPECT_EQ(Snapshot(pod), before);
+  // Without rules the application is an application like any other.
+  EXPECT_EQ(reach(kPatience), absl::OkStatus());
+}
+
+}  // namespace
+}  // namespace whence::lab
