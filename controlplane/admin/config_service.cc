@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "controlplane/admin/explain_access.h"
 #include "controlplane/admin/rpc_status.h"
 
 namespace whence::admin {
@@ -69,6 +70,17 @@ grpc::ServerUnaryReactor* ConfigService::Get(grpc::CallbackServerContext* contex
   if (result.ok()) *response = std::move(*result);
   reactor->Finish(ToRpc(result.status()));
   return reactor;
+}
+
+grpc::ServerUnaryReactor* ConfigService::Explain(grpc::CallbackServerContext* context,
+                                                 const v1::ExplainRequest* request,
+                                                 v1::ExplainResponse* response) {
+  auto explain = [this, request]() -> absl::StatusOr<v1::ExplainResponse> {
+    std::shared_ptr<const model::ConfigState> state = current_.Get();
+    if (!state) return absl::UnavailableError("the configuration is not loaded yet: retry");
+    return ExplainAccess(*state, inventory_.View()->workloads, *request, clock_.Now());
+  };
+  return Later<v1::ExplainResponse>(context, response, explain);
 }
 
 }  // namespace whence::admin

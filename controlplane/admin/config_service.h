@@ -1,12 +1,14 @@
-// whence.v1.ConfigService over gRPC: hands requests to the writer and the model, and gives codes.
+// whence.v1.ConfigService over gRPC: hands requests to who can answer them, and gives codes.
 #ifndef WHENCE_CONTROLPLANE_ADMIN_CONFIG_SERVICE_H_
 #define WHENCE_CONTROLPLANE_ADMIN_CONFIG_SERVICE_H_
 
 #include <functional>
 
 #include "absl/status/statusor.h"
+#include "common/base/clock.h"
 #include "controlplane/admin/config_writer.h"
 #include "controlplane/admin/worker.h"
+#include "controlplane/discovery/inventory.h"
 #include "controlplane/model/current_config.h"
 #include "whence/v1/admin.grpc.pb.h"
 
@@ -15,8 +17,9 @@ namespace whence::admin {
 // Thread-safe. Must outlive the server; `worker` must outlive every call.
 class ConfigService final : public v1::ConfigService::CallbackService {
  public:
-  ConfigService(ConfigWriter& writer, const model::CurrentConfig& current, Worker& worker)
-      : writer_(writer), current_(current), worker_(worker) {}
+  ConfigService(ConfigWriter& writer, const model::CurrentConfig& current,
+                const discovery::Inventory& inventory, const Clock& clock, Worker& worker)
+      : writer_(writer), current_(current), inventory_(inventory), clock_(clock), worker_(worker) {}
 
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
                                   const v1::ApplyRequest* request,
@@ -26,6 +29,9 @@ class ConfigService final : public v1::ConfigService::CallbackService {
                                    v1::ApplyResponse* response) override;
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
                                 v1::GetResponse* response) override;
+  grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
+                                    const v1::ExplainRequest* request,
+                                    v1::ExplainResponse* response) override;
 
  private:
   // Finishes the call with what `work` returns, on the worker's thread.
@@ -35,6 +41,8 @@ class ConfigService final : public v1::ConfigService::CallbackService {
 
   ConfigWriter& writer_;
   const model::CurrentConfig& current_;
+  const discovery::Inventory& inventory_;
+  const Clock& clock_;
   Worker& worker_;
 };
 

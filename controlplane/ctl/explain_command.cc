@@ -70,7 +70,8 @@ void PrintPolicies(const v1::ExplainResponse& response, std::ostream& out) {
 }
 
 void PrintUpstream(const v1::ExplainResponse& response, std::ostream& out) {
-  if (response.decision() == v1::DENY_DECISION) return;
+  // Denied, or nothing listens there: nothing goes upstream.
+  if (response.upstream_source().empty() && response.upstream_headers().empty()) return;
   out << "\nWhat the application sees:\n";
   if (!response.upstream_source().empty()) {
     out << "connection from " << Escape(response.upstream_source()) << "\n";

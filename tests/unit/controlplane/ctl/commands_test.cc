@@ -143,7 +143,7 @@ TEST_F(CommandsTest, ListsConnectedAgents) {
   agent.workload.addresses = {*net::IpAddress::Parse("10.0.0.7")};
   agent.interception = "tproxy";
   auto session = plane_->inventory.Connect(agent, [](const absl::Status&) {});
-  discovery::ResourceStatus refused;
+  discovery::ResourceProgress refused;
   refused.sent_version = refused.refused_version = "v2";
   refused.acked_version = "v1";
   refused.error = "listeners[0]\x1b[31m: no";
@@ -159,6 +159,63 @@ TEST_F(CommandsTest, ListsConnectedAgents) {
                               "listeners[0]\\x1b[31m: no"));
   ASSERT_EQ(Ctl({"agents", "-o", "json"}), 0);
   EXPECT_THAT(out_, HasSubstr("\"ackedRevision\": \"1\""));
+}
+
+TEST_F(CommandsTest, ExplainsAnAccessHopByHop) {
+  std::string path = File("edge.yaml",
+                          "apiVersion: whence.dev/v1\n"
+                          "kind: TrustTopology\n"
+                          "metadata: {name: edge, namespace: istio-system}\n"
+                          "spec: {selector: {matchLabels: {app: gateway}}, numTrustedProxies: 2}\n"
+                          "---\n"
+                          "apiVersion: whence.dev/v1\n"
+                          "kind: IpSet\n"
+                          "metadata: {name: bad, namespace: istio-system}\n"
+                          "spec: {cidrs: [2.2.2.0/24]}\n"
+                          "---\n"
+                          "apiVersion: whence.dev/v1\n"
+                          "kind: IpPolicy\n"
+                          "metadata: {name: deny-bad, namespace: istio-system}\n"
+                          "spec:\n"
+                          "  action: DENY\n"
+                          "  rules: [{from: [{source: {remoteIpSets: [bad]}}]}]\n");
+  ASSERT_EQ(Ctl({"apply", "-f", path}), 0) << err_;
+  const std::vector<std::string> access = {"--peer", "10.0.0.9", "--host", "shop.example"};
+  auto explain = [&](std::vector<std::string> who, const std::string& forwarded_for) {
+    who.insert(who.begin(), "explain");
+    who.insert(who.end(), access.begin(), access.end());
+    if (!forwarded_for.empty()) who.insert(who.end(), {"--xff", forwarded_for});
+    return Ctl(who);
+  };
+  const std::vector<std::string> described = {"--labels", "app=gateway", "--role",
+                                              "gateway",  "-n",          "istio-system"};
+  ASSERT_EQ(explain(described, "1.1.1.1,2.2.2.2,3.3.3.3"), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("Topology: TrustTopology istio-system/edge, numTrustedProxies 2"));
+  EXPECT_THAT(out_, HasSubstr("Trusted client: 2.2.2.2 (xff-hop-2)"));
+  EXPECT_THAT(out_, HasSubstr("Decision: deny by istio-system/deny-bad"));
+  ASSERT_EQ(explain(described, "2.2.2.2,1.1.1.1,3.3.3.3"), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("Trusted client: 1.1.1.1 (xff-hop-2)"));
+  EXPECT_THAT(out_, HasSubstr("Decision: allow"));
+  EXPECT_THAT(out_, HasSubstr("no Gateway declares port"));
+  EXPECT_THAT(out_, Not(HasSubstr("What the application sees:")));
+  ASSERT_EQ(explain({"--labels", "app=web", "-n", "shop"}, "6.6.6.6"), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("Topology: the defaults of a sidecar"));
+  EXPECT_THAT(out_, HasSubstr("Trusted client: 10.0.0.9 (untrusted-peer)"));
+  EXPECT_THAT(out_, HasSubstr("What the application sees:\nconnection from "));
+
+  // A workload by name must be connected; then its own labels and role count.
+  EXPECT_EQ(explain({"--workload", "istio-system/gw"}, ""), 1);
+  EXPECT_THAT(err_, HasSubstr("no agent \"istio-system/gw\" is connected"));
+  discovery::Agent agent;
+  agent.id = "istio-system/gw";
+  agent.workload.namespace_ = "istio-system";
+  agent.workload.name = "gw";
+  agent.workload.labels = {{"app", "gateway"}};
+  agent.workload.role = trust::Role::kGateway;
+  plane_->inventory.Connect(agent, [](const absl::Status&) {});
+  ASSERT_EQ(explain({"--workload", "istio-system/gw"}, "1.1.1.1,2.2.2.2,3.3.3.3"), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("Workload: istio-system/gw (gateway), revision 1"));
+  EXPECT_THAT(out_, HasSubstr("Trusted client: 2.2.2.2"));
 }
 
 TEST_F(CommandsTest, SaysWhatToDoWhenNobodyAnswers) {
