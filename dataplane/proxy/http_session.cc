@@ -66,6 +66,7 @@ bool HttpSession::AwaitHead() {
     unparsed_ = false;
     if (TakeHead()) return true;
   }
+  if (downstream_.stream.at_end()) return HeadEnded();  // read behind the body before this head
   if (!downstream_.stream.readable()) return false;
   const auto [io, bytes] = downstream_.stream.Read(in.Room(context_.buffers, BufferPool::kNormal));
   switch (io) {
@@ -77,17 +78,21 @@ bool HttpSession::AwaitHead() {
       in.Trim();
       return false;
     case Io::kEnd:
-      if (in.raw().empty()) {
-        Close(/*reset=*/false);
-      } else {
-        RejectHead(http::ParseResult::Reject(400, "connection ended within the head"));
-      }
-      return true;
+      return HeadEnded();
     case Io::kBroken:
       Close(/*reset=*/true);
       return false;
   }
   return false;
+}
+
+bool HttpSession::HeadEnded() {
+  if (downstream_.in.raw().empty()) {
+    Close(/*reset=*/false);
+  } else {
+    RejectHead(http::ParseResult::Reject(400, "connection ended within the head"));
+  }
+  return true;
 }
 
 bool HttpSession::TakeHead() {

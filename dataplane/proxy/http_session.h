@@ -61,6 +61,8 @@ class HttpSession final : public Session, private UpstreamUser {
   void Pump();
   bool AwaitHead();
   bool TakeHead();
+  // The client sends no more, and what it sent is no whole head.
+  bool HeadEnded();
   bool MoveExchange();
   bool MoveTunnel();
   bool Discard();
@@ -85,6 +87,8 @@ class HttpSession final : public Session, private UpstreamUser {
   void ConnectFailed(bool timed_out);
   bool MoveRequest();
   bool ReadRequestBody();
+  // The client went in the middle of its request. Always true.
+  bool BreakOff();
   bool SendRequest();
   // Answers the request ourselves. `body` is for people.
   void Reply(int status, std::string_view body);

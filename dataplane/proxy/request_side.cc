@@ -261,14 +261,12 @@ bool HttpSession::ReadRequestBody() {
       const auto [io, bytes] = downstream_.stream.Read(room);
       in.Filled(bytes);
       moved = io == Io::kMoved;
-      if (io == Io::kEnd || io == Io::kBroken) {
-        context_.counters.Add(Counter::kDownstreamResets);
-        Abort(Flag::kDownstreamReset);
-        return true;
-      }
+      if (io == Io::kBroken) return BreakOff();
     }
   }
-  if (!in.ready().empty() || in.raw().empty()) return moved;
+  if (!in.ready().empty()) return moved;
+  // What came before the client's end may still complete the body; the end alone says nothing.
+  if (in.raw().empty()) return downstream_.stream.at_end() ? BreakOff() : moved;
   const auto passed =
       x.request_body.PassThrough(in.mutable_raw(), http::TrailerPolicy::kForwardSafe);
   in.Pass(passed.consumed, passed.produced);
@@ -284,7 +282,16 @@ bool HttpSession::ReadRequestBody() {
     }
     return true;
   }
+  if (passed.consumed == 0 && !x.request_body.done() && downstream_.stream.at_end()) {
+    return BreakOff();
+  }
   return moved || passed.consumed > 0;
+}
+
+bool HttpSession::BreakOff() {
+  context_.counters.Add(Counter::kDownstreamResets);
+  Abort(Flag::kDownstreamReset);
+  return true;
 }
 
 bool HttpSession::SendRequest() {
