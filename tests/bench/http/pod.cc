@@ -7,8 +7,8 @@ namespace {
 
 // Disjoint, so that a spoofed upstream connection can never get the client's own port: it would be
 // the same tuple.
-constexpr char kClientPorts[] = "20000 32000";
-constexpr char kPodPorts[] = "33000 65000";
+constexpr char kClientPorts[] = "33000 60999";
+constexpr char kPodPorts[] = "10240 32767";
 
 std::string Rules(bool mark_spoofed) {
   std::string rules = absl::StrCat(
