@@ -74,13 +74,16 @@ absl::Status SourceFiles::AddFile(const std::string& path) {
 
 void SourceFiles::AddContent(const std::string& name, const std::string& directory,
                              std::string content) {
+  // Most have no list, and a set of a million ranges takes seconds to parse for nothing.
+  bool may_have_list = content.find("file") != std::string::npos;
   bool reads_lists = false;
   document::ParseOptions options = options_;
   options.read_file = [&](const std::string& path) {
     reads_lists = true;
     return ReadFile((fs::path(directory) / path).string());  // an absolute path stays as it is
   };
-  document::ParseResult parsed = document::Parse(name, content, options);
+  document::ParseResult parsed;
+  if (may_have_list) parsed = document::Parse(name, content, options);
   if (!reads_lists) {
     v1::SourceFile& file = files_.emplace_back();
     file.set_name(name);

@@ -183,6 +183,9 @@ absl::Status Database::Configure(const DatabaseOptions& options) {
   if (!status.ok() || options.read_only) return status;
   status = Execute("pragma journal_mode = wal", "switch to write-ahead logging");
   if (!status.ok()) return status;
+  // One large transaction would otherwise leave a log of its size behind for ever.
+  status = Execute("pragma journal_size_limit = 16777216", "bound the write-ahead log");
+  if (!status.ok()) return status;
   return options.synchronous == DatabaseOptions::Synchronous::kFull
              ? Execute("pragma synchronous = full", "set the durability")
              : Execute("pragma synchronous = normal", "set the durability");
