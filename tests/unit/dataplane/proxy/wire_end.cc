@@ -39,12 +39,20 @@ WireEnd::WireEnd(os::UniqueFd fd) : fd_(std::move(fd)) {
   ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
-WireEnd WireEnd::ConnectTo(const net::SocketAddress& address, int receive_buffer) {
+WireEnd WireEnd::ConnectTo(const net::SocketAddress& address, int receive_buffer,
+                           uint16_t local_port) {
   os::UniqueFd fd(::socket(os::Family(address.ip), SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (receive_buffer > 0) {
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
   }
+  if (local_port != 0) {
+    os::SetReuseAddress(fd.get());
+    const net::IpAddress any = address.ip.is_v4() ? net::IpAddress::FromV4(0) : net::IpAddress();
+    if (os::Bind(fd.get(), {any, local_port}) != 0) return WireEnd();
+  }
   const os::RawAddress raw = os::ToRaw(address);
+  const timeval limit{10, 0};  // also of connect
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   if (::connect(fd.get(), &raw.generic, raw.size) != 0) return WireEnd();
   return WireEnd(std::move(fd));
 }

@@ -21,7 +21,9 @@ class WireEnd {
  public:
   WireEnd() = default;
   explicit WireEnd(os::UniqueFd fd);
-  static WireEnd ConnectTo(const net::SocketAddress& address, int receive_buffer = 0);
+  // Not connected on failure. 0: the kernel's choice.
+  static WireEnd ConnectTo(const net::SocketAddress& address, int receive_buffer = 0,
+                           uint16_t local_port = 0);
 
   void Send(std::string_view bytes);
   void Finish();  // no more from here: FIN

@@ -1,0 +1,338 @@
+// A sidecar in a pod's network namespace, with the real packet rules: what the application sees.
+//
+// Client and pod are namespaces joined by a cable; the data plane and the application's origin run
+// on threads of this process that live in the pod's.
+#include <arpa/inet.h>
+
+#include <memory>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "dataplane/intercept/installer.h"
+#include "dataplane/intercept/linux_kernel.h"
+#include "dataplane/intercept/netns.h"
+#include "dataplane/proxy/data_plane.h"
+#include "dataplane/proxy/source_choice.h"
+#include "gmock/gmock.h"
+#include "tests/lab/lab.h"
+#include "tests/unit/dataplane/proxy/wire_end.h"
+
+namespace whence::proxy {
+namespace {
+
+using access_log::Flag;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: app\r\n\r\n";
+constexpr uint16_t kAppPort = 8080;
+
+net::IpAddress Ip(std::string_view text) { return *net::IpAddress::Parse(text); }
+
+// `family`, `mode`
+class SidecarTest : public testing::TestWithParam<std::pair<int, InterceptionMode>> {
+ protected:
+  bool v4() const { return GetParam().first == 4; }
+  bool tproxy() const { return GetParam().second == InterceptionMode::kTproxy; }
+  net::IpAddress pod_ip() const { return Ip(v4() ? "10.32.1.205" : "fd00:10:32:1::205"); }
+  net::IpAddress client_ip() const { return Ip(v4() ? "10.32.1.1" : "fd00:10:32:1::1"); }
+  net::SocketAddress app() const { return {pod_ip(), kAppPort}; }
+
+  void SetUp() override {
+    auto made = lab::Lab::Create(lab::Lab::UniqueName("sidecar"));
+    ASSERT_TRUE(made.ok()) << made.status();
+    lab_ = *std::move(made);
+    const lab::Namespace pod = lab_->Space("pod");
+    const lab::Namespace client = lab_->Space("client");
+    ASSERT_EQ(pod.Create(false), absl::OkStatus());
+    ASSERT_EQ(client.Create(false), absl::OkStatus());
+    ASSERT_EQ(lab::ConnectByVeth(pod, "eth0", client, "eth0"), absl::OkStatus());
+    ASSERT_EQ(pod.Ip("address add 10.32.1.205/24 dev eth0\n"
+                     "address add fd00:10:32:1::205/64 dev eth0 nodad\nlink set eth0 up\n"
+                     "route add default via 10.32.1.1\nroute add default via fd00:10:32:1::1\n"),
+              absl::OkStatus());
+    ASSERT_EQ(client.Ip("address add 10.32.1.1/24 dev eth0\n"
+                        "address add fd00:10:32:1::1/64 dev eth0 nodad\nlink set eth0 up\n"),
+              absl::OkStatus());
+    options_.interception = GetParam().second;
+    options_.workers = 2;
+    options_.own_addresses = {pod_ip()};
+    topology_ = trust::DefaultTopology(trust::Role::kSidecar);
+  }
+
+  void TearDown() override {
+    plane_.reset();
+    origin_.reset();
+  }
+
+  std::shared_ptr<const snapshot::Snapshot> MakeSnapshot() const {
+    auto made = std::make_shared<snapshot::Snapshot>();
+    made->topology = topology_;
+    made->policies = *policy::PolicySet::Compile(
+        policies_, [](const std::string&) { return std::shared_ptr<const net::CidrSet>(); });
+    return made;
+  }
+
+  void Start(Origin::Serve serve) {
+    auto in_pod = intercept::ScopedNetns::Enter(lab_->Space("pod").path());
+    ASSERT_TRUE(in_pod.ok()) << in_pod.status();
+    intercept::LinuxKernel kernel;
+    intercept::Intent intent;
+    intent.mode = tproxy() ? intercept::Mode::kTproxy : intercept::Mode::kRedirect;
+    ASSERT_EQ(intercept::Normalize(&intent), absl::OkStatus());
+    const auto installed = intercept::Install(kernel, intent);
+    ASSERT_TRUE(installed.ok()) << installed.status();
+    origin_ = std::make_unique<Origin>(std::move(serve),
+                                       absl::StrCat(v4() ? "0.0.0.0:" : "[::]:", kAppPort));
+    std::vector<access_log::Ring*> rings;
+    for (int i = 0; i < options_.workers; ++i) {
+      rings_.push_back(std::make_unique<access_log::Ring>());
+      rings.push_back(rings_.back().get());
+    }
+    auto plane = DataPlane::Start(options_, MakeSnapshot(), rings);
+    ASSERT_TRUE(plane.ok()) << plane.status();
+    plane_ = *std::move(plane);
+  }
+
+  WireEnd Connect(uint16_t local_port = 0, uint16_t port = kAppPort) {
+    auto in_client = intercept::ScopedNetns::Enter(lab_->Space("client").path());
+    EXPECT_TRUE(in_client.ok());
+    return WireEnd::ConnectTo({pod_ip(), port}, 0, local_port);
+  }
+
+  // Waits for that many: a record is written after the last byte of its answer.
+  std::vector<access_log::Record> Records(size_t count) {
+    std::vector<access_log::Record> records;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (records.size() < count && std::chrono::steady_clock::now() < until) {
+      access_log::Record record;
+      for (const auto& ring : rings_) {
+        while (ring->TryPop(&record)) records.push_back(record);
+      }
+    }
+    return records;
+  }
+  uint64_t Count(Counter counter) const { return plane_->Collect()[counter]; }
+
+  // Answers every request with the peer that it sees.
+  static Origin::Serve TellPeer() {
+    return [](WireEnd& end) {
+      const std::string peer = end.peer().ToString();
+      HttpOrigin([&](const std::string&, const std::string&) { return Ok(peer); })(end);
+    };
+  }
+  static net::SocketAddress PeerIn(const std::string& response) {
+    const size_t body = response.find("\r\n\r\n");
+    const auto peer =
+        net::SocketAddress::Parse(body == std::string::npos ? response : response.substr(body + 4));
+    EXPECT_TRUE(peer) << response;
+    return peer.value_or(net::SocketAddress{});
+  }
+  net::IpAddress ExpectedSource() const { return tproxy() ? client_ip() : RedirectSource(v4()); }
+
+  std::unique_ptr<lab::Lab> lab_;
+  DataPlaneOptions options_;
+  trust::Topology topology_;
+  std::vector<policy::PolicySpec> policies_;
+  std::vector<std::unique_ptr<access_log::Ring>> rings_;
+  std::unique_ptr<Origin> origin_;
+  std::unique_ptr<DataPlane> plane_;
+};
+
+TEST_P(SidecarTest, ApplicationSeesTheClient) {
+  Start(TellPeer());
+  WireEnd client = Connect();
+  ASSERT_TRUE(client.connected());
+  for (int i = 0; i < 3; ++i) {
+    client.Send(kGet);
+    const net::SocketAddress seen = PeerIn(client.ReadResponse());
+    EXPECT_EQ(seen.ip, ExpectedSource());
+    if (tproxy()) {
+      EXPECT_GE(seen.port, options_.upstream_ports.low);
+      EXPECT_LE(seen.port, options_.upstream_ports.high);
+    }
+  }
+  EXPECT_EQ(origin_->connections(), 1);
+  const auto records = Records(3);
+  ASSERT_EQ(records.size(), 3u);
+  EXPECT_EQ(records[0].direct_peer, client_ip());
+  EXPECT_EQ(records[0].client_address, client_ip());
+  EXPECT_EQ(records[0].destination_address, pod_ip());
+  EXPECT_EQ(records[0].destination_port, kAppPort);
+  EXPECT_EQ(records[0].upstream_source, ExpectedSource());
+}
+
+TEST_P(SidecarTest, ServerThatSpeaksFirstIsRelayed) {
+  Start([](WireEnd& end) {
+    end.Send("220 " + end.peer().ip.ToString() + "\r\n");
+    end.Send(end.ReadThrough("\n"));
+  });
+  WireEnd client = Connect();
+  EXPECT_EQ(client.ReadThrough("\n"), "220 " + ExpectedSource().ToString() + "\r\n");
+  client.Send("EHLO x\n");
+  EXPECT_EQ(client.ReadToEnd(), "EHLO x\n");
+}
+
+// A client that opens its connection ahead of need and asks later is served as HTTP.
+TEST_P(SidecarTest, LateRequestIsStillHttp) {
+  options_.limits.detection_timeout = std::chrono::milliseconds(20);
+  Start(TellPeer());
+  WireEnd client = Connect();
+  while (Count(Counter::kUpstreamConnects) == 0) std::this_thread::yield();
+  client.Send(kGet);
+  EXPECT_EQ(PeerIn(client.ReadResponse()).ip, ExpectedSource());
+  const auto records = Records(1);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].Get(access_log::Text::kPath), "/x");
+  EXPECT_EQ(origin_->connections(), 1);
+}
+
+TEST_P(SidecarTest, OtherProtocolsAreRelayedAsTcp) {
+  Start([](WireEnd& end) {
+    end.ReadThrough("\n");
+    end.Send(end.peer().ToString());
+    end.Finish();
+    end.ReadToEnd();
+  });
+  WireEnd client = Connect();
+  client.Send("get key\r\n");
+  EXPECT_EQ(PeerIn(client.ReadToEnd()).ip, ExpectedSource());
+}
+
+TEST_P(SidecarTest, DeniedTcpIsReset) {
+  policy::PolicySpec closed{.namespace_ = "t", .name = "no", .action = policy::Action::kDeny};
+  policy::Source source;
+  source.ip_blocks = {client_ip().ToString()};
+  closed.rules.push_back({.from = {source}});
+  policies_ = {closed};
+  Start(TellPeer());
+  WireEnd client = Connect();
+  client.Send("get key\r\n");
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_EQ(origin_->connections(), 0);
+  WireEnd http = Connect();
+  http.Send(kGet);
+  EXPECT_THAT(http.ReadResponse(), StartsWith("HTTP/1.1 403"));
+  EXPECT_EQ(origin_->connections(), 0);
+}
+
+TEST_P(SidecarTest, ConnectionToTheAgentItselfIsRefused) {
+  Start(TellPeer());
+  WireEnd client = Connect(0, options_.inbound_port);
+  if (client.connected()) {
+    EXPECT_TRUE(client.SeesReset());
+  }
+  EXPECT_EQ(origin_->connections(), 0);
+  EXPECT_EQ(Count(Counter::kLoops) + Count(Counter::kNotIntercepted), 1u);
+}
+
+TEST_P(SidecarTest, ManyConnectionsFromOneClient) {
+  Start(TellPeer());
+  for (int i = 0; i < 1500; ++i) {
+    WireEnd client = Connect();
+    ASSERT_TRUE(client.connected()) << i;
+    client.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    ASSERT_EQ(PeerIn(client.ReadToEnd()).ip, ExpectedSource()) << i;
+  }
+  EXPECT_EQ(Count(Counter::kSourcePortExhausted), 0u);
+}
+
+// The trap of rules that match the agent's own TIME_WAIT sockets: the second connection of the same
+// client port would reach the application past the agent.
+TEST_P(SidecarTest, ClientThatReusesItsPortStaysIntercepted) {
+  Start(TellPeer());
+  for (int i = 0; i < 3; ++i) {
+    WireEnd client = Connect(40'000);
+    ASSERT_TRUE(client.connected());
+    client.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    EXPECT_EQ(PeerIn(client.ReadToEnd()).ip, ExpectedSource());
+    EXPECT_EQ(Count(Counter::kConnectionsAccepted), static_cast<uint64_t>(i) + 1);
+  }
+}
+
+TEST_P(SidecarTest, NeverTakesAPortThatTheClientItselfUses) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
+  options_.workers = 1;
+  options_.upstream_ports = {20'000, 20'003};
+  Start(TellPeer());
+  std::vector<WireEnd> clients;
+  std::vector<uint16_t> seen;
+  // Two connections take two of the four ports on the client's side, their upstreams the others.
+  for (const uint16_t port : {20'000, 20'001}) {
+    clients.push_back(Connect(port));
+    ASSERT_TRUE(clients.back().connected());
+    if (port == 20'000) continue;
+    for (WireEnd& client : clients) {
+      client.Send(kGet);
+      seen.push_back(PeerIn(client.ReadResponse()).port);
+    }
+  }
+  EXPECT_THAT(seen, testing::UnorderedElementsAre(20'002, 20'003));
+  // No port is left: the access fails, and from no other source.
+  WireEnd late = Connect(50'000);
+  late.Send(kGet);
+  EXPECT_THAT(late.ReadResponse(), StartsWith("HTTP/1.1 503"));
+  EXPECT_EQ(Count(Counter::kSourcePortExhausted), 1u);
+  EXPECT_EQ(origin_->connections(), 2);
+
+  // When they are gone their ports are free again at once: no TIME_WAIT keeps them.
+  for (WireEnd& client : clients) client.Close();
+  while (Count(Counter::kConnectionsActive) > 1) std::this_thread::yield();
+  late.Send(kGet);
+  EXPECT_EQ(PeerIn(late.ReadResponse()).ip, client_ip());
+}
+
+TEST_P(SidecarTest, TrustedClientBecomesTheSource) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
+  topology_.upstream_source = trust::UpstreamSource::kTrustedClient;
+  topology_.trust_mesh_gateways = true;
+  topology_.mesh_gateways = net::CidrSet({*net::Cidr::Parse(client_ip().ToString())});
+  Start(TellPeer());
+  WireEnd client = Connect();
+  // Two clients behind one gateway connection: each request leaves from its own client's address.
+  for (const char* outside : {"123.120.247.15", "123.120.247.16", "2001:db8::15"}) {
+    const bool same_family = Ip(outside).is_v4() == v4();
+    client.Send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " + std::string(outside) +
+                "\r\n\r\n");
+    const std::string response = client.ReadResponse();
+    if (same_family) {
+      EXPECT_EQ(PeerIn(response).ip, Ip(outside));
+    } else {
+      EXPECT_THAT(response, StartsWith("HTTP/1.1 503"));
+    }
+  }
+  EXPECT_GT(Count(Counter::kSourceUnavailable), 0u);
+}
+
+TEST_P(SidecarTest, FallsBackToItsOwnAddressOnlyWhenTold) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
+  topology_.upstream_source = trust::UpstreamSource::kTrustedClient;
+  topology_.upstream_fallback = trust::UpstreamFallback::kAgent;
+  topology_.trust_mesh_gateways = true;
+  topology_.mesh_gateways = net::CidrSet({*net::Cidr::Parse(client_ip().ToString())});
+  Start(TellPeer());
+  WireEnd client = Connect();
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " +
+              std::string(v4() ? "2001:db8::15" : "1.2.3.4") + "\r\n\r\n");
+  EXPECT_EQ(PeerIn(client.ReadResponse()).ip, pod_ip());
+  const auto records = Records(1);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_TRUE(records[0].Has(Flag::kSourceFallback));
+  EXPECT_EQ(records[0].upstream_source, pod_ip());
+  EXPECT_EQ(Count(Counter::kSourceFallback), 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, SidecarTest,
+                         testing::Values(std::pair{4, InterceptionMode::kTproxy},
+                                         std::pair{6, InterceptionMode::kTproxy},
+                                         std::pair{4, InterceptionMode::kRedirect},
+                                         std::pair{6, InterceptionMode::kRedirect}),
+                         [](const auto& mode) {
+                           return absl::StrCat(mode.param.second == InterceptionMode::kTproxy
+                                                   ? "Tproxy"
+                                                   : "Redirect",
+                                               "Ipv", mode.param.first);
+                         });
+
+}  // namespace
+}  // namespace whence::proxy
