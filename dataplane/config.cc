@@ -319,6 +319,9 @@ CommandLine ParseCommandLine(int argc, const char* const* argv, const HostDefaul
     return result;
   } catch (const CLI::Error& wrong) {
     error = wrong.what();
+    if (argc > 1 && argv[1][0] != '-' && !run->parsed() && !validate->parsed()) {
+      error = "unknown command " + Quoted(argv[1]) + ": give run, validate or intercept";
+    }
   }
   if (error.empty() && run->parsed()) {
     result.command = CommandLine::Command::kRun;

@@ -14,6 +14,7 @@
 #include "dataplane/intercept/command.h"
 #include "dataplane/log.h"
 #include "dataplane/os/unique_fd.h"
+#include "dataplane/privileges.h"
 #include "dataplane/static_config.h"
 
 namespace whence {
@@ -48,6 +49,8 @@ int Fail(const absl::Status& status) {
 int Run(const CommandLine& command) {
   const os::UniqueFd signals = BlockSignals();
   const std::unique_ptr<Log> log = MakeStderrLog(command.run.log_level);
+  RaiseFileLimit();
+  if (absl::Status status = DropCapabilities(); !status.ok()) return Fail(status);
   Agent agent(command.run, command.ignore_unsupported, *log);
   if (absl::Status status = agent.Start(); !status.ok()) return Fail(status);
   while (true) {
