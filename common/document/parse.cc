@@ -38,7 +38,10 @@ class FileParser {
       // See Decoder: without aliases, no text has more nodes than bytes.
       budget_ = content.size() + 1000;
       const TextFile text = ParseText(content);
-      for (const TextNode* document : text.documents) ReadTop(*document);
+      for (const TextNode* document : text.documents) {
+        if (budget_ == 0) break;  // reported; what is left could not be read as it is meant
+        ReadTop(*document);
+      }
       if (!text.error.empty()) {
         sink_.SetDocument("");
         sink_.Fault(text.error_at, "", text.error);

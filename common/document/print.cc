@@ -17,15 +17,20 @@ namespace {
 
 namespace pb = google::protobuf;
 
+struct Member;
 struct Value {
   enum class Kind { kText, kLiteral, kList, kMapping };
   Kind kind = Kind::kMapping;
-  std::string text;                                    // kText, kLiteral
-  std::vector<std::pair<std::string, Value>> members;  // kMapping; kList without names
-
-  static Value Text(std::string text) { return {Kind::kText, std::move(text), {}}; }
-  static Value Literal(std::string text) { return {Kind::kLiteral, std::move(text), {}}; }
+  std::string text;             // kText, kLiteral
+  std::vector<Member> members;  // kMapping; kList without names
 };
+struct Member {
+  std::string name;
+  Value value;
+};
+
+Value Text(std::string text) { return {Value::Kind::kText, std::move(text), {}}; }
+Value Literal(std::string text) { return {Value::Kind::kLiteral, std::move(text), {}}; }
 
 Value FromMessage(const pb::Message& message);
 
@@ -37,16 +42,16 @@ Value FromScalar(const pb::Message& message, const pb::FieldDescriptor& field, i
       return FromMessage(repeated ? reflection.GetRepeatedMessage(message, &field, index)
                                   : reflection.GetMessage(message, &field));
     case pb::FieldDescriptor::CPPTYPE_STRING:
-      return Value::Text(repeated ? reflection.GetRepeatedString(message, &field, index)
-                                  : reflection.GetString(message, &field));
+      return Text(repeated ? reflection.GetRepeatedString(message, &field, index)
+                           : reflection.GetString(message, &field));
     case pb::FieldDescriptor::CPPTYPE_UINT32:
-      return Value::Literal(absl::StrCat(reflection.GetUInt32(message, &field)));
+      return Literal(absl::StrCat(reflection.GetUInt32(message, &field)));
     case pb::FieldDescriptor::CPPTYPE_BOOL:
-      return Value::Literal(reflection.GetBool(message, &field) ? "true" : "false");
+      return Literal(reflection.GetBool(message, &field) ? "true" : "false");
     case pb::FieldDescriptor::CPPTYPE_ENUM:
-      return Value::Text(std::string(EnumValueName(*reflection.GetEnum(message, &field))));
+      return Text(std::string(EnumValueName(*reflection.GetEnum(message, &field))));
     default:
-      return Value::Literal("null");  // Decoder accepts no such field.
+      return Literal("null");  // Decoder accepts no such field.
   }
 }
 
@@ -60,7 +65,7 @@ Value FromStringMap(const pb::Message& message, const pb::FieldDescriptor& field
         entry.GetReflection()->GetString(entry, type.map_value());
   }
   Value value;
-  for (const auto& [name, text] : sorted) value.members.emplace_back(name, Value::Text(text));
+  for (const auto& [name, text] : sorted) value.members.push_back({name, Text(text)});
   return value;
 }
 
@@ -80,31 +85,31 @@ Value FromMessage(const pb::Message& message) {
     } else if (field.is_repeated()) {
       member.kind = Value::Kind::kList;
       for (int item = 0; item < reflection.FieldSize(message, &field); ++item) {
-        member.members.emplace_back("", FromScalar(message, field, item));
+        member.members.push_back({"", FromScalar(message, field, item)});
       }
     } else {
       member = FromScalar(message, field, 0);
     }
-    value.members.emplace_back(field.json_name(), std::move(member));
+    value.members.push_back({field.json_name(), std::move(member)});
   }
   // The short form, where there is no fallback to say.
   if (type.full_name() == "whence.v1.UpstreamSource" && value.members.size() == 1 &&
-      value.members[0].first == "source") {
-    return value.members[0].second;
+      value.members[0].name == "source") {
+    return value.members[0].value;
   }
   return value;
 }
 
 Value FromDocument(const v1::Document& document) {
   Value value;
-  value.members.emplace_back("apiVersion", Value::Text(document.api_version()));
-  value.members.emplace_back("kind", Value::Text(document.kind()));
-  value.members.emplace_back("metadata", FromMessage(document.metadata()));
+  value.members.push_back({"apiVersion", Text(document.api_version())});
+  value.members.push_back({"kind", Text(document.kind())});
+  value.members.push_back({"metadata", FromMessage(document.metadata())});
   const pb::Reflection& reflection = *document.GetReflection();
   const auto* spec = reflection.GetOneofFieldDescriptor(
       document, document.GetDescriptor()->FindOneofByName("spec"));
   if (spec != nullptr) {
-    value.members.emplace_back("spec", FromMessage(reflection.GetMessage(document, spec)));
+    value.members.push_back({"spec", FromMessage(reflection.GetMessage(document, spec))});
   }
   return value;
 }
@@ -214,8 +219,8 @@ void AppendJson(const Value& value, int indent, std::string* out) {
   *out += is_list ? "[\n" : "{\n";
   for (size_t i = 0; i < value.members.size(); ++i) {
     *out += margin;
-    if (!is_list) absl::StrAppend(out, Quote(value.members[i].first), ": ");
-    AppendJson(value.members[i].second, indent + 2, out);
+    if (!is_list) absl::StrAppend(out, Quote(value.members[i].name), ": ");
+    AppendJson(value.members[i].value, indent + 2, out);
     *out += i + 1 < value.members.size() ? ",\n" : "\n";
   }
   out->append(static_cast<size_t>(indent), ' ');

@@ -145,25 +145,25 @@ class Validator {
   // Of equally specific topologies none may win by accident. Only within a namespace: a workload's
   // own namespace comes before the root namespace, and others do not meet.
   void CheckTies() {
-    for (size_t i = 0; i < whole_.size(); ++i) {
-      for (size_t j = 0; j < i; ++j) {
-        const v1::Document& a = whole_[i];
-        const v1::Document& b = whole_[j];
-        if (!a.has_trust_topology() || !b.has_trust_topology() ||
-            a.metadata().namespace_() != b.metadata().namespace_()) {
-          continue;
-        }
-        const Labels& a_labels = a.trust_topology().selector().match_labels();
-        const Labels& b_labels = b.trust_topology().selector().match_labels();
-        if (a_labels.size() != b_labels.size() || !CanBothSelect(a_labels, b_labels)) continue;
-        // Reported where it can be mended: at the document that is being changed.
-        const bool b_changes = changed_.count(Key(b)) != 0 && changed_.count(Key(a)) == 0;
-        Fault(b_changes ? b : a, "spec.selector",
-              absl::StrCat("ties with ", DisplayName(b_changes ? a : b),
-                           ": a workload could match both selectors, which are equally specific; "
-                           "add a label to one"));
-      }
+    std::map<std::string, std::vector<const v1::Document*>> by_namespace;
+    for (const v1::Document& document : whole_) {
+      if (!document.has_trust_topology()) continue;
+      auto& neighbours = by_namespace[document.metadata().namespace_()];
+      for (const v1::Document* other : neighbours) CheckTie(document, *other);
+      neighbours.push_back(&document);
     }
+  }
+
+  void CheckTie(const v1::Document& a, const v1::Document& b) {
+    const Labels& a_labels = a.trust_topology().selector().match_labels();
+    const Labels& b_labels = b.trust_topology().selector().match_labels();
+    if (a_labels.size() != b_labels.size() || !CanBothSelect(a_labels, b_labels)) return;
+    // Reported where it can be mended: at the document that is being changed.
+    const bool b_changes = changed_.count(Key(b)) != 0 && changed_.count(Key(a)) == 0;
+    Fault(b_changes ? b : a, "spec.selector",
+          absl::StrCat("ties with ", DisplayName(b_changes ? a : b),
+                       ": a workload could match both selectors, which are equally specific; add "
+                       "a label to one"));
   }
 
   // One port of a gateway speaks one protocol, even if two documents declare it.
