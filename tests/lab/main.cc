@@ -37,7 +37,8 @@ struct Flags {
   std::string policy = "local";
   std::string output = "text";
   std::string host;
-  std::vector<std::string> command;
+  std::string program;               // as we were called
+  std::vector<std::string> command;  // after --
 };
 
 int Fail(const absl::Status& status) {
@@ -58,7 +59,7 @@ int RunUp(const Flags& flags) {
   }
   if (status.ok()) status = (*lab)->Disown();
   if (!status.ok()) return Fail(status);
-  const std::string enter = absl::StrCat("whence-lab exec --name ", flags.name, " ");
+  const std::string enter = absl::StrCat(flags.program, " exec --name ", flags.name, " ");
   std::cout << "lab " << flags.name << " is up\n"
             << "  a request from outside  " << enter << "client -- curl -s http://"
             << kLoadBalancer.v4 << "/\n"
@@ -67,9 +68,11 @@ int RunUp(const Flags& flags) {
             << "  the control plane       " << enter << "control -- whencectl agents\n"
             << "  a shell in a pod        " << enter << "echo -- bash\n"
             << "  the access log          sqlite3 " << mesh.logs_db()
-            << " 'select time, role, client_address, direct_peer, status, policy from access_log'\n"
+            << " 'select time, role, client_address, direct_peer, status, policy from access_log "
+               "order by time'\n"
             << "  files and outputs       " << (*lab)->directory() << "\n"
-            << "  the end                 whence-lab down --name " << flags.name << "\n";
+            << "  the end                 " << flags.program << " down --name " << flags.name
+            << "\n";
   return 0;
 }
 
@@ -97,6 +100,9 @@ int RunArticleCommand(const Flags& flags) {
 int RunExec(const Flags& flags) {
   auto lab = Lab::Open(flags.name);
   if (!lab.ok()) return Fail(lab.status());
+  if (flags.command.empty()) {
+    return Fail(absl::InvalidArgumentError("nothing to run: whence-lab exec POD -- CMD…"));
+  }
   const Namespace space = (*lab)->Space(flags.host);
   const int fd = open(space.path().c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0 || setns(fd, CLONE_NEWNET) != 0) {
@@ -144,12 +150,18 @@ int Main(int argc, char** argv) {
       ->envname("WHENCE_OUTPUT")
       ->capture_default_str();
   exec->add_option("POD", flags.host, "Such as echo")->required();
-  exec->add_option("CMD", flags.command, "What to run, after --")->required();
-  exec->positionals_at_end();
+  // What follows -- is the command's, flags and all.
+  flags.program = argv[0];
+  int own = 1;
+  while (own < argc && std::string_view(argv[own]) != "--") ++own;
+  if (own < argc) flags.command.assign(argv + own + 1, argv + argc);
   try {  // CLI11 throws; nothing of ours does.
-    app.parse(argc, argv);
+    app.parse(own, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (!flags.command.empty() && !exec->parsed()) {
+    return Fail(absl::InvalidArgumentError("a command after -- is for exec"));
   }
   if (up->parsed()) return RunUp(flags);
   if (article->parsed()) return RunArticleCommand(flags);
