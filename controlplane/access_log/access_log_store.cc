@@ -15,10 +15,18 @@ namespace {
 // visible well within the second that is promised.
 constexpr int kMaxRecordsPerCommit = 20000;
 constexpr std::chrono::seconds kMaintenanceInterval(1);
+// A segment may be smaller than a commit; but a disk that others fill is not to cost us all.
+constexpr int kMaxDropsPerCommit = 4;
 // Marks of agents that have not reported for so long are forgotten. Longer than any spool lives.
 constexpr int64_t kHighWaterLifeMicros = int64_t{90} * 24 * 3600 * 1000000;
 constexpr std::chrono::hours kMarkSweepInterval(1);
+// More than the write-ahead log comes to between two checkpoints of SQLite's own.
+constexpr int64_t kReserveBytes = int64_t{8} << 20;
 constexpr size_t kMaxRemembered = 100000;
+
+bool IsFull(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kResourceExhausted;
+}
 
 }  // namespace
 
@@ -48,7 +56,10 @@ AccessLogStore::AccessLogStore(std::unique_ptr<store::Database> database, Segmen
       clock_(clock),
       logger_(logger),
       database_(std::move(database)),
-      segments_(*database_, limits) {}
+      segments_(*database_, limits),
+      reserve_(path_ + ".reserve", kReserveBytes) {
+  reserve_.Take();
+}
 
 AccessLogStore::~AccessLogStore() {
   {
@@ -117,13 +128,15 @@ void AccessLogStore::Run() {
 absl::StatusOr<std::vector<uint64_t>> AccessLogStore::CommitOrMakeRoom(
     const std::vector<Batch>& batches) {
   absl::StatusOr<std::vector<uint64_t>> marks = Commit(batches);
-  if (marks.status().code() == absl::StatusCode::kResourceExhausted) {
-    // The oldest records go before the newest are refused.
+  for (int i = 0; i < kMaxDropsPerCommit && IsFull(marks.status()); ++i) {
+    // The oldest records go before the newest are refused. The log is emptied before (dropping
+    // needs pages of it) and after (pages that were dropped are free only in the file).
+    reserve_.Release();
+    (void)database_->Checkpoint(true);
     absl::StatusOr<bool> dropped = segments_.DropOldest(NowMicros());
-    if (dropped.ok() && *dropped) {
-      (void)database_->Checkpoint(true);  // Gives the WAL's space back; best effort.
-      marks = Commit(batches);
-    }
+    if (!dropped.ok() || !*dropped) break;
+    (void)database_->Checkpoint(true);
+    marks = Commit(batches);
   }
   if (!marks.ok()) {
     counters_.failures.fetch_add(1, std::memory_order_relaxed);
@@ -257,10 +270,11 @@ void AccessLogStore::Forget() {
 }
 
 void AccessLogStore::Maintain() {
+  bool is_tight = !reserve_.Take();
   // One task after each commit while batches wait (or segments would grow without end under
   // load); all that are due when none does.
   while (true) {
-    absl::StatusOr<bool> done = segments_.Maintain(NowMicros());
+    absl::StatusOr<bool> done = segments_.Maintain(NowMicros(), is_tight);
     if (!done.ok()) {
       logger_.Warning("access log maintenance failed", {{"error", ToStd(done.status().message())}});
       Forget();

@@ -6,8 +6,9 @@
 // (the agent's high-water mark) are in one transaction, and the agent is told only after it; what
 // an agent repeats because it was not told is at or below the mark and skipped.
 //
-// When the file cannot take a batch (disk full), old segments are given up first; if that does not
-// help, the batch is refused, and the agent keeps it.
+// When the disk is full, old segments are given up first, and from then on early enough that new
+// records find free pages inside the file; if that does not help, the batch is refused, and the
+// agent keeps it.
 #ifndef WHENCE_CONTROLPLANE_ACCESS_LOG_ACCESS_LOG_STORE_H_
 #define WHENCE_CONTROLPLANE_ACCESS_LOG_ACCESS_LOG_STORE_H_
 
@@ -27,6 +28,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
+#include "controlplane/access_log/disk_reserve.h"
 #include "controlplane/access_log/segments.h"
 #include "controlplane/log/logger.h"
 #include "controlplane/metrics/metrics.h"
@@ -116,6 +118,7 @@ class AccessLogStore final : public metrics::Source {
   // The writer thread's:
   std::unique_ptr<store::Database> database_;
   Segments segments_;
+  DiskReserve reserve_;
   std::map<ReportingAgent, int64_t> agent_ids_;
   std::map<std::pair<std::string, std::string>, int64_t> high_water_;
   // Of the transaction at hand; counted when it is committed.

@@ -129,11 +129,19 @@ absl::Status Segments::Flush() {
                   segment.min_time_us, segment.max_time_us, segment.newest_us});
 }
 
-absl::StatusOr<bool> Segments::Maintain(int64_t now_us) {
+absl::StatusOr<bool> Segments::Maintain(int64_t now_us, bool is_tight) {
   if (segments_.empty()) return absl::UnavailableError("the access log is not open");
   absl::StatusOr<int64_t> used = UsedBytes();
   if (!used.ok()) return used.status();
-  Task task = NextTask(segments_, limits_, *used, now_us);
+  SegmentLimits limits = limits_;
+  if (is_tight) {
+    absl::StatusOr<int64_t> file = FileBytes();
+    if (!file.ok()) return file.status();
+    // Not below half of what there is: a disk that others fill must not cost us everything.
+    limits.max_bytes =
+        std::min(limits.max_bytes, std::max(*file - 2 * limits.segment_bytes, *file / 2));
+  }
+  Task task = NextTask(segments_, limits, *used, now_us);
   if (task.kind == TaskKind::kNone) return false;
   absl::Status status = Do(task, now_us);
   if (!status.ok()) return status;
@@ -228,13 +236,21 @@ absl::Status Segments::RefreshView() {
 }
 
 absl::StatusOr<int64_t> Segments::UsedBytes() {
-  absl::StatusOr<int64_t> pages = database_.QueryInt("pragma page_count", "measure the file");
+  absl::StatusOr<int64_t> file = FileBytes();
   absl::StatusOr<int64_t> free = database_.QueryInt("pragma freelist_count", "measure the file");
   absl::StatusOr<int64_t> size = database_.QueryInt("pragma page_size", "measure the file");
-  for (const auto* value : {&pages, &free, &size}) {
+  for (const auto* value : {&file, &free, &size}) {
     if (!value->ok()) return value->status();
   }
-  return (*pages - *free) * *size;
+  return *file - *free * *size;
+}
+
+absl::StatusOr<int64_t> Segments::FileBytes() {
+  absl::StatusOr<int64_t> pages = database_.QueryInt("pragma page_count", "measure the file");
+  absl::StatusOr<int64_t> size = database_.QueryInt("pragma page_size", "measure the file");
+  if (!pages.ok()) return pages.status();
+  if (!size.ok()) return size.status();
+  return *pages * *size;
 }
 
 }  // namespace whence::access_log

@@ -74,15 +74,18 @@ class Segments {
   absl::Status Append(const Row& row, int64_t agent_id, int64_t now_us);
   absl::Status Flush();
 
-  // Does one task in a transaction of its own. False: there was none.
-  absl::StatusOr<bool> Maintain(int64_t now_us);
+  // Does one task in a transaction of its own. False: there was none. `is_tight`: the file cannot
+  // grow any more, so a segment's worth of free pages is kept inside it.
+  absl::StatusOr<bool> Maintain(int64_t now_us, bool is_tight);
   // Makes room: gives up the oldest segment (sealing the open one if it is the only one). False:
   // there is nothing left to give up.
   absl::StatusOr<bool> DropOldest(int64_t now_us);
 
   const std::vector<Segment>& list() const { return segments_; }
   int64_t next_id() const { return open().first_id + open().rows; }
+  // Of the file, without and with its free pages.
   absl::StatusOr<int64_t> UsedBytes();
+  absl::StatusOr<int64_t> FileBytes();
   uint64_t dropped() const { return dropped_; }
 
  private:
