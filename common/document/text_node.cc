@@ -21,7 +21,11 @@ class TreeBuilder final : public YAML::EventHandler {
  public:
   explicit TreeBuilder(TextFile* file) : file_(file) {}
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    // yaml-cpp makes an empty document of a token that can begin none, such as a lone "]", and
+    // does not step over it: there would be no end of documents.
+    if (mark.pos == last_start_) Fail(mark, "not valid YAML: nothing can begin so");
+    last_start_ = mark.pos;
     open_.clear();
     anchors_.clear();
     root_ = nullptr;
@@ -123,6 +127,7 @@ class TreeBuilder final : public YAML::EventHandler {
   std::vector<Open> open_;
   std::map<YAML::anchor_t, const TextNode*> anchors_;
   const TextNode* root_ = nullptr;
+  int last_start_ = -1;
 };
 
 // JSON allows tabs between tokens, YAML (and yaml-cpp) not everywhere. One blank for a tab keeps

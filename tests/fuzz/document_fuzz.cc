@@ -15,6 +15,8 @@ using whence::document::Parse;
 using whence::document::ParsedDocument;
 using whence::document::ParseOptions;
 using whence::document::ParseResult;
+using whence::document::ToJson;
+using whence::document::ToYaml;
 
 void MustParseBack(const ParsedDocument& parsed, const std::string& printed) {
   ParseOptions options;
