@@ -23,15 +23,14 @@ struct Kind {
   Outcome (*run)(const nlohmann::json& vector);
 };
 
-// Null if there is no such kind (yet).
+// Null if there is no such kind.
 const Kind* FindKind(std::string_view name);
-// Of the formats that exist, the ones nothing runs yet.
-bool IsPlannedKind(std::string_view name);
 
 Outcome RunXff(const nlohmann::json& vector);
 Outcome RunAuthz(const nlohmann::json& vector);
 Outcome RunHttp1Request(const nlohmann::json& vector);
 Outcome RunHttp1Response(const nlohmann::json& vector);
+Outcome RunProxyProtocol(const nlohmann::json& vector);
 
 // Compares the keys that `out` has with `got`; a key in `strict_out` may have that value instead.
 Outcome CompareKeys(const nlohmann::json& out, const nlohmann::json& strict_out,

@@ -7,10 +7,9 @@ constexpr Kind kKinds[] = {
     {"authz", RunAuthz},
     {"http1_requests", RunHttp1Request},
     {"http1_responses", RunHttp1Response},
+    {"proxy_protocol", RunProxyProtocol},
     {"xff", RunXff},
 };
-
-constexpr std::string_view kPlanned[] = {"proxy_protocol"};
 
 }  // namespace
 
@@ -19,13 +18,6 @@ const Kind* FindKind(std::string_view name) {
     if (kind.name == name) return &kind;
   }
   return nullptr;
-}
-
-bool IsPlannedKind(std::string_view name) {
-  for (const std::string_view planned : kPlanned) {
-    if (planned == name) return true;
-  }
-  return false;
 }
 
 Outcome CompareKeys(const nlohmann::json& out, const nlohmann::json& strict_out,

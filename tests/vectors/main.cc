@@ -28,6 +28,8 @@ Kinds:
   authz   IP policies (tests/vectors/data/README-authz.md)
   http1_requests, http1_responses
           HTTP/1 without sockets: parsing, framing, forwarding (tests/vectors/data/README-http1.md)
+  proxy_protocol
+          PROXY protocol headers, whole and byte by byte (tests/vectors/data/README.md)
 
 Examples:
   whence-vectors xff tests/vectors/data/xff.jsonl
@@ -99,9 +101,7 @@ int Run(const std::vector<std::string>& args) {
   }
   const Kind* kind = FindKind(args[0]);
   if (kind == nullptr) {
-    std::cerr << "whence-vectors: " << args[0] << ": "
-              << (IsPlannedKind(args[0]) ? "kind not supported yet" : "no such kind")
-              << "; see whence-vectors --help\n";
+    std::cerr << "whence-vectors: " << args[0] << ": no such kind; see whence-vectors --help\n";
     return kWrongUsage;
   }
   Tally tally;
