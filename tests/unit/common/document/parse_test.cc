@@ -64,7 +64,7 @@ TEST(ParseTest, RefusesBrokenText) {
       {"broken quotes", "a: \"b", "not valid YAML"},
       {"broken flow", "a: {b: [c}", "not valid YAML"},
       {"stray comma", ",a: b", "f.yaml:1:1: not valid YAML: nothing can begin so"},
-      {"stray bracket", "---\n]", "f.yaml:2:1: not valid YAML: nothing can begin so"},
+      {"stray bracket", "---\n]", "f.yaml:2:1: not valid YAML: illegal flow end"},
       {"tab", "a:\n\tb: c", "not valid YAML"},
       {"undefined alias", "a: *b", "not valid YAML"},
       {"cycle", "a: &x [*x]", "contains it"},
