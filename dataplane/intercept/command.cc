@@ -284,7 +284,9 @@ int RunCommand(std::span<const std::string> args) {
   try {  // CLI11 throws; nothing of ours does.
     app.parse(reversed);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::cerr << "whence-agent intercept: " << error.what() << "; see --help\n";
+    return 2;
   }
 
   const std::string command = app.get_subcommands()[0]->get_name();

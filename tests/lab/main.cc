@@ -158,7 +158,9 @@ int Main(int argc, char** argv) {
   try {  // CLI11 throws; nothing of ours does.
     app.parse(own, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::cerr << "whence-lab: " << error.what() << "; see --help\n";
+    return 2;
   }
   if (!flags.command.empty() && !exec->parsed()) {
     return Fail(absl::InvalidArgumentError("a command after -- is for exec"));
