@@ -68,6 +68,7 @@ void HttpSession::Serve(const http::RequestHead& head) {
   Exchange& x = *exchange_;
   const Limits& limits = context_.options.limits;
   // The views of `head` stay valid: nothing is read into the buffer before we return.
+  const std::string_view head_text = downstream_.in.raw().substr(0, head.head_bytes);
   downstream_.in.Skip(head.head_bytes);
   x.record.bytes_in = head.head_bytes;
   x.request_body = http::BodyDecoder(head.framing, head.content_length);
@@ -106,7 +107,7 @@ void HttpSession::Serve(const http::RequestHead& head) {
   x.source = ChooseSource(snapshot.topology, context_.options.interception, downstream_.peer(),
                           judgement.resolution.client, x.destination.ip);
   if (!head.upgrade.empty()) {
-    tunnel_head_.assign(head.method.data(), head.head_bytes);
+    tunnel_head_ = head_text;
   }
   ObtainUpstream();
 }
