@@ -60,7 +60,12 @@ WireEnd WireEnd::ConnectTo(const net::SocketAddress& address, int receive_buffer
 void WireEnd::Send(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n <= 0) return;  // the other side is gone: what it answered tells
+    if (n <= 0) {
+      // The other side is gone: what it answered tells. A reset is reported once, to whom comes
+      // first.
+      reset_ = reset_ || errno == ECONNRESET;
+      return;
+    }
     bytes.remove_prefix(static_cast<size_t>(n));
   }
 }
