@@ -93,9 +93,8 @@ Connector::Opened Connector::Open(const net::SocketAddress& destination, const S
   }
   if (opened.outcome == Outcome::kStarted) {
     os::SetUserTimeout(fd.get(), options_.limits.user_timeout);
-    const bool spoofed = used->kind == SourceChoice::Kind::kSpoofed;
     opened.upstream =
-        std::make_unique<Upstream>(loop_, std::move(fd), KeyOf(destination, *used), spoofed, user);
+        std::make_unique<Upstream>(loop_, std::move(fd), KeyOf(destination, *used), user);
     if (opened.upstream->Start(options_.limits.connect_timeout)) {
       counters_.Add(Counter::kUpstreamConnects);
       return opened;

@@ -210,7 +210,7 @@ void HttpSession::ReleaseUpstream(bool reusable) {
     if (!is_ours_alone) context_.pool.Give(std::move(upstream_));
     return;
   }
-  upstream_->Discard();
+  upstream_->Close();
   context_.loop.Retire(std::move(upstream_));
 }
 
@@ -335,7 +335,7 @@ void HttpSession::Close(bool reset) {
   phase_ = Phase::kClosed;
   if (upstream_) {
     if (reset) upstream_->stream.Reset();
-    if (upstream_->stream.open()) upstream_->Discard();
+    if (upstream_->stream.open()) upstream_->Close();
     upstream_->CancelTimer();
     context_.loop.Retire(std::move(upstream_));
   }

@@ -6,12 +6,10 @@
 
 namespace whence::proxy {
 
-Upstream::Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, bool spoofed,
-                   UpstreamUser& user)
+Upstream::Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, UpstreamUser& user)
     : stream(std::move(fd)),
       loop_(loop),
       key_(key),
-      spoofed_(spoofed),
       user_(&user),
       local_(key.source),
       timer_(
@@ -55,15 +53,6 @@ const net::IpAddress& Upstream::local_address() {
 void Upstream::Close() {
   timer_.Cancel();
   stream.Close();
-}
-
-void Upstream::Discard() {
-  timer_.Cancel();
-  if (spoofed_) {
-    stream.Reset();
-  } else {
-    stream.Close();
-  }
 }
 
 }  // namespace whence::proxy

@@ -44,8 +44,7 @@ class Upstream final : public loop::EventHandler {
 
   // `fd` is connecting or connected to `key.destination`; `user` outlives this object or is
   // replaced.
-  Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, bool spoofed,
-           UpstreamUser& user);
+  Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, UpstreamUser& user);
 
   // Registers with the loop and lets `timeout` run. False: out of memory for the registration.
   bool Start(std::chrono::milliseconds timeout);
@@ -55,7 +54,6 @@ class Upstream final : public loop::EventHandler {
   int error() const { return error_; }  // errno, when kFailed
   bool timed_out() const { return timed_out_; }
   const Key& key() const { return key_; }
-  bool spoofed() const { return spoofed_; }
   // Its local address: the spoofed one, or what the kernel chose (asked for once).
   const net::IpAddress& local_address();
 
@@ -63,12 +61,9 @@ class Upstream final : public loop::EventHandler {
   void ArmTimer(std::chrono::milliseconds delay) { loop_.ArmAfter(timer_, delay); }
   void CancelTimer() { timer_.Cancel(); }
 
-  // Closes it in order: what is still to be sent will be.
+  // Closes it in order: what is still to be sent will be. If it had more to say the kernel resets
+  // it. TIME_WAIT does not cost us the port: an explicitly bound port may be used again at once.
   void Close();
-  // Closes a connection on which nothing is to come any more, or that is spoiled. A spoofed one is
-  // reset: a close would leave a TIME_WAIT on the client's address and port for a minute, and ports
-  // are few.
-  void Discard();
 
   Stream stream;
   ReadBuffer in;
@@ -79,7 +74,6 @@ class Upstream final : public loop::EventHandler {
 
   loop::EventLoop& loop_;
   const Key key_;
-  const bool spoofed_;
   UpstreamUser* user_;
   State state_ = State::kConnecting;
   bool timed_out_ = false;

@@ -16,7 +16,7 @@ std::unique_ptr<Upstream> UpstreamPool::Take(const Upstream::Key& key) {
 void UpstreamPool::Give(std::unique_ptr<Upstream> idle) {
   auto& same = idle_[idle->key()];
   if (same.size() >= limits_.max_idle_per_endpoint) {
-    idle->Discard();
+    idle->Close();
     loop_.Retire(std::move(idle));
     return;
   }
@@ -35,7 +35,7 @@ void UpstreamPool::OnUpstream(Upstream& upstream) {
   const auto found = std::find_if(same.begin(), same.end(),
                                   [&](const auto& one) { return one.get() == &upstream; });
   if (found == same.end()) return;
-  upstream.Discard();
+  upstream.Close();
   loop_.Retire(std::move(*found));
   same.erase(found);
   if (same.empty()) idle_.erase(at);
@@ -44,7 +44,7 @@ void UpstreamPool::OnUpstream(Upstream& upstream) {
 void UpstreamPool::Clear() {
   for (auto& [key, same] : idle_) {
     for (auto& upstream : same) {
-      upstream->Discard();
+      upstream->Close();
       loop_.Retire(std::move(upstream));
     }
   }
