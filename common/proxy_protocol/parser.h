@@ -31,6 +31,11 @@ inline constexpr std::string_view kSignatureV2{"\r\n\r\n\0\r\nQUIT\n", 12};
 inline constexpr size_t kMaxV1Bytes = 107;         // with CRLF
 inline constexpr size_t kMaxV2Bytes = 16 + 65535;  // what the length field can say
 
+// Whether it has begun as a header; then only a header can become of it.
+inline bool HasSignature(std::string_view bytes) {
+  return bytes.starts_with(kSignatureV1) || bytes.starts_with(kSignatureV2);
+}
+
 // What may come. A header of a version that is not allowed is refused, never passed on as payload.
 struct ParseOptions {
   // Without a header the connection's bytes are payload (kAbsent) as soon as they can be none.

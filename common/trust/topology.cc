@@ -53,8 +53,10 @@ ProxyHeaderRule ProxyHeaderRuleFor(const Topology& topology, const net::DirectPe
   const bool is_sender = topology.IsMeshAgent(ip) || topology.proxy_from.Contains(ip);
   switch (topology.proxy_accept) {
     case ProxyAccept::kOff:
-      // Our own agents need no permission beyond being trusted.
-      return topology.IsMeshAgent(ip) ? ProxyHeaderRule::kOptional : ProxyHeaderRule::kNotRead;
+      // Our own agents need no permission beyond being trusted. Where they may send one, nobody
+      // else may: an application must not meet a stranger's header where it might expect ours.
+      if (!topology.trust_mesh_gateways) return ProxyHeaderRule::kNotRead;
+      return topology.IsMeshAgent(ip) ? ProxyHeaderRule::kOptional : ProxyHeaderRule::kForbidden;
     case ProxyAccept::kOptional:
       return is_sender ? ProxyHeaderRule::kOptional : ProxyHeaderRule::kForbidden;
     case ProxyAccept::kRequired:

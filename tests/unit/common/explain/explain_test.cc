@@ -210,6 +210,9 @@ TEST(ExplainTest, ProxyProtocolIsJudgedBeforeAnyPolicy) {
   }
   EXPECT_THAT(Ask("workload: 'w' role: SIDECAR", "peer: '10.1.0.1' proxy_source: '9.9.9.9'")
                   ->decision_reason(),
+              HasSubstr("10.1.0.1 may not send a PROXY protocol header"));
+  EXPECT_THAT(Ask("workload: 'w' role: GATEWAY", "peer: '10.1.0.1' proxy_source: '9.9.9.9'")
+                  ->decision_reason(),
               HasSubstr("PROXY protocol is not accepted here"));
 }
 

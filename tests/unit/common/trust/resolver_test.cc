@@ -554,8 +554,8 @@ TEST(ProxyHeaderRuleTest, SendersAreKnownByTheKernelsAddress) {
     const char* peer;
     ProxyHeaderRule rule;
   } rows[] = {
-      {ProxyAccept::kOff, "10.128.0.1", ProxyHeaderRule::kNotRead},
-      {ProxyAccept::kOff, "6.6.6.6", ProxyHeaderRule::kNotRead},
+      {ProxyAccept::kOff, "10.128.0.1", ProxyHeaderRule::kForbidden},
+      {ProxyAccept::kOff, "6.6.6.6", ProxyHeaderRule::kForbidden},
       {ProxyAccept::kOff, "10.32.1.221", ProxyHeaderRule::kOptional},
       {ProxyAccept::kOptional, "10.128.0.1", ProxyHeaderRule::kOptional},
       {ProxyAccept::kOptional, "6.6.6.6", ProxyHeaderRule::kForbidden},
@@ -566,6 +566,12 @@ TEST(ProxyHeaderRuleTest, SendersAreKnownByTheKernelsAddress) {
   for (const auto& row : rows) {
     topology.proxy_accept = row.accept;
     EXPECT_EQ(ProxyHeaderRuleFor(topology, Peer(row.peer)), row.rule) << row.peer;
+  }
+  // Without agents of ours in front, OFF means what it says: an application may read it itself.
+  topology.proxy_accept = ProxyAccept::kOff;
+  topology.trust_mesh_gateways = false;
+  for (const char* peer : {"10.128.0.1", "6.6.6.6", "10.32.1.221"}) {
+    EXPECT_EQ(ProxyHeaderRuleFor(topology, Peer(peer)), ProxyHeaderRule::kNotRead) << peer;
   }
 }
 
