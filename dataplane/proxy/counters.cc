@@ -7,6 +7,9 @@ constexpr std::string_view kRequests = "requests_total";
 constexpr std::string_view kRequestsHelp = "HTTP requests judged, by decision.";
 constexpr std::string_view kTcp = "tcp_connections_total";
 constexpr std::string_view kTcpHelp = "TCP connections judged, by decision.";
+constexpr std::string_view kProxy = "proxy_protocol_headers_total";
+constexpr std::string_view kProxyHelp =
+    "PROXY protocol headers looked for: taken, local, or why the connection was refused.";
 constexpr std::string_view kAllow = "decision=\"allow\"";
 constexpr std::string_view kDeny = "decision=\"deny\"";
 constexpr std::string_view kDryRun = "decision=\"dry-run-deny\"";
@@ -25,6 +28,14 @@ constexpr std::array<CounterInfo, kCounterCount> kInfos = {{
     {kTcp, kDryRun, kTcpHelp},
     {"policy_closed_total", "", "Open connections closed because a newer policy denies them."},
     {"spoofed_headers_total", "", "Headers by which an untrusted peer claimed another client."},
+    {kProxy, "result=\"taken\"", kProxyHelp},
+    {kProxy, "result=\"local\"", kProxyHelp},
+    {kProxy, "result=\"forbidden\"", kProxyHelp},
+    {kProxy, "result=\"malformed\"", kProxyHelp},
+    {kProxy, "result=\"missing\"", kProxyHelp},
+    {kProxy, "result=\"late\"", kProxyHelp},
+    {kProxy, "result=\"peer-refused\"", kProxyHelp},
+    {"proxy_protocol_sent_total", "", "PROXY protocol headers sent to endpoints."},
     {"loops_total", "", "Connections refused because they were aimed at the agent itself."},
     {"not_intercepted_total", "", "Connections without an original destination, refused."},
     {"connections_over_limit_total", "", "Connections refused by the connection limit."},

@@ -23,6 +23,14 @@ enum class Counter : uint8_t {
   kTcpDryRunDenied,
   kPolicyClosed,  // open connections that a newer snapshot denied
   kSpoofedHeaders,
+  kProxyTaken,        // PROXY protocol headers that named a client
+  kProxyLocal,        // headers without one: LOCAL, UNKNOWN
+  kProxyForbidden,    // sent by a peer that may not
+  kProxyMalformed,    // or not complete before the end
+  kProxyMissing,      // required, and something else came
+  kProxyLate,         // did not come in time
+  kProxyPeerRefused,  // required, and this peer may not send one
+  kProxySent,         // sent to endpoints
   kLoops,
   kNotIntercepted,  // reached an interception port directly
   kOverLimit,       // refused by max_connections

@@ -2,7 +2,6 @@
 
 #include "dataplane/proxy/detection.h"
 #include "dataplane/proxy/http_session.h"
-#include "dataplane/proxy/judgement.h"
 #include "dataplane/proxy/listeners.h"
 #include "dataplane/proxy/tcp_session.h"
 
@@ -11,25 +10,124 @@ namespace whence::proxy {
 Downstream::Downstream(Context& context, os::UniqueFd fd, const Origin& origin)
     : stream(std::move(fd)),
       context_(context),
-      origin_(origin),
+      listener_port_(origin.listener_port),
       watched_(context.tuples.Add(origin.peer.address, origin.destination.address)),
+      facts_{origin.peer, origin.destination},
       timer_(
           +[](void* self) { static_cast<Downstream*>(self)->OnTimer(); }, this) {}
 
 Downstream::~Downstream() {
-  if (watched_) context_.tuples.Remove(origin_.peer.address, origin_.destination.address);
+  if (watched_) context_.tuples.Remove(peer().address, destination().address);
 }
 
 bool Downstream::Start() {
   if (context_.loop.Add(stream.fd(), *this) != 0) return false;
-  const snapshot::Protocol protocol =
-      ProtocolOf(*context_.snapshot, origin_.listener_port, origin_.destination);
-  if (protocol == snapshot::Protocol::kDetect) {
-    ArmTimer(context_.options.limits.detection_timeout);
-  } else {
-    Begin(protocol);
+  header_rule_ = trust::ProxyHeaderRuleFor(context_.snapshot->topology, peer());
+  switch (header_rule_) {
+    case trust::ProxyHeaderRule::kRefusePeer:
+      RefuseHeader(Counter::kProxyPeerRefused);
+      break;
+    case trust::ProxyHeaderRule::kOptional:
+    case trust::ProxyHeaderRule::kRequired:
+      awaits_header_ = true;
+      ArmTimer(context_.options.limits.proxy_header_timeout);
+      break;
+    case trust::ProxyHeaderRule::kForbidden:
+      guard_.Arm();
+      BeginDetection();
+      break;
+    case trust::ProxyHeaderRule::kNotRead:
+      BeginDetection();
+      break;
   }
   return true;
+}
+
+void Downstream::TakeHeader() {
+  while (stream.readable()) {
+    const auto [io, bytes] = stream.Read(in.Room(context_.buffers, BufferPool::kNormal));
+    in.Filled(bytes);
+    if (io == Io::kBlocked) break;
+    if (io == Io::kBroken || (io == Io::kEnd && in.empty())) return Close();
+    if (ParseHeader()) return;
+    if (io == Io::kEnd) return RefuseHeader(Counter::kProxyMalformed);
+  }
+  in.Trim();
+}
+
+bool Downstream::ParseHeader() {
+  const bool required = header_rule_ == trust::ProxyHeaderRule::kRequired;
+  const proxy_protocol::ParseOptions options{
+      .allow_missing = !required, .max_bytes = context_.options.limits.max_proxy_header_bytes};
+  proxy_protocol::Header header;
+  switch (proxy_protocol::Parse(in.raw(), options, &header).status) {
+    case proxy_protocol::ParseStatus::kNeedMore:
+      return false;
+    case proxy_protocol::ParseStatus::kReject:
+      RefuseHeader(proxy_protocol::HasSignature(in.raw()) ? Counter::kProxyMalformed
+                                                          : Counter::kProxyMissing);
+      return true;
+    case proxy_protocol::ParseStatus::kAbsent:
+      awaits_header_ = false;
+      BeginDetection();
+      return true;
+    case proxy_protocol::ParseStatus::kDone:
+      UseHeader(header);
+      return true;
+  }
+  return true;
+}
+
+void Downstream::UseHeader(const proxy_protocol::Header& header) {
+  awaits_header_ = false;
+  header_taken_ = true;
+  context_.counters.Add(header.has_addresses ? Counter::kProxyTaken : Counter::kProxyLocal);
+  if (header.has_addresses) {
+    facts_.proxy_source = header.source;
+  } else if (context_.snapshot->topology.IsMeshAgent(peer().address.ip)) {
+    // An agent that names no client speaks for itself. Whether it then relays or not, what follows
+    // is no more to be believed than behind any other header.
+    facts_.proxy_source = peer().address;
+  }
+  in.Skip(header.bytes);
+  guard_.Arm();
+  if (!guard_.Admits(in.raw())) return RefuseHeader(Counter::kProxyForbidden);
+  BeginDetection();
+}
+
+void Downstream::OnHeaderDeadline() {
+  if (header_rule_ == trust::ProxyHeaderRule::kRequired || !in.empty()) {
+    return RefuseHeader(Counter::kProxyLate);
+  }
+  // It need not come, and has not: from now on it may not.
+  awaits_header_ = false;
+  guard_.Arm();
+  const snapshot::Protocol protocol =
+      ProtocolOf(*context_.snapshot, listener_port_, facts_.destination);
+  if (protocol != snapshot::Protocol::kDetect) return Begin(protocol);
+  OnSilence();
+}
+
+void Downstream::RefuseHeader(Counter why) {
+  context_.counters.Add(why);
+  access_log::Record record = NewRecord();
+  const trust::Resolution resolution = ResolveConnection(*context_.snapshot, facts_);
+  record.SetClient(resolution.client);
+  record.Set(access_log::Text::kReason, trust::ReasonText(resolution));
+  record.decision = access_log::Decision::kDeny;
+  record.Add(why == Counter::kProxyLate ? access_log::Flag::kDownstreamTimeout
+                                        : access_log::Flag::kDownstreamProtocolError);
+  context_.ring.TryPush(record);
+  Close(/*reset=*/true);
+}
+
+void Downstream::BeginDetection() {
+  const snapshot::Protocol protocol =
+      ProtocolOf(*context_.snapshot, listener_port_, facts_.destination);
+  if (protocol != snapshot::Protocol::kDetect) return Begin(protocol);
+  ArmTimer(context_.options.limits.detection_timeout);
+  if (!in.raw().empty()) Classify(stream.at_end());
+  if (!session_ && !closed()) DetectProtocol();
 }
 
 void Downstream::Begin(snapshot::Protocol protocol, bool silent) {
@@ -58,6 +156,8 @@ void Downstream::OnEvents(uint32_t events) {
   stream.Note(events);
   if (session_) {
     session_->OnDownstream();
+  } else if (awaits_header_) {
+    TakeHeader();
   } else {
     DetectProtocol();
   }
@@ -71,16 +171,23 @@ void Downstream::DetectProtocol() {
     Close();  // came and went without a word: nothing was asked, nothing is recorded
     return;
   }
+  if (!Admits(bytes)) return RefuseHeader(Counter::kProxyForbidden);
+  Classify(io == Io::kEnd);
+}
+
+void Downstream::Classify(bool ended) {
   const Detected detected = Detect(in.raw());
   if (detected == Detected::kHttp) return Begin(snapshot::Protocol::kHttp);
   // An end without a whole first line: whatever it is, it will not become HTTP.
-  if (detected == Detected::kOther || io == Io::kEnd) return Begin(snapshot::Protocol::kTcp);
+  if (detected == Detected::kOther || ended) return Begin(snapshot::Protocol::kTcp);
 }
 
 void Downstream::OnTimer() {
   if (closed()) return;
   if (session_) {
     session_->OnTimer();
+  } else if (awaits_header_) {
+    OnHeaderDeadline();
   } else if (in.empty()) {
     OnSilence();
   } else {
@@ -93,8 +200,7 @@ void Downstream::OnTimer() {
 void Downstream::OnSilence() {
   if (silence_judged_) return Begin(snapshot::Protocol::kTcp);  // which will refuse it
   silence_judged_ = true;
-  const Judgement judgement =
-      JudgeConnection(*context_.snapshot, peer(), destination(), context_.loop.wall_now());
+  const Judgement judgement = JudgeConnection(*context_.snapshot, facts_, context_.loop.wall_now());
   if (judgement.verdict.allowed) return Begin(snapshot::Protocol::kTcp, /*silent=*/true);
   // As TCP it may not enter, but a request may come that may: clients open connections ahead of
   // need. Until then nothing has gone upstream, so waiting harms nobody.
@@ -133,6 +239,7 @@ access_log::Record Downstream::NewRecord() const {
   record.time_us = context_.loop.wall_now().time_since_epoch().count();
   record.SetDirectPeer(peer());
   record.SetDestination(destination());
+  if (header_taken_) record.Add(access_log::Flag::kProxyProtocol);
   return record;
 }
 

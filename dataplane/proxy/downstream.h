@@ -1,11 +1,17 @@
 // One accepted connection: a socket, what has arrived on it, and the session that serves it.
 //
-//   accepted ─► port of known protocol ─────────────────────────► HttpSession or TcpSession
-//        └────► first bytes: HTTP, or not, or none in time ─────┘
+//   accepted ─► PROXY protocol header, ─► port of known protocol ─────────────────► HttpSession or
+//               if this peer may send one └─► first bytes: HTTP, or not, or none ─┘  TcpSession
+//                                             in time
 //
 // A connection that stays silent is taken as TCP, so that protocols in which the server speaks
 // first work. If what comes first on it is a request after all (clients open connections ahead of
 // need), it becomes HTTP then; see TcpSession.
+//
+// A PROXY protocol header is removed before anything else looks at the bytes; where none may come,
+// the connection of who begins one is reset, whenever that is and however it is cut
+// (proxy_protocol::SignatureGuard). What follows a header was written by the client and may not
+// begin with another.
 //
 // Loop-affine. Owned by the worker; Close hands it over to destruction at the end of the round.
 #ifndef WHENCE_DATAPLANE_PROXY_DOWNSTREAM_H_
@@ -14,7 +20,10 @@
 #include <memory>
 
 #include "common/net/roles.h"
+#include "common/proxy_protocol/signature_guard.h"
+#include "common/trust/topology.h"
 #include "dataplane/proxy/context.h"
+#include "dataplane/proxy/judgement.h"
 #include "dataplane/proxy/session.h"
 #include "dataplane/proxy/stream.h"
 
@@ -51,9 +60,18 @@ class Downstream final : public loop::EventHandler {
   // A TCP session found that this is HTTP; `upstream` (may be null) is already connected for it.
   void BecomeHttp(std::unique_ptr<Upstream> upstream);
 
-  const net::DirectPeer& peer() const { return origin_.peer; }
-  const net::OriginalDestination& destination() const { return origin_.destination; }
-  uint16_t listener_port() const { return origin_.listener_port; }
+  // Looks at the last `bytes` of `in`, which were just read and are the first after those it saw
+  // before. False: they are a header where none may come; the caller ends with RefuseHeader or a
+  // record of its own.
+  bool Admits(size_t bytes) { return guard_.Admits(in.raw().substr(in.raw().size() - bytes)); }
+  proxy_protocol::SignatureGuard& guard() { return guard_; }
+  // Resets the connection for its PROXY protocol header, or the want of one; leaves a record.
+  void RefuseHeader(Counter why);
+
+  const ConnectionFacts& facts() const { return facts_; }
+  const net::DirectPeer& peer() const { return facts_.peer; }
+  const net::OriginalDestination& destination() const { return facts_.destination; }
+  uint16_t listener_port() const { return listener_port_; }
   // A record with what is known of the connection; starts now.
   access_log::Record NewRecord() const;
 
@@ -63,14 +81,28 @@ class Downstream final : public loop::EventHandler {
 
  private:
   void Begin(snapshot::Protocol protocol, bool silent = false);
+  void TakeHeader();
+  // Whether that stage is over.
+  bool ParseHeader();
+  void UseHeader(const proxy_protocol::Header& header);
+  void OnHeaderDeadline();
+
+  void BeginDetection();
   void DetectProtocol();
+  // By what has arrived. `ended`: nothing more will.
+  void Classify(bool ended);
   void OnTimer();
   // No word from the client: TCP, if TCP may enter at all.
   void OnSilence();
 
   Context& context_;
-  const Origin origin_;
-  const bool watched_;  // its tuple stands in the table
+  const uint16_t listener_port_;
+  const bool watched_;     // its tuple stands in the table
+  ConnectionFacts facts_;  // constant once the header is taken
+  trust::ProxyHeaderRule header_rule_ = trust::ProxyHeaderRule::kNotRead;
+  bool awaits_header_ = false;
+  bool header_taken_ = false;
+  proxy_protocol::SignatureGuard guard_;
   bool silence_judged_ = false;
   std::unique_ptr<Session> session_;
   loop::Timer timer_;

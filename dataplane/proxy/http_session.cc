@@ -73,7 +73,10 @@ bool HttpSession::AwaitHead() {
     case Io::kMoved:
       in.Filled(bytes);
       unparsed_ = true;
-      return true;
+      if (downstream_.Admits(bytes)) return true;
+      downstream_.RefuseHeader(Counter::kProxyForbidden);
+      Close(/*reset=*/true);
+      return false;
     case Io::kBlocked:
       in.Trim();
       return false;
@@ -248,6 +251,8 @@ bool HttpSession::MoveTunnel() {
   switch (progress.state) {
     case Relay::State::kOpen:
       return progress.cut_short;
+    case Relay::State::kForbiddenHeader:
+      return false;  // cannot be: a tunnel's first bytes are not looked at
     case Relay::State::kDone:
       WriteRecord();
       upstream_->Close();
@@ -304,8 +309,7 @@ void HttpSession::OnSnapshot() {
     return;  // cannot be: it was parsed before
   }
   const Judgement judgement =
-      JudgeRequest(*context_.snapshot, downstream_.peer(), downstream_.destination(), head,
-                   context_.loop.wall_now());
+      JudgeRequest(*context_.snapshot, downstream_.facts(), head, context_.loop.wall_now());
   if (judgement.verdict.allowed) return;
   Describe(judgement, &exchange_->record);
   context_.counters.Add(Counter::kPolicyClosed);

@@ -10,18 +10,24 @@ Counter Pick(const policy::Verdict& verdict, Counter allow, Counter deny, Counte
 
 }  // namespace
 
-trust::Evidence EvidenceOf(const http::RequestHead& head) {
-  return {.fields = head.fields, .ids = head.ids};
+trust::Evidence EvidenceOf(const ConnectionFacts& connection, const http::RequestHead& head) {
+  return {.fields = head.fields, .ids = head.ids, .proxy_source = connection.proxy_source};
 }
 
-Judgement JudgeRequest(const snapshot::Snapshot& snapshot, const net::DirectPeer& peer,
-                       const net::OriginalDestination& destination, const http::RequestHead& head,
-                       WallTime now) {
-  const trust::Resolution resolution = trust::Resolve(peer, EvidenceOf(head), snapshot.topology);
+trust::Resolution ResolveConnection(const snapshot::Snapshot& snapshot,
+                                    const ConnectionFacts& connection) {
+  return trust::Resolve(connection.peer, {.proxy_source = connection.proxy_source},
+                        snapshot.topology);
+}
+
+Judgement JudgeRequest(const snapshot::Snapshot& snapshot, const ConnectionFacts& connection,
+                       const http::RequestHead& head, WallTime now) {
+  const trust::Resolution resolution =
+      trust::Resolve(connection.peer, EvidenceOf(connection, head), snapshot.topology);
   const policy::Verdict verdict = snapshot.policies->Evaluate({
-      .peer = peer,
+      .peer = connection.peer,
       .client = resolution.client,
-      .destination = destination,
+      .destination = connection.destination,
       .is_http = true,
       .method = head.method,
       .host = head.host,
@@ -32,13 +38,13 @@ Judgement JudgeRequest(const snapshot::Snapshot& snapshot, const net::DirectPeer
   return {resolution, verdict};
 }
 
-Judgement JudgeConnection(const snapshot::Snapshot& snapshot, const net::DirectPeer& peer,
-                          const net::OriginalDestination& destination, WallTime now) {
-  const trust::Resolution resolution = trust::Resolve(peer, {}, snapshot.topology);
+Judgement JudgeConnection(const snapshot::Snapshot& snapshot, const ConnectionFacts& connection,
+                          WallTime now) {
+  const trust::Resolution resolution = ResolveConnection(snapshot, connection);
   const policy::Verdict verdict = snapshot.policies->Evaluate({
-      .peer = peer,
+      .peer = connection.peer,
       .client = resolution.client,
-      .destination = destination,
+      .destination = connection.destination,
       .is_http = false,
       .now = now,
   });

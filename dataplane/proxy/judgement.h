@@ -2,6 +2,8 @@
 #ifndef WHENCE_DATAPLANE_PROXY_JUDGEMENT_H_
 #define WHENCE_DATAPLANE_PROXY_JUDGEMENT_H_
 
+#include <optional>
+
 #include "common/base/clock.h"
 #include "common/http/request_head.h"
 #include "common/net/roles.h"
@@ -18,14 +20,24 @@ struct Judgement {
   policy::Verdict verdict;  // borrows from the snapshot
 };
 
-Judgement JudgeRequest(const snapshot::Snapshot& snapshot, const net::DirectPeer& peer,
-                       const net::OriginalDestination& destination, const http::RequestHead& head,
-                       WallTime now);
-Judgement JudgeConnection(const snapshot::Snapshot& snapshot, const net::DirectPeer& peer,
-                          const net::OriginalDestination& destination, WallTime now);
+// What a connection is, whatever is said on it.
+struct ConnectionFacts {
+  net::DirectPeer peer;
+  net::OriginalDestination destination;
+  // The client that the PROXY protocol header named.
+  std::optional<net::SocketAddress> proxy_source = {};
+};
 
-// The evidence of a request head; borrowed from it.
-trust::Evidence EvidenceOf(const http::RequestHead& head);
+Judgement JudgeRequest(const snapshot::Snapshot& snapshot, const ConnectionFacts& connection,
+                       const http::RequestHead& head, WallTime now);
+Judgement JudgeConnection(const snapshot::Snapshot& snapshot, const ConnectionFacts& connection,
+                          WallTime now);
+
+// The evidence of a request; borrowed from its head.
+trust::Evidence EvidenceOf(const ConnectionFacts& connection, const http::RequestHead& head);
+// Of a connection of which nothing was understood, for its record.
+trust::Resolution ResolveConnection(const snapshot::Snapshot& snapshot,
+                                    const ConnectionFacts& connection);
 
 // Writes client, reason, decision and policy into the record.
 void Describe(const Judgement& judgement, access_log::Record* record);

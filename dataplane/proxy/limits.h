@@ -18,6 +18,12 @@ struct Limits {
   uint32_t max_header_bytes = 61'440;  // request and response heads; 431 or 502 beyond
   uint32_t max_header_fields = 100;
 
+  // From accept to the last byte of a PROXY protocol header, where one may come. A proxy sends it
+  // with its first packet, so this outlasts two that were lost. Where a header is optional and
+  // nothing at all has come by then, the connection goes on without.
+  std::chrono::milliseconds proxy_header_timeout{3'000};
+  uint32_t max_proxy_header_bytes = 16'384;  // v2, with its TLVs; refused as malformed beyond
+
   // How long a client may stay silent before a port of unknown protocol is taken as TCP, so that
   // protocols in which the server speaks first work.
   std::chrono::milliseconds detection_timeout{200};

@@ -8,8 +8,11 @@ constexpr int kMostSteps = 8;
 
 }  // namespace
 
-Relay::Relay(BufferPool& pool, Side downstream, Side upstream)
-    : pool_(pool), in_{downstream, upstream.stream}, out_{upstream, downstream.stream} {}
+Relay::Relay(BufferPool& pool, Side downstream, Side upstream,
+             proxy_protocol::SignatureGuard* first_bytes)
+    : pool_(pool),
+      in_{downstream, upstream.stream, first_bytes},
+      out_{upstream, downstream.stream} {}
 
 Relay::Step Relay::MoveOnce(Direction& direction) {
   Stream& from = direction.from.stream;
@@ -20,6 +23,9 @@ Relay::Step Relay::MoveOnce(Direction& direction) {
     if (io == Io::kBroken) return Step::kFromBroken;
     buffer.Filled(bytes);
     if (io != Io::kBlocked) step = Step::kMoved;
+    if (direction.first_bytes != nullptr && !direction.first_bytes->Admits(buffer.raw())) {
+      return Step::kForbidden;
+    }
   }
   if (buffer.ready().empty()) buffer.Pass(buffer.raw().size(), buffer.raw().size());
   if (!buffer.ready().empty() && direction.to.writable()) {
@@ -40,6 +46,10 @@ Relay::Progress Relay::Move() {
   Progress progress{State::kOpen};
   for (int step = 0; step < kMostSteps; ++step) {
     const Step in = MoveOnce(in_);
+    if (in == Step::kForbidden) {
+      progress.state = State::kForbiddenHeader;
+      return progress;
+    }
     const Step out = MoveOnce(out_);
     if (in == Step::kFromBroken || out == Step::kToBroken) {
       progress.state = State::kDownstreamBroken;

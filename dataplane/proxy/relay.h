@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "common/proxy_protocol/signature_guard.h"
 #include "dataplane/proxy/buffer.h"
 #include "dataplane/proxy/stream.h"
 
@@ -19,14 +20,17 @@ class Relay {
     Stream& stream;
     ReadBuffer& in;
   };
-  // What already waits in the buffers goes first. All references outlive this object.
-  Relay(BufferPool& pool, Side downstream, Side upstream);
+  // What already waits in the buffers goes first. All references outlive this object. `first_bytes`
+  // (may be null) looks at what is read from downstream.
+  Relay(BufferPool& pool, Side downstream, Side upstream,
+        proxy_protocol::SignatureGuard* first_bytes = nullptr);
 
   enum class State : uint8_t {
     kOpen,
     kDone,              // both ends were read and passed on
     kDownstreamBroken,  // reset by that side: reset the other
     kUpstreamBroken,
+    kForbiddenHeader,  // downstream began with a PROXY protocol header: reset both
   };
   struct Progress {
     State state;
@@ -42,9 +46,10 @@ class Relay {
   struct Direction {
     Side from;
     Stream& to;
+    proxy_protocol::SignatureGuard* first_bytes = nullptr;
     uint64_t bytes = 0;
   };
-  enum class Step : uint8_t { kNothing, kMoved, kFromBroken, kToBroken };
+  enum class Step : uint8_t { kNothing, kMoved, kFromBroken, kToBroken, kForbidden };
   Step MoveOnce(Direction& direction);
   static bool Done(const Direction& direction) { return direction.to.write_shut(); }
 

@@ -53,8 +53,7 @@ size_t AddedBytes(const trust::Forwarding& plan) {
 void HttpSession::RejectHead(const http::ParseResult& result) {
   BeginExchange();
   Exchange& x = *exchange_;
-  const trust::Resolution nobody =
-      trust::Resolve(downstream_.peer(), {}, context_.snapshot->topology);
+  const trust::Resolution nobody = ResolveConnection(*context_.snapshot, downstream_.facts());
   x.record.protocol = access_log::Protocol::kHttp11;
   x.record.SetClient(nobody.client);
   x.record.Set(Text::kReason, trust::ReasonText(nobody));
@@ -85,8 +84,8 @@ void HttpSession::Serve(const http::RequestHead& head) {
   DescribeRequest(head, &x.record);
 
   const snapshot::Snapshot& snapshot = *context_.snapshot;
-  const Judgement judgement = JudgeRequest(snapshot, downstream_.peer(), downstream_.destination(),
-                                           head, context_.loop.wall_now());
+  const Judgement judgement =
+      JudgeRequest(snapshot, downstream_.facts(), head, context_.loop.wall_now());
   Describe(judgement, &x.record);
   context_.counters.Add(RequestCounter(judgement.verdict));
   const bool goes_on = judgement.verdict.allowed && ChooseDestination(head);
@@ -98,8 +97,9 @@ void HttpSession::Serve(const http::RequestHead& head) {
       .own_address = own.empty() ? downstream_.destination().address.ip : own.front(),
       .endpoint_has_sidecar = x.endpoint_has_sidecar,
       .fresh_request_id = context_.request_ids.Next()};
-  const auto plan = trust::PlanForwarding(EvidenceOf(head), judgement.resolution, snapshot.topology,
-                                          forwarding, context_.forwarding_memory);
+  const auto plan =
+      trust::PlanForwarding(EvidenceOf(downstream_.facts(), head), judgement.resolution,
+                            snapshot.topology, forwarding, context_.forwarding_memory);
   if (plan) NoteForwarding(*plan);
   if (!judgement.verdict.allowed) return Reply(403, kDeniedBody);
   if (!goes_on) return;

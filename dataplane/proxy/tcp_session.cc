@@ -1,5 +1,6 @@
 #include "dataplane/proxy/tcp_session.h"
 
+#include "common/proxy_protocol/formatter.h"
 #include "dataplane/proxy/balancer.h"
 #include "dataplane/proxy/detection.h"
 #include "dataplane/proxy/judgement.h"
@@ -27,12 +28,13 @@ void TcpSession::Run() {
     return Finish(/*reset=*/true);
   }
   if (!upstream_ || upstream_->state() != Upstream::State::kOpen) return;
+  if (!SendHeader()) return;
   if (silent_ && !SettleSilence()) return;
   MoveBytes();
 }
 
-std::optional<net::SocketAddress> TcpSession::Destination() {
-  if (downstream_.listener_port() == 0) return downstream_.destination().address;
+std::optional<TcpSession::Target> TcpSession::Destination() {
+  if (downstream_.listener_port() == 0) return Target{downstream_.destination().address};
   const snapshot::Snapshot& snapshot = *context_.snapshot;
   const snapshot::Listener* listener = FindListener(snapshot, downstream_.listener_port());
   if (listener == nullptr || !listener->tcp_cluster) {
@@ -46,14 +48,48 @@ std::optional<net::SocketAddress> TcpSession::Destination() {
     context_.counters.Add(Counter::kNoEndpoint);
     return std::nullopt;
   }
-  return endpoint->address;
+  return Target{endpoint->address, endpoint->has_sidecar};
+}
+
+void TcpSession::WriteHeader(const trust::Resolution& resolution, bool endpoint_has_sidecar) {
+  if (downstream_.listener_port() == 0) return;  // the application gets what the client sent
+  const trust::ProxyVersion version =
+      trust::ProxyVersionToSend(context_.snapshot->topology, endpoint_has_sidecar);
+  if (version == trust::ProxyVersion::kNone) return;
+  const ConnectionFacts& facts = downstream_.facts();
+  const proxy_protocol::Addresses addresses{
+      {resolution.client.ip(), facts.proxy_source.value_or(facts.peer.address).port},
+      facts.destination.address};
+  const std::span<char> room = header_.Room(context_.buffers, proxy_protocol::kMaxPlainBytes);
+  const auto size =
+      version == trust::ProxyVersion::kV1
+          ? proxy_protocol::FormatV1(addresses, room)
+          : proxy_protocol::FormatV2(addresses, {}, proxy_protocol::Checksum::kNone, room);
+  header_.Written(size.value_or(0));  // a header without TLVs always fits
+  has_header_ = true;
+}
+
+bool TcpSession::SendHeader() {
+  if (header_.empty()) return true;
+  if (!upstream_->stream.writable()) return false;
+  const auto [io, bytes] = upstream_->stream.Write(header_.pending());
+  if (io == Io::kBroken) {
+    context_.counters.Add(Counter::kUpstreamResets);
+    Fail(Flag::kUpstreamReset);
+    return false;
+  }
+  header_.Sent(bytes);
+  if (!header_.empty()) return false;
+  header_.Clear();
+  context_.counters.Add(Counter::kProxySent);
+  return true;
 }
 
 bool TcpSession::Start() {
   started_ = true;
   const snapshot::Snapshot& snapshot = *context_.snapshot;
-  const Judgement judgement = JudgeConnection(snapshot, downstream_.peer(),
-                                              downstream_.destination(), context_.loop.wall_now());
+  const Judgement judgement =
+      JudgeConnection(snapshot, downstream_.facts(), context_.loop.wall_now());
   Describe(judgement, &record_);
   context_.counters.Add(ConnectionCounter(judgement.verdict));
   if (!judgement.verdict.allowed) {
@@ -65,20 +101,21 @@ bool TcpSession::Start() {
     Fail(Flag::kNoRoute);
     return false;
   }
-  if (IsOwnListener(context_.options, snapshot, *destination)) {
+  if (IsOwnListener(context_.options, snapshot, destination->address)) {
     context_.counters.Add(Counter::kLoops);
     Fail(Flag::kLoop);
     return false;
   }
   const SourceChoice source =
       ChooseSource(snapshot.topology, context_.options.interception, downstream_.peer(),
-                   judgement.resolution.client, destination->ip);
-  Connector::Opened opened =
-      context_.connector.Open(*destination, source, FallbackSource(snapshot.topology), *this);
+                   judgement.resolution.client, destination->address.ip);
+  Connector::Opened opened = context_.connector.Open(destination->address, source,
+                                                     FallbackSource(snapshot.topology), *this);
   if (opened.fell_back) record_.Add(Flag::kSourceFallback);
   switch (opened.outcome) {
     case Connector::Outcome::kStarted:
       upstream_ = std::move(opened.upstream);
+      WriteHeader(judgement.resolution, destination->has_sidecar);
       return true;
     case Connector::Outcome::kFailed:
       Fail(Flag::kUpstreamConnectFailed);
@@ -115,6 +152,10 @@ bool TcpSession::SettleSilence() {
       silent_ = false;  // the relay passes it on
       return true;
     }
+    if (!downstream_.Admits(bytes)) {
+      ForbidHeader();
+      return false;
+    }
   }
   if (in.empty()) {
     downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
@@ -122,8 +163,7 @@ bool TcpSession::SettleSilence() {
   }
   const Detected detected = Detect(in.raw());
   if (detected == Detected::kHttp) {
-    finished_ = true;
-    downstream_.BecomeHttp(std::move(upstream_));
+    BecomeHttp();
     return false;
   }
   if (detected == Detected::kOther) silent_ = false;
@@ -131,17 +171,35 @@ bool TcpSession::SettleSilence() {
   return !silent_;
 }
 
+void TcpSession::BecomeHttp() {
+  finished_ = true;
+  if (has_header_) {
+    // It was announced as this client's, and requests of others could come to share it.
+    upstream_->Close();
+    context_.loop.Retire(std::move(upstream_));
+  }
+  downstream_.BecomeHttp(std::move(upstream_));
+}
+
+void TcpSession::ForbidHeader() {
+  context_.counters.Add(Counter::kProxyForbidden);
+  record_.decision = access_log::Decision::kDeny;
+  Fail(Flag::kDownstreamProtocolError);
+}
+
 void TcpSession::MoveBytes() {
   if (!relay_) {
     record_.upstream_source = upstream_->local_address();
     relay_.emplace(context_.buffers, Relay::Side{downstream_.stream, downstream_.in},
-                   Relay::Side{upstream_->stream, upstream_->in});
+                   Relay::Side{upstream_->stream, upstream_->in}, &downstream_.guard());
     downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
   }
   using State = Relay::State;
   const Relay::Progress progress = relay_->Move();
   if (progress.moved) downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
   switch (progress.state) {
+    case State::kForbiddenHeader:
+      return ForbidHeader();
     case State::kOpen:
       if (progress.cut_short) downstream_.Schedule();
       return;
@@ -172,8 +230,8 @@ void TcpSession::OnTimer() {
 
 void TcpSession::OnSnapshot() {
   if (finished_ || !started_) return;
-  const Judgement judgement = JudgeConnection(*context_.snapshot, downstream_.peer(),
-                                              downstream_.destination(), context_.loop.wall_now());
+  const Judgement judgement =
+      JudgeConnection(*context_.snapshot, downstream_.facts(), context_.loop.wall_now());
   if (judgement.verdict.allowed) return;
   Describe(judgement, &record_);
   context_.counters.Add(Counter::kPolicyClosed);

@@ -32,7 +32,18 @@ class TcpSession final : public Session, private UpstreamUser {
   void Run();
   // Judges and connects. False: refused, and closed.
   bool Start();
-  std::optional<net::SocketAddress> Destination();
+  struct Target {
+    net::SocketAddress address;
+    bool has_sidecar = false;
+  };
+  std::optional<Target> Destination();
+  // Gateways: who the client is, for the endpoint.
+  void WriteHeader(const trust::Resolution& resolution, bool endpoint_has_sidecar);
+  // Whether all of it is on its way; nothing else goes upstream before.
+  bool SendHeader();
+  void BecomeHttp();
+  // The client began with a PROXY protocol header and may not.
+  void ForbidHeader();
   // Whether the relay may go on; false also if this session's part is over.
   bool SettleSilence();
   void MoveBytes();
@@ -45,6 +56,8 @@ class TcpSession final : public Session, private UpstreamUser {
   bool started_ = false;
   bool finished_ = false;
   std::unique_ptr<Upstream> upstream_;
+  WriteBuffer header_;  // PROXY protocol
+  bool has_header_ = false;
   std::optional<Relay> relay_;
   const SteadyTime began_;
   access_log::Record record_;

@@ -36,7 +36,7 @@ GatewayTest::GatewayTest() : http_port_(FreePort()), tcp_port_(FreePort()) {
 
 std::shared_ptr<const snapshot::Snapshot> GatewayTest::MakeSnapshot(const Setup& setup) const {
   auto made = std::make_shared<snapshot::Snapshot>();
-  made->topology = trust::DefaultTopology(options_.role);
+  made->topology = topology_;
   auto policies = policy::PolicySet::Compile(
       setup.policies, [](const std::string&) { return std::shared_ptr<const net::CidrSet>(); });
   EXPECT_TRUE(policies.ok()) << policies.status();
@@ -44,7 +44,8 @@ std::shared_ptr<const snapshot::Snapshot> GatewayTest::MakeSnapshot(const Setup&
   for (const auto* endpoints : {&setup.http, &setup.tcp}) {
     snapshot::Cluster& cluster = made->clusters.emplace_back();
     for (const net::SocketAddress& address : *endpoints) {
-      cluster.endpoints.push_back({.address = address, .workload = "test/origin"});
+      cluster.endpoints.push_back(
+          {.address = address, .workload = "test/origin", .has_sidecar = setup.has_sidecar});
     }
   }
   snapshot::Listener http{.port = http_port_, .protocol = snapshot::Protocol::kHttp};

@@ -24,6 +24,7 @@ class GatewayTest : public testing::Test {
     std::vector<net::SocketAddress> http = {};  // endpoints behind the HTTP port
     std::vector<net::SocketAddress> tcp = {};   // behind the TCP port
     std::vector<policy::PolicySpec> policies = {};
+    bool has_sidecar = false;  // the endpoints
   };
 
   GatewayTest();
@@ -45,6 +46,7 @@ class GatewayTest : public testing::Test {
   uint64_t Count(Counter counter) const { return plane_->Collect()[counter]; }
 
   DataPlaneOptions options_;
+  trust::Topology topology_ = trust::DefaultTopology(trust::Role::kGateway);
   uint16_t http_port_;
   uint16_t tcp_port_;
   std::vector<std::unique_ptr<access_log::Ring>> rings_;
