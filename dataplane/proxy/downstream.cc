@@ -212,6 +212,10 @@ void Downstream::OnSnapshot() {
 }
 
 void Downstream::OnDrain() {
+  if (!session_) {
+    stream.Note(EPOLLIN);  // a request may have arrived that no event has told of yet
+    DetectProtocol();
+  }
   if (session_) return session_->OnDrain();
   if (in.empty()) Close();
 }

@@ -317,6 +317,9 @@ void HttpSession::OnSnapshot() {
 }
 
 void HttpSession::OnDrain() {
+  // A request may have arrived that no event has told of yet.
+  downstream_.stream.Note(EPOLLIN);
+  Pump();
   if (phase_ == Phase::kHead && downstream_.in.empty()) Close(/*reset=*/false);
 }
 

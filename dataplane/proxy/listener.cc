@@ -33,18 +33,27 @@ void Listener::Close() {
 }
 
 void Listener::OnEvents(uint32_t) {
-  for (int i = 0; fd_ && i < kAcceptsPerRound; ++i) {
-    os::Accepted accepted;
-    const int error = os::Accept(fd_.get(), &accepted);
-    if (error == 0) {
-      Admit(std::move(accepted));
-    } else if (IsShortage(error)) {
-      return Pause();
-    } else if (error == EAGAIN) {
-      return;
-    }
-    // Others speak of one connection that is gone already (accept(2), "Error handling").
+  for (int i = 0; i < kAcceptsPerRound && AcceptOne(); ++i) {
   }
+}
+
+void Listener::AcceptWaiting() {
+  for (int i = 0; i < context_.options.limits.listen_backlog && AcceptOne(); ++i) {
+  }
+}
+
+bool Listener::AcceptOne() {
+  if (!fd_) return false;
+  os::Accepted accepted;
+  const int error = os::Accept(fd_.get(), &accepted);
+  if (error == 0) {
+    Admit(std::move(accepted));
+  } else if (IsShortage(error)) {
+    Pause();
+    return false;
+  }
+  // Others speak of one connection that is gone already (accept(2), "Error handling").
+  return error != EAGAIN;
 }
 
 void Listener::Admit(os::Accepted accepted) {

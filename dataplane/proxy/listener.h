@@ -14,6 +14,8 @@ class Listener final : public loop::EventHandler {
 
   // False: it could not be registered with the loop.
   bool Start();
+  // Accepts what stands in the queue now.
+  void AcceptWaiting();
   // Closes the socket; what waits in its queue is reset by the kernel.
   void Close();
   const ListenSpec& spec() const { return spec_; }
@@ -21,6 +23,8 @@ class Listener final : public loop::EventHandler {
   void OnEvents(uint32_t events) override;
 
  private:
+  // False: none waits, or accepting paused.
+  bool AcceptOne();
   void Admit(os::Accepted accepted);
   // Where it aimed. False: it did not come by interception, or aims at ourselves; it was refused.
   bool FindDestination(const os::Accepted& accepted, net::OriginalDestination* out);

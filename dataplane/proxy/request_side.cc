@@ -228,6 +228,13 @@ void HttpSession::ConnectFailed(bool timed_out) {
     context_.counters.Add(timed_out ? Counter::kUpstreamTimeouts : Counter::kUpstreamConnectFailed);
   }
   ReleaseUpstream(/*reusable=*/false);
+  if (timed_out && x.source.kind == SourceChoice::Kind::kSpoofed && !x.retried) {
+    // The likeliest way for a SYN to be lost on lo: a socket that we did not know of, left by an
+    // earlier process, has the same tuple. Another port tells.
+    x.retried = true;
+    context_.counters.Add(Counter::kSourcePortRetries);
+    return ConnectUpstream();
+  }
   if (x.cluster && !x.retried && *x.cluster < context_.snapshot->clusters.size()) {
     x.retried = true;
     const snapshot::Endpoint* other =

@@ -62,7 +62,8 @@ void Worker::Apply(Update update) {
 
 void Worker::ApplyHere(Update& update) {
   context_.snapshot = std::move(update.snapshot);
-  context_.next_endpoint.assign(context_.snapshot->clusters.size(), 0);
+  // Not from the start: or frequent changes would send everything to the first endpoint.
+  context_.next_endpoint.resize(context_.snapshot->clusters.size());
   counters_.Add(Counter::kSnapshots);
   CloseListeners(update.close);
   if (!context_.draining) {
@@ -90,13 +91,14 @@ void Worker::CloseListeners(const std::vector<ListenSpec>& specs) {
 void Worker::BeginDrain() {
   loop_->Post([this] {
     context_.draining = true;
+    for (size_t i = connections_.size(); i-- > 0;) connections_[i]->OnDrain();
     for (auto& listener : listeners_) {
+      listener->AcceptWaiting();  // the kernel has promised them a connection
       listener->Close();
       loop_->Retire(std::move(listener));
     }
     listeners_.clear();
     context_.pool.Clear();
-    for (size_t i = connections_.size(); i-- > 0;) connections_[i]->OnDrain();
   });
 }
 

@@ -1,7 +1,11 @@
 // HTTP through a gateway on loopback: what the client and the origin see on the wire.
+#include <sys/resource.h>
+#include <sys/socket.h>
+
 #include <atomic>
 #include <future>
 
+#include "dataplane/os/socket.h"
 #include "gmock/gmock.h"
 #include "tests/unit/dataplane/proxy/gateway_fixture.h"
 
@@ -561,6 +565,60 @@ TEST_F(HttpGatewayTest, DrainLetsTheRequestUnderWayFinish) {
   drain.join();
   EXPECT_EQ(Count(Counter::kConnectionsActive), 0u);
   EXPECT_FALSE(ConnectHttp().connected());
+}
+
+// Clients that open a connection per request, across a drain: each is served or refused at once,
+// but none that was connected goes without an answer.
+TEST_F(HttpGatewayTest, DrainAnswersEveryoneWhoGotIn) {
+  Origin origin(EchoPath());
+  Start({.http = {origin.address()}});
+  std::atomic<int> answered = 0;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([&] {
+      while (true) {
+        WireEnd client = ConnectHttp();
+        if (!client.connected()) return;
+        client.Send(Get("/in", "Connection: close\r\n"));
+        const std::string response = client.ReadToEnd();
+        // What the kernel had not yet handed over when the listener closed is reset, no more.
+        if (!response.empty()) {
+          EXPECT_THAT(response, testing::EndsWith("/in"));
+        }
+        ++answered;
+      }
+    });
+  }
+  while (answered < 200) std::this_thread::yield();
+  plane_->Drain(std::chrono::seconds(10));
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(Count(Counter::kConnectionsActive), 0u);
+  EXPECT_EQ(Count(Counter::kDownstreamResets), 0u);
+}
+
+// Without a free descriptor accepting would fail for ever, at full speed. It pauses, and goes on.
+TEST_F(HttpGatewayTest, ShortageOfDescriptorsPausesAccepting) {
+  Origin origin(EchoPath());
+  options_.workers = 1;
+  Start({.http = {origin.address()}});
+  WireEnd served = ConnectHttp();
+  served.Send(kGet);
+  EXPECT_THAT(served.ReadResponse(), StartsWith("HTTP/1.1 200"));
+
+  os::UniqueFd waiting(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  rlimit before;
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{static_cast<rlim_t>(waiting.get()), before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  ASSERT_EQ(os::Connect(waiting.get(), {*net::IpAddress::Parse("127.0.0.1"), http_port_}), 0);
+  WireEnd client(std::move(waiting));
+  client.Send(kGet);
+  AwaitCounter(Counter::kAcceptPaused, 2);
+  served.Send(kGet);  // open connections go on
+  EXPECT_THAT(served.ReadResponse(), StartsWith("HTTP/1.1 200"));
+  EXPECT_LT(Count(Counter::kAcceptPaused), 100u) << "a pause is no busy loop";
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 200"));
 }
 
 TEST_F(HttpGatewayTest, StopLeavesARecordOfWhatItCuts) {

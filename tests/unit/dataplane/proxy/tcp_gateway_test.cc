@@ -99,9 +99,10 @@ TEST_F(TcpGatewayTest, NewPolicyClosesOpenConnections) {
 
 TEST_F(TcpGatewayTest, MovesMuchDataBothWaysAtOnce) {
   const std::string data(8 << 20, 'd');
+  std::promise<size_t> received;
   Origin origin([&](WireEnd& end) {
     std::thread writer([&] { end.Send(data), end.Finish(); });
-    EXPECT_EQ(end.ReadToEnd().size(), data.size());
+    received.set_value(end.ReadToEnd().size());
     writer.join();
   });
   Start({.tcp = {origin.address()}});
@@ -109,6 +110,7 @@ TEST_F(TcpGatewayTest, MovesMuchDataBothWaysAtOnce) {
   std::thread writer([&] { client.Send(data), client.Finish(); });
   EXPECT_TRUE(client.ReadToEnd() == data);
   writer.join();
+  EXPECT_EQ(received.get_future().get(), data.size());
   EXPECT_EQ(NextRecord().bytes_in, data.size());
 }
 
