@@ -16,6 +16,7 @@
 #include "common/http/response_head.h"
 #include "dataplane/access_log/ring.h"
 #include "dataplane/proxy/data_plane.h"
+#include "tests/support/free_port.h"
 #include "tests/vectors/http1.h"
 #include "tests/vectors/scripted_origin.h"
 
@@ -34,17 +35,6 @@ std::vector<json> Load(const std::string& name) {
     if (!line.empty()) vectors.push_back(json::parse(line));
   }
   return vectors;
-}
-
-uint16_t FreePort() {
-  const os::UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size);
-  getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  return ntohs(address.sin_port);
 }
 
 class Client {

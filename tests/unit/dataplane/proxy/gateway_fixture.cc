@@ -2,18 +2,12 @@
 
 #include <thread>
 
-#include "dataplane/os/socket.h"
+#include "tests/support/free_port.h"
 
 namespace whence::proxy {
 namespace {
 
 constexpr auto kPatience = std::chrono::seconds(10);
-
-// A port that is free now. Another process could take it before we do; then Start says so.
-uint16_t FreePort() {
-  auto listener = os::Listen(*net::SocketAddress::Parse("127.0.0.1:0"), {});
-  return os::LocalAddress(listener->get())->port;
-}
 
 template <typename Condition>
 bool Await(Condition condition) {

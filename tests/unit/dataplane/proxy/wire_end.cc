@@ -63,7 +63,7 @@ void WireEnd::Send(std::string_view bytes) {
     if (n <= 0) {
       // The other side is gone: what it answered tells. A reset is reported once, to whom comes
       // first.
-      reset_ = reset_ || errno == ECONNRESET;
+      if (errno == ECONNRESET) reset_ = true;
       return;
     }
     bytes.remove_prefix(static_cast<size_t>(n));
