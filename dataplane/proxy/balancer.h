@@ -10,14 +10,17 @@
 namespace whence::proxy {
 
 // Null: the cluster has none. `cursor` is moved on.
-inline const snapshot::Endpoint* NextEndpoint(const snapshot::Cluster& cluster, uint32_t& cursor) {
-  if (cluster.endpoints.empty()) return nullptr;
-  return &cluster.endpoints[cursor++ % cluster.endpoints.size()];
-}
+//
+// Of a workload with addresses of both families the one of the client's is taken: its sidecar may
+// be told to connect from the client's address, and can do so within one family only. Which
+// workload is next does not depend on it.
+const snapshot::Endpoint* NextEndpoint(const snapshot::Cluster& cluster, uint32_t& cursor,
+                                       const net::IpAddress& client);
 
 // Another one after `failed`, to which the same head may be sent: whether it has a sidecar decides
 // what the head says. Null: there is none.
 const snapshot::Endpoint* AnotherEndpoint(const snapshot::Cluster& cluster, uint32_t& cursor,
+                                          const net::IpAddress& client,
                                           const net::SocketAddress& failed, bool has_sidecar);
 
 }  // namespace whence::proxy

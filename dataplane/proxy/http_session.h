@@ -79,7 +79,7 @@ class HttpSession final : public Session, private UpstreamUser {
   void RejectHead(const http::ParseResult& result);
   void Serve(const http::RequestHead& head);
   // Decides where the request goes. False: it was answered instead.
-  bool ChooseDestination(const http::RequestHead& head);
+  bool ChooseDestination(const http::RequestHead& head, const net::TrustedClient& client);
   void NoteForwarding(const trust::Forwarding& plan);
   bool WriteUpstreamHead(const http::RequestHead& head, const trust::Forwarding& plan);
   void ObtainUpstream();

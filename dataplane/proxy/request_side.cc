@@ -88,7 +88,8 @@ void HttpSession::Serve(const http::RequestHead& head) {
       JudgeRequest(snapshot, downstream_.facts(), head, context_.loop.wall_now());
   Describe(judgement, &x.record);
   context_.counters.Add(RequestCounter(judgement.verdict));
-  const bool goes_on = judgement.verdict.allowed && ChooseDestination(head);
+  const bool goes_on =
+      judgement.verdict.allowed && ChooseDestination(head, judgement.resolution.client);
 
   // Planned for denied requests as well: who tried to pass for another is counted all the more.
   const auto& own = context_.options.own_addresses;
@@ -123,7 +124,8 @@ void HttpSession::NoteForwarding(const trust::Forwarding& plan) {
   context_.counters.Add(Counter::kSpoofedHeaders, plan.spoof_attempts);
 }
 
-bool HttpSession::ChooseDestination(const http::RequestHead& head) {
+bool HttpSession::ChooseDestination(const http::RequestHead& head,
+                                    const net::TrustedClient& client) {
   Exchange& x = *exchange_;
   const snapshot::Snapshot& snapshot = *context_.snapshot;
   if (downstream_.listener_port() == 0) {
@@ -139,8 +141,8 @@ bool HttpSession::ChooseDestination(const http::RequestHead& head) {
     Reply(404, "no route for this host and path");
     return false;
   }
-  const snapshot::Endpoint* endpoint =
-      NextEndpoint(snapshot.clusters[route->cluster], context_.next_endpoint[route->cluster]);
+  const snapshot::Endpoint* endpoint = NextEndpoint(
+      snapshot.clusters[route->cluster], context_.next_endpoint[route->cluster], client.ip());
   if (endpoint == nullptr) {
     context_.counters.Add(Counter::kNoEndpoint);
     x.record.Add(Flag::kNoRoute);
@@ -239,7 +241,7 @@ void HttpSession::ConnectFailed(bool timed_out) {
     x.retried = true;
     const snapshot::Endpoint* other =
         AnotherEndpoint(context_.snapshot->clusters[*x.cluster], context_.next_endpoint[*x.cluster],
-                        x.destination, x.endpoint_has_sidecar);
+                        x.record.client_address, x.destination, x.endpoint_has_sidecar);
     if (other != nullptr) {
       context_.counters.Add(Counter::kUpstreamRetries);
       x.destination = other->address;

@@ -33,7 +33,7 @@ void TcpSession::Run() {
   MoveBytes();
 }
 
-std::optional<TcpSession::Target> TcpSession::Destination() {
+std::optional<TcpSession::Target> TcpSession::Destination(const net::TrustedClient& client) {
   if (downstream_.listener_port() == 0) return Target{downstream_.destination().address};
   const snapshot::Snapshot& snapshot = *context_.snapshot;
   const snapshot::Listener* listener = FindListener(snapshot, downstream_.listener_port());
@@ -43,7 +43,7 @@ std::optional<TcpSession::Target> TcpSession::Destination() {
   }
   const uint32_t cluster = *listener->tcp_cluster;
   const snapshot::Endpoint* endpoint =
-      NextEndpoint(snapshot.clusters[cluster], context_.next_endpoint[cluster]);
+      NextEndpoint(snapshot.clusters[cluster], context_.next_endpoint[cluster], client.ip());
   if (endpoint == nullptr) {
     context_.counters.Add(Counter::kNoEndpoint);
     return std::nullopt;
@@ -96,7 +96,7 @@ bool TcpSession::Start() {
     Finish(/*reset=*/true);
     return false;
   }
-  const auto destination = Destination();
+  const auto destination = Destination(judgement.resolution.client);
   if (!destination) {
     Fail(Flag::kNoRoute);
     return false;

@@ -36,7 +36,7 @@ class TcpSession final : public Session, private UpstreamUser {
     net::SocketAddress address;
     bool has_sidecar = false;
   };
-  std::optional<Target> Destination();
+  std::optional<Target> Destination(const net::TrustedClient& client);
   // Gateways: who the client is, for the endpoint.
   void WriteHeader(const trust::Resolution& resolution, bool endpoint_has_sidecar);
   // Whether all of it is on its way; nothing else goes upstream before.
