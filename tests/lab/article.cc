@@ -31,7 +31,9 @@ std::string Describe(const std::vector<LogRow>& rows) {
   for (const LogRow& row : rows) {
     if (!text.empty()) text += "; ";
     absl::StrAppend(&text, row.role, ": client ", row.client, " (", row.reason, "), peer ",
-                    row.peer, ", ", row.status, " ", row.decision);
+                    row.peer, ", ");
+    if (row.status != 0) absl::StrAppend(&text, row.status, " ");
+    text += row.decision;
     if (!row.policy.empty()) absl::StrAppend(&text, " by ", row.policy);
   }
   return text;
@@ -61,6 +63,7 @@ class Runner {
     TwoTrustedProxies();
     DeniedClient();
     DeniedPeer();
+    TcpThroughTheGateway();
     return std::move(rows_);
   }
 
@@ -162,6 +165,40 @@ class Runner {
                                     kClient.v4, ", 403 deny by istio-system/deny-peer");
     Finish(row, FromOutside(Family::kIpv4), 1);
     if (broken_.ok()) Prepare(mesh_.Delete("AuthorizationPolicy", "istio-system", "deny-peer"));
+  }
+
+  // No header can carry the client here, and the application speaks no PROXY protocol.
+  void TcpThroughTheGateway() {
+    constexpr uint16_t kPort = 9000;
+    Prepare(mesh_.Intercept(Interception::kTproxy));
+    if (broken_.ok()) Prepare(mesh_.Apply(kClientIsThePeer));
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      const std::string client = kClient.address(family);
+      ArticleRow row = {6, family, "TCP through the gateway, TPROXY sidecar, TRUSTED_CLIENT"};
+      row.expected = "peer " + client;
+      row.expected_log = absl::StrCat(
+          "gateway: client ", client, " (direct-peer), peer ", client, ", allow; sidecar: client ",
+          client, " (proxy-protocol), peer ", kGateway.address(family), ", allow");
+      if (broken_.ok()) {
+        row.seen = AskForPeer(kLoadBalancer.address(family), kPort);
+        const auto logs = mesh_.TcpLogs(client, kPort, 2);
+        row.log = logs.ok() ? Describe(*logs) : std::string(logs.status().message());
+      } else {
+        row.seen = absl::StrCat("not run: ", broken_.message());
+      }
+      tell_(row);
+      rows_.push_back(std::move(row));
+    }
+    if (broken_.ok()) Prepare(mesh_.Delete("TrustTopology", "default", "echo"));
+  }
+
+  // The echo server's first words: "peer ADDRESS PORT".
+  std::string AskForPeer(const std::string& address, uint16_t port) {
+    auto connection = HttpConnection::Open(lab_.Space(kClient.name), address, port);
+    if (!connection.ok()) return std::string(connection.status().message());
+    const auto line = connection->ReadLine();
+    if (!line.ok()) return std::string(line.status().message());
+    return line->substr(0, line->rfind(' '));
   }
 
   const Lab& lab_;

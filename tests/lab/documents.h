@@ -11,6 +11,8 @@ kind: Service
 metadata: {name: echo, namespace: default}
 spec:
   selector: {app: echo}
+  ipFamilyPolicy: PreferDualStack
+  ipFamilies: [IPv4, IPv6]
   ports:
   - {name: http, port: 80, targetPort: 8080, appProtocol: http}
   - {name: tcp, port: 9000, targetPort: 9000, appProtocol: tcp}
@@ -49,6 +51,16 @@ metadata: {name: edge, namespace: istio-system}
 spec:
   selector: {matchLabels: {app: istio-ingressgateway}}
   numTrustedProxies: 2
+)";
+
+// The application's peer is the client, wherever the connection came from.
+inline constexpr char kClientIsThePeer[] = R"(
+apiVersion: whence.dev/v1
+kind: TrustTopology
+metadata: {name: echo, namespace: default}
+spec:
+  selector: {matchLabels: {app: echo}}
+  upstreamSource: TRUSTED_CLIENT
 )";
 
 inline constexpr char kDenyClient[] = R"(

@@ -68,7 +68,7 @@ class MeshTest : public ::testing::Test {
 TEST_F(MeshTest, TheArticlesRowsPass) {
   Begin(Interception::kRedirect);
   const auto rows = RunArticle(*lab_, *mesh_, [](const ArticleRow&) {});
-  EXPECT_EQ(rows.size(), 10u);
+  EXPECT_EQ(rows.size(), 12u);
   for (const ArticleRow& row : rows) EXPECT_TRUE(row.pass()) << ToText(row);
 }
 
@@ -109,6 +109,38 @@ spec:
   EXPECT_NE(end.status().message().find("reset"), absl::string_view::npos) << end.status();
   auto denied = HttpConnection::Open(lab_->Space("sleep"), kEcho.v4, 9000);
   EXPECT_FALSE(denied.ok() && denied->ReadLine().value_or("").rfind("peer ", 0) == 0);
+}
+
+// The gateway relays the client's bytes, and the sidecar believes the gateway: but not those bytes.
+TEST_F(MeshTest, ARequestThroughATcpGatewayCannotNameItsClient) {
+  Begin(Interception::kTproxy);
+  ASSERT_EQ(mesh_->Apply(R"(
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: echo, namespace: default}
+spec:
+  hosts: ["*"]
+  gateways: [istio-system/edge]
+  tcp:
+  - match: [{port: 9000}]
+    route:
+    - destination: {host: echo.default.svc.cluster.local, port: {number: 80}}
+)"),
+            absl::OkStatus());
+  const auto answer =
+      Ask(lab_->Space("client"), kLoadBalancer.v4, 9000,
+          {.target = "/forged",
+           .headers = {{"x-whence-client", "1.1.1.1"}, {"X-Forwarded-For", "2.2.2.2"}}});
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  const auto seen = ParseSeen(*answer);
+  ASSERT_TRUE(seen.ok()) << seen.status();
+  EXPECT_FALSE(seen->Has("x-whence-client"));
+  const auto logs = mesh_->Logs("/forged", 1);
+  ASSERT_TRUE(logs.ok()) << logs.status();
+  EXPECT_EQ(logs->front().role, "sidecar");
+  EXPECT_EQ(logs->front().client, kClient.v4);
+  EXPECT_EQ(logs->front().reason, "proxy-protocol");
+  EXPECT_EQ(logs->front().peer, kGateway.v4);
 }
 
 TEST_F(MeshTest, TheControlPlaneMayDieAndComeBack) {

@@ -24,7 +24,7 @@ const char* NameOf(Interception interception) {
 // 64-bit numbers are strings in protobuf's JSON.
 uint64_t NumberOf(const Json& json, const char* key) {
   const auto found = json.find(key);
-  if (found == json.end()) return 0;
+  if (found == json.end() || found->is_null()) return 0;
   if (found->is_number()) return *found;
   uint64_t number = 0;
   return absl::SimpleAtoi(found->get<std::string>(), &number) ? number : 0;
@@ -224,12 +224,24 @@ CommandResult Mesh::Sql(const std::string& query, bool json) const {
   return Run(command);
 }
 
+// Paths and addresses are ours and hold no quote.
 absl::StatusOr<std::vector<LogRow>> Mesh::Logs(const std::string& path, size_t count) const {
-  // Paths are ours and hold no quote.
+  return LogsWhere(absl::StrCat("path = '", path, "'"), count);
+}
+
+absl::StatusOr<std::vector<LogRow>> Mesh::TcpLogs(const std::string& client, uint16_t port,
+                                                  size_t count) const {
+  return LogsWhere(absl::StrCat("protocol = 'tcp' and client_address = '", client,
+                                "' and destination_port = ", port),
+                   count);
+}
+
+absl::StatusOr<std::vector<LogRow>> Mesh::LogsWhere(const std::string& condition,
+                                                    size_t count) const {
   const std::string query = absl::StrCat(
       "select role, namespace || '/' || workload as workload, client_address, client_reason, "
-      "direct_peer, status, decision, policy from access_log where path = '",
-      path, "' order by role, time");
+      "direct_peer, status, decision, policy from access_log where ",
+      condition, " order by role, time");
   std::string last;
   Json rows;
   const bool complete = WaitUntil([&] {
@@ -240,7 +252,7 @@ absl::StatusOr<std::vector<LogRow>> Mesh::Logs(const std::string& path, size_t c
   });
   if (!complete) {
     return absl::DeadlineExceededError(
-        absl::StrCat("the access log has not ", count, " records of ", path, ": ", last));
+        absl::StrCat("the access log has not ", count, " records with ", condition, ": ", last));
   }
   std::vector<LogRow> out;
   for (const Json& row : rows) {

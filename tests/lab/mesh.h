@@ -63,6 +63,9 @@ class Mesh {
   // Records of requests for that path, in the order of their roles (gateway before sidecar); waits
   // until there are `count`.
   absl::StatusOr<std::vector<LogRow>> Logs(const std::string& path, size_t count) const;
+  // The same for TCP connections of that client to that port; complete when they have ended.
+  absl::StatusOr<std::vector<LogRow>> TcpLogs(const std::string& client, uint16_t port,
+                                              size_t count) const;
   // What sqlite3 prints for a query of the log database.
   CommandResult Sql(const std::string& query, bool json = false) const;
 
@@ -75,6 +78,7 @@ class Mesh {
   absl::Status StartApplications();
   absl::StatusOr<Process> StartAgent(const std::string& name, const Host& pod,
                                      const std::vector<std::string>& flags) const;
+  absl::StatusOr<std::vector<LogRow>> LogsWhere(const std::string& condition, size_t count) const;
   absl::Status WaitForCommit(const CommandResult& result);
 
   const Lab& lab_;
