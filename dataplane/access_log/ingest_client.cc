@@ -8,6 +8,8 @@ namespace whence::access_log {
 namespace {
 
 // As for discovery: see discovery_client.cc.
+// For the control plane to end a stream that we leave.
+constexpr std::chrono::milliseconds kFarewell{500};
 constexpr std::chrono::milliseconds kFirstDelay{500};
 constexpr std::chrono::milliseconds kLongestDelay{30'000};
 // Batches handed to gRPC ahead of the transport: one on its way, one ready.
@@ -29,7 +31,7 @@ IngestClient::IngestClient(rpc::CompletionLoop& loop, std::shared_ptr<grpc::Chan
 IngestClient::~IngestClient() {
   loop_.Call([this] {
     timer_.Cancel();
-    if (stream_ != nullptr) stream_->Abandon();
+    if (stream_ != nullptr) stream_->Leave(kFarewell);
     stream_.reset();
   });
 }

@@ -11,6 +11,8 @@ using std::chrono::milliseconds;
 
 // 500 ms: a restarting control plane is back soon; 30 s: a dead one is not asked by every agent
 // every second.
+// For the control plane to end a stream that we leave.
+constexpr milliseconds kFarewell{500};
 constexpr milliseconds kFirstDelay{500};
 constexpr milliseconds kLongestDelay{30'000};
 // A control plane with nothing new to say says nothing, so a stream that lived this long counts as
@@ -34,7 +36,7 @@ DiscoveryClient::DiscoveryClient(rpc::CompletionLoop& loop, std::shared_ptr<grpc
 DiscoveryClient::~DiscoveryClient() {
   loop_.Call([this] {
     timer_.Cancel();
-    if (stream_ != nullptr) stream_->Abandon();
+    if (stream_ != nullptr) stream_->Leave(kFarewell);
     stream_.reset();
   });
 }

@@ -10,6 +10,7 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/async_stream.h>
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -30,7 +31,7 @@ class Stream : public std::enable_shared_from_this<Stream<Request, Response>> {
   struct Events {
     std::function<void(const Response&)> on_message;
     std::function<void()> on_written;  // one message has left; may be empty
-    // The last call: the stream has ended. Not called after Abandon.
+    // The last call: the stream has ended. Not called after Leave.
     std::function<void(const grpc::Status&)> on_closed;
   };
 
@@ -48,21 +49,27 @@ class Stream : public std::enable_shared_from_this<Stream<Request, Response>> {
   }
   size_t queued() const { return waiting_.size() + (writing_ ? 1 : 0); }
 
-  // Ends the stream; no event follows.
-  void Abandon() {
+  // Says that nothing more is coming, so that the peer knows a farewell from a broken connection,
+  // and cancels if it has not ended the stream within `patience`. No event follows.
+  void Leave(std::chrono::milliseconds patience) {
     abandoned_ = true;
     ended_ = true;
-    context_.TryCancel();
+    leaving_ = true;
+    waiting_.clear();
+    leave_timer_.Start(patience, [self = this->shared_from_this()] { self->context_.TryCancel(); });
+    SayFarewell();
   }
   bool has_received() const { return has_received_; }
 
  private:
-  Stream(CompletionLoop& loop, Events events) : loop_(loop), events_(std::move(events)) {}
+  Stream(CompletionLoop& loop, Events events)
+      : loop_(loop), leave_timer_(loop), events_(std::move(events)) {}
 
   void Started(bool ok) {
     started_ = true;
     if (!ok) return Ended();
     Read();
+    if (leaving_) SayFarewell();
     WriteNext();
   }
 
@@ -85,9 +92,19 @@ class Stream : public std::enable_shared_from_this<Stream<Request, Response>> {
     call_->Write(outgoing_, loop_.Tag([self = this->shared_from_this()](bool ok) {
       self->writing_ = false;
       // A failed write means that the stream is over; the read that fails as well tells why.
-      if (!ok || self->ended_) return self->MaybeFinish();
+      if (!ok || self->read_over_) return self->MaybeFinish();
+      if (self->leaving_) return self->SayFarewell();
       if (self->events_.on_written) self->events_.on_written();
       self->WriteNext();
+    }));
+  }
+
+  void SayFarewell() {
+    if (!started_ || writing_ || read_over_) return;
+    writing_ = true;
+    call_->WritesDone(loop_.Tag([self = this->shared_from_this()](bool) {
+      self->writing_ = false;
+      self->MaybeFinish();
     }));
   }
 
@@ -102,12 +119,14 @@ class Stream : public std::enable_shared_from_this<Stream<Request, Response>> {
     if (!read_over_ || writing_ || reading_ || finishing_) return;
     finishing_ = true;
     call_->Finish(&status_, loop_.Tag([self = this->shared_from_this()](bool) {
+      self->leave_timer_.Cancel();
       if (!self->abandoned_) self->events_.on_closed(self->status_);
       self->events_ = {};  // they may hold what holds us
     }));
   }
 
   CompletionLoop& loop_;
+  CompletionLoop::Timer leave_timer_;
   Events events_;
   grpc::ClientContext context_;
   std::unique_ptr<ReaderWriter> call_;
@@ -122,6 +141,7 @@ class Stream : public std::enable_shared_from_this<Stream<Request, Response>> {
   bool ended_ = false;
   bool finishing_ = false;
   bool abandoned_ = false;
+  bool leaving_ = false;
   bool has_received_ = false;
 };
 

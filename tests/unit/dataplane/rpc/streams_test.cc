@@ -50,6 +50,8 @@ class ScriptedStreams {
       changed_.notify_all();
     }
     const std::lock_guard lock(mutex_);
+    if (!context->IsCancelled()) ++farewells_;
+    changed_.notify_all();
     if (writer_ == stream) {
       writer_ = nullptr;
       context_ = nullptr;
@@ -74,6 +76,11 @@ class ScriptedStreams {
     const std::lock_guard lock(mutex_);
     if (context_ != nullptr) context_->TryCancel();
   }
+  // Waits for a stream that its client ended in order, and did not cancel.
+  bool SawFarewell() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [this] { return farewells_ > 0; });
+  }
   bool HasMore() {
     const std::lock_guard lock(mutex_);
     return !arrived_.empty();
@@ -84,6 +91,7 @@ class ScriptedStreams {
   std::condition_variable changed_;
   std::deque<Arrived> arrived_;
   int streams_ = 0;
+  int farewells_ = 0;
   grpc::ServerContext* context_ = nullptr;
   grpc::ServerReaderWriter<Out, In>* writer_ = nullptr;
 };
@@ -213,6 +221,14 @@ TEST_F(DiscoveryStreamTest, RefusesABadBundleAndTakesTheNextGoodOne) {
   EXPECT_FALSE(ack.message.has_error_detail());
   EXPECT_EQ(Published(), std::vector<std::string>{"v2"}) << "published before it was acknowledged";
   EXPECT_EQ(client_->Stats().refusals, 1u);
+}
+
+// The control plane takes a broken stream for an agent that will be back, and this for one that
+// left.
+TEST_F(DiscoveryStreamTest, SaysFarewell) {
+  server_->discovery.Next();
+  client_.reset();
+  EXPECT_TRUE(server_->discovery.SawFarewell());
 }
 
 TEST_F(DiscoveryStreamTest, ComesBackWithItsVersions) {
