@@ -95,6 +95,12 @@ void Downstream::UseHeader(const proxy_protocol::Header& header) {
   BeginDetection();
 }
 
+bool Downstream::StillTakesHeaders() {
+  header_rule_ = trust::ProxyHeaderRuleFor(context_.snapshot->topology, peer());
+  return header_rule_ == trust::ProxyHeaderRule::kOptional ||
+         header_rule_ == trust::ProxyHeaderRule::kRequired;
+}
+
 void Downstream::OnHeaderDeadline() {
   if (header_rule_ == trust::ProxyHeaderRule::kRequired || !in.empty()) {
     return RefuseHeader(Counter::kProxyLate);
@@ -208,6 +214,13 @@ void Downstream::OnSilence() {
 }
 
 void Downstream::OnSnapshot() {
+  if ((awaits_header_ || header_taken_) && !StillTakesHeaders()) {
+    // Who the client is was this sender's word alone. Judged by what is left, the client would pass
+    // for the sender, and what it wrote itself might be believed.
+    if (!session_) return RefuseHeader(Counter::kProxyForbidden);
+    context_.counters.Add(Counter::kPolicyClosed);
+    return Cut(access_log::Flag::kPolicyClosed);
+  }
   if (session_) session_->OnSnapshot();
 }
 

@@ -85,6 +85,8 @@ class Downstream final : public loop::EventHandler {
   // Whether that stage is over.
   bool ParseHeader();
   void UseHeader(const proxy_protocol::Header& header);
+  // Whether the newest snapshot lets this peer send a header, and takes up its rule.
+  bool StillTakesHeaders();
   void OnHeaderDeadline();
 
   void BeginDetection();

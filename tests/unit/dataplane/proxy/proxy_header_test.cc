@@ -263,6 +263,31 @@ TEST_F(ProxyHeaderTest, ALateHeaderIsReset) {
   EXPECT_EQ(Count(Counter::kProxyForbidden), 1u);
 }
 
+// Without its sender's word the client would pass for the sender.
+TEST_F(ProxyHeaderTest, EndsWhenItsSenderIsNoLongerTrusted) {
+  Accept(trust::ProxyAccept::kOptional);
+  Origin origin([](WireEnd& end) { end.Send(end.ReadBytes(5)), end.ReadToEnd(); });
+  const Setup setup = {.http = {origin.address()}, .tcp = {origin.address()}};
+  Start(setup);
+  WireEnd claims = ConnectTcp();
+  claims.Send(kClaim + "hello");
+  EXPECT_EQ(claims.ReadBytes(5), "hello");
+  WireEnd waits = ConnectHttp();
+  waits.Send(kClaim.substr(0, 20));
+  WireEnd plain = ConnectTcp();
+  plain.Send("plain");
+  EXPECT_EQ(plain.ReadBytes(5), "plain");
+  AwaitCounter(Counter::kConnectionsAccepted, 3);
+  Accept(trust::ProxyAccept::kOptional, "192.0.2.0/24");
+  Publish(setup);
+  EXPECT_TRUE(claims.SeesReset());
+  EXPECT_TRUE(waits.SeesReset());
+  plain.Finish();
+  EXPECT_TRUE(plain.SeesEnd());
+  EXPECT_EQ(Count(Counter::kPolicyClosed), 1u);
+  EXPECT_EQ(Count(Counter::kProxyForbidden), 1u);
+}
+
 TEST_F(ProxyHeaderTest, ASecondHeaderIsTheClientsAndReset) {
   Accept(trust::ProxyAccept::kOptional);
   Origin origin(Echo());
