@@ -71,6 +71,22 @@ void AddEndpoints(const v1::ServiceSpec& service, const std::string& space, uint
   }
 }
 
+// A workload that is named by its address has its sidecar all the same, and the sidecar needs our
+// verdict: without it, it would believe what the client wrote, since it trusts us.
+void DescribeEndpoint(const std::vector<const Workload*>& inventory, const net::IpAddress& address,
+                      v1::EndpointResource* endpoint) {
+  for (const Workload* workload : inventory) {
+    if (workload->role == trust::Role::kNode ||
+        std::find(workload->addresses.begin(), workload->addresses.end(), address) ==
+            workload->addresses.end()) {
+      continue;
+    }
+    endpoint->set_workload(absl::StrCat(workload->namespace_, "/", workload->name));
+    endpoint->set_has_sidecar(workload->has_sidecar);
+    return;
+  }
+}
+
 v1::ListenerProtocol DeclaredProtocol(const v1::ServiceSpec::Port& port) {
   const std::string& declared = port.app_protocol().empty()
                                     ? port.name().substr(0, port.name().find('-'))
@@ -112,6 +128,7 @@ v1::ClusterResource BuildCluster(const ConfigView& view,
     v1::EndpointResource* endpoint = cluster.add_endpoints();
     endpoint->set_address(address->ToString());
     endpoint->set_port(port);
+    DescribeEndpoint(inventory, *address, endpoint);
     return cluster;
   }
   const v1::Document* service = FindService(view, host, space);

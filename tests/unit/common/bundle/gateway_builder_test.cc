@@ -195,6 +195,10 @@ TEST(GatewayBuilderTest, ServicesGiveLiveEndpoints) {
   // An address is its own endpoint.
   EXPECT_THAT(Endpoints(build("", To("192.0.2.1", 81)), "192.0.2.1:81"),
               ElementsAre("192.0.2.1 81 "));
+  // If it is a workload's, our verdict must reach its sidecar, whatever the route calls it.
+  EXPECT_THAT(Endpoints(build("", To("10.0.0.4", 81)), "10.0.0.4:81"),
+              ElementsAre("10.0.0.4 81 shop/db sidecar"));
+  EXPECT_THAT(Endpoints(build("", To("10.0.0.5", 81)), "10.0.0.5:81"), ElementsAre("10.0.0.5 81 "));
 }
 
 TEST(GatewayBuilderTest, ListensWhereTheServiceLeads) {
