@@ -63,7 +63,11 @@ class Runner {
     TwoTrustedProxies();
     DeniedClient();
     DeniedPeer();
+    Prepare(mesh_.Intercept(Interception::kTproxy));
+    if (broken_.ok()) Prepare(mesh_.Apply(kClientIsThePeer));
     TcpThroughTheGateway();
+    HttpThroughTheGateway();
+    if (broken_.ok()) Prepare(mesh_.Delete("TrustTopology", "default", "echo"));
     return std::move(rows_);
   }
 
@@ -92,10 +96,10 @@ class Runner {
 
   // What gateway and sidecar write of an allowed request from outside.
   static std::string LogOfBoth(const std::string& client, const std::string& reason,
-                               const std::string& peer) {
+                               const std::string& peer, Family family = Family::kIpv4) {
     return absl::StrCat("gateway: client ", client, " (", reason, "), peer ", peer,
                         ", 200 allow; sidecar: client ", client, " (gateway-verdict), peer ",
-                        kGateway.v4, ", 200 allow");
+                        kGateway.address(family), ", 200 allow");
   }
 
   void NodeHidesTheClient() {
@@ -170,8 +174,6 @@ class Runner {
   // No header can carry the client here, and the application speaks no PROXY protocol.
   void TcpThroughTheGateway() {
     constexpr uint16_t kPort = 9000;
-    Prepare(mesh_.Intercept(Interception::kTproxy));
-    if (broken_.ok()) Prepare(mesh_.Apply(kClientIsThePeer));
     for (const Family family : {Family::kIpv4, Family::kIpv6}) {
       const std::string client = kClient.address(family);
       ArticleRow row = {6, family, "TCP through the gateway, TPROXY sidecar, TRUSTED_CLIENT"};
@@ -189,7 +191,18 @@ class Runner {
       tell_(row);
       rows_.push_back(std::move(row));
     }
-    if (broken_.ok()) Prepare(mesh_.Delete("TrustTopology", "default", "echo"));
+  }
+
+  // The same for HTTP: not only a header names the client, the socket does.
+  void HttpThroughTheGateway() {
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      const std::string client = kClient.address(family);
+      ArticleRow row = {10, family, "row 2 with TPROXY sidecar, TRUSTED_CLIENT"};
+      row.expected = absl::StrCat("peer ", client, ", x-forwarded-for ", client,
+                                  ", x-envoy-external-address ", client);
+      row.expected_log = LogOfBoth(client, "direct-peer", client, family);
+      Finish(row, FromOutside(family), 2);
+    }
   }
 
   // The echo server's first words: "peer ADDRESS PORT".

@@ -68,7 +68,7 @@ class MeshTest : public ::testing::Test {
 TEST_F(MeshTest, TheArticlesRowsPass) {
   Begin(Interception::kRedirect);
   const auto rows = RunArticle(*lab_, *mesh_, [](const ArticleRow&) {});
-  EXPECT_EQ(rows.size(), 12u);
+  EXPECT_EQ(rows.size(), 14u);
   for (const ArticleRow& row : rows) EXPECT_TRUE(row.pass()) << ToText(row);
 }
 

@@ -28,7 +28,7 @@ constexpr char kExamples[] = R"(Examples:
   whence-lab down --name demo
 
 Hosts and pods: client, lb, node53, node54, control, gateway, echo, sleep.
-Rows of the table that article does not run yet: 9, 10.
+The article does not run row 9 (node agent) yet.
 Exit codes: 0 good, 1 failed, 2 wrong usage.)";
 
 struct Flags {
