@@ -26,7 +26,7 @@ cat <<'TXT'
 
 Try next:
 
-  build/release/bin/whence-lab up --name demo            # a cluster that stays; it prints how to enter and how to end it
-  build/release/bin/whencectl --help                     # apply, get, delete, agents, logs, explain
-  sqlite3 LOGS_DB 'select time, client_address, direct_peer, status, policy from access_log'   # `up` prints LOGS_DB
+  build/release/bin/whence-lab up --name demo      # the same cluster, to stay; `whence-lab down --name demo` ends it
+  build/release/bin/whence-lab exec --name demo control -- whencectl agents      # or apply, get, logs, explain: --help
+  sqlite3 /run/whence-lab/demo/control-plane/logs.db 'select time, client_address, direct_peer, status, policy from access_log'
 TXT
