@@ -60,14 +60,48 @@ class FileParser {
       sink_.Fault(node.at, "", "a document must be a mapping with apiVersion, kind and metadata");
       return;
     }
-    const TextNode* items = FindChild(node, "items");
-    if (TextOf(FindChild(node, "kind")) == "List" && items != nullptr) {
-      for (const TextNode::Child& item : items->children) {
-        if (item.key == nullptr) ReadDocument(*item.value);
-      }
-      return;
-    }
+    if (TextOf(FindChild(node, "kind")) == "List") return ReadList(node);
     ReadDocument(node);
+  }
+
+  // What `kubectl get -o yaml` prints. A list that is not understood whole is not applied in part:
+  // a policy that vanished would leave its port open.
+  void ReadList(const TextNode& node) {
+    const TextNode* items = nullptr;
+    std::set<std::string> seen;
+    for (const TextNode::Child& child : node.children) {
+      const std::string name = TextOf(child.key);
+      if (!seen.insert(name).second) {
+        sink_.Fault(child.key->at, name, "is given twice in one document");
+      } else if (name == "items") {
+        items = child.value;
+      } else if (name != "apiVersion" && name != "kind" && name != "metadata") {
+        ReportTopField(*child.key, name, {"apiVersion", "kind", "metadata", "items"});
+      }
+    }
+    const TextNode* version = FindChild(node, "apiVersion");
+    if (TextOf(version) != "v1") {
+      sink_.Fault(version != nullptr ? version->at : node.at, "apiVersion",
+                  "must be v1 for a List");
+    }
+    if (items == nullptr) return sink_.Fault(node.at, "items", "is missing: a List of what?");
+    if (items->kind != TextNode::Kind::kSequence) {
+      return sink_.Fault(items->at, "items", "must be a list of documents");
+    }
+    for (const TextNode::Child& item : items->children) ReadDocument(*item.value);
+  }
+
+  void ReportTopField(const TextNode& key, const std::string& name,
+                      const std::vector<std::string_view>& known) {
+    const std::string nearest = Nearest(name, known);
+    sink_.Fault(key.at, name,
+                nearest.empty()
+                    ? absl::StrCat("unknown field; known here: ",
+                                   absl::StrJoin(known, ", ",
+                                                 [](std::string* out, std::string_view one) {
+                                                   out->append(one);
+                                                 }))
+                    : absl::StrCat("unknown field; did you mean \"", nearest, "\"?"));
   }
 
   void ReadDocument(const TextNode& node) {
@@ -185,11 +219,7 @@ class FileParser {
       } else if (name == "spec") {
         decoder.DecodeMessage(*child.value, name, spec);
       } else if (name != "apiVersion" && name != "kind" && name != "status") {
-        const std::string nearest = Nearest(name, {"apiVersion", "kind", "metadata", "spec"});
-        sink_.Fault(child.key->at, name,
-                    nearest.empty()
-                        ? "unknown field; known here: apiVersion, kind, metadata, spec"
-                        : absl::StrCat("unknown field; did you mean \"", nearest, "\"?"));
+        ReportTopField(*child.key, name, {"apiVersion", "kind", "metadata", "spec"});
       }
     }
   }

@@ -381,6 +381,35 @@ TEST(ParseTest, UnderstandsJsonAndLists) {
                           "\"ports\"?"));
 }
 
+TEST(ParseTest, RefusesListsOfWhichDocumentsWouldVanish) {
+  const std::string policy =
+      "{apiVersion: whence.dev/v1, kind: IpPolicy, metadata: {name: p}, "
+      "spec: {action: DENY, rules: [{}]}}";
+  const std::string head = "apiVersion: v1\nkind: List\n";
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {head + "items: {a: " + policy + "}\n", "f.yaml:3:8: items: must be a list of documents"},
+      {head + "items: " + policy + "\n", "f.yaml:3:8: items: must be a list of documents"},
+      {head + "items:\n", "items: must be a list of documents"},
+      {head + "items: p\n", "items: must be a list of documents"},
+      {head + "metadata: {}\n", "items: is missing: a List of what?"},
+      {head + "item: [" + policy + "]\nitems: []\n",
+       "f.yaml:3:1: item: unknown field; did you mean \"items\"?"},
+      {head + "spec: []\nitems: []\n",
+       "spec: unknown field; known here: apiVersion, kind, metadata, items"},
+      {head + "items: []\nitems: [" + policy + "]\n", "items: is given twice in one document"},
+      {"kind: List\nitems: []\n", "apiVersion: must be v1 for a List"},
+      {"apiVersion: v2\nkind: List\nitems: []\n", "apiVersion: must be v1 for a List"},
+  };
+  for (const auto& [text, fault] : rows) {
+    EXPECT_THAT(Texts(ParseYaml(text).faults), ElementsAre(HasSubstr(fault))) << text;
+  }
+  const ParseResult good =
+      ParseYaml(head + "metadata: {resourceVersion: \"\"}\nitems: [" + policy + "]\n");
+  EXPECT_THAT(Texts(good.faults), IsEmpty());
+  EXPECT_THAT(good.documents, SizeIs(1));
+  EXPECT_THAT(Texts(ParseYaml(head + "items: []\n").faults), IsEmpty());
+}
+
 TEST(ParseTest, TakesBothFormsOfUpstreamSource) {
   for (const char* text : {"TRUSTED_CLIENT", "{source: TRUSTED_CLIENT}", "\"TRUSTED_CLIENT\""}) {
     const ParseResult result = ParseYaml(WithSpec("whence.dev/v1", "TrustTopology",
