@@ -21,6 +21,8 @@ constexpr char kExamples[] = R"(Examples:
 
 Exit codes: 0 good, 1 failed, 2 wrong usage.)";
 
+constexpr uint32_t kDefaultLimit = 100;
+
 // What CLI11 writes into; made into Options by Interpret.
 struct Flags {
   ConnectionOptions connection{.address = "127.0.0.1:15010"};
@@ -32,7 +34,7 @@ struct Flags {
   std::string output = "table";
   std::string kind, name, namespace_name;
   std::string client, peer, workload, decision, since;
-  uint32_t limit = 100;
+  uint32_t limit = 0;  // 0: not given
   bool follow = false;
   std::string role = "sidecar", proxy, host, path, method;
   std::vector<std::string> labels, forwarded_for, headers;
@@ -99,9 +101,8 @@ void DeclareObservation(CLI::App& app, Flags& flags) {
   logs->add_option("--decision", flags.decision, "Only these")
       ->check(CLI::IsMember({"allow", "deny", "dry-run-deny"}));
   logs->add_option("--since", flags.since, "Only the last 90s, 10m, 2h, 1d");
-  logs->add_option("--limit", flags.limit, "At most so many")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
+  logs->add_option("--limit", flags.limit, "At most so many (default: 100; with -f: no end)")
+      ->check(CLI::Range(1, 1'000'000));
   logs->add_flag("-f,--follow", flags.follow, "Keep printing new ones as they come");
   AddOutput(logs, flags, {"table", "json"});
 }
@@ -158,7 +159,8 @@ std::string InterpretLogs(const Flags& flags, LogsOptions* logs) {
   logs->query.set_peer_cidr(flags.peer);
   logs->query.set_workload(flags.workload);
   logs->query.set_decision(flags.decision);
-  logs->query.set_limit(flags.limit);
+  // To the server 0 is no limit for a follower: without --limit it prints until it is interrupted.
+  logs->query.set_limit(flags.limit == 0 && !flags.follow ? kDefaultLimit : flags.limit);
   logs->query.set_follow(flags.follow);
   return CheckNames(flags);
 }

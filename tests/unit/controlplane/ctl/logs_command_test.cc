@@ -16,6 +16,7 @@
 #include <streambuf>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "controlplane/control_plane.h"
@@ -162,6 +163,13 @@ TEST_F(LogsCommandTest, FiltersAndPrintsTheNewestLast) {
   EXPECT_EQ(std::count(json.begin(), json.end(), '\n'), 1);
 }
 
+TEST_F(LogsCommandTest, LimitsAFollowerOnlyWhenAsked) {
+  EXPECT_EQ(std::get<LogsOptions>(Line({"-f"}).options->command).query.limit(), 0u);
+  EXPECT_EQ(std::get<LogsOptions>(Line({"-f", "--limit", "5"}).options->command).query.limit(), 5u);
+  EXPECT_EQ(std::get<LogsOptions>(Line({}).options->command).query.limit(), 100u);
+  EXPECT_EQ(Line({"--limit", "0"}).exit_code, 2);
+}
+
 TEST_F(LogsCommandTest, FollowsUntilTheControlPlaneGoes) {
   CommandLine line = Line({"-f", "-o", "json"});
   ASSERT_TRUE(line.options) << line.error;
@@ -179,6 +187,10 @@ TEST_F(LogsCommandTest, FollowsUntilTheControlPlaneGoes) {
   buffer.WaitFor("\"client_address\":\"2.2.2.9\"");
   seen = true;
   sender.join();
+  // More than `logs` without -f would print: following has no end of its own.
+  Ingest(1'000'000, std::vector<v1::AccessRecord>(250, Record(10, v1::ALLOW_DECISION)));
+  Ingest(2'000'000, {Record(11, v1::ALLOW_DECISION)});
+  buffer.WaitFor("\"client_address\":\"2.2.2.11\"");
   plane_.reset();
   follower.join();
   EXPECT_EQ(code, kFailed);
