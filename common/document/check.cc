@@ -16,9 +16,10 @@ void CheckContext::Warn(const std::string& path, std::string message) {
   sink_.Warn(parsed_.locations.Find(path), path, std::move(message));
 }
 
-void CheckContext::Unsupported(const std::string& path, std::string message) {
+void CheckContext::Unsupported(const std::string& path, std::string message,
+                               std::string_view consequence) {
   if (ignore_unsupported_) {
-    Warn(path, message + "; it is ignored");
+    Warn(path, message.append("; ").append(consequence));
   } else {
     Fault(path, message + "; remove it, or apply with --ignore-unsupported");
   }

@@ -3,6 +3,7 @@
 #define WHENCE_COMMON_DOCUMENT_CHECK_H_
 
 #include <string>
+#include <string_view>
 
 #include "common/document/document.h"
 #include "common/document/fault_sink.h"
@@ -21,8 +22,10 @@ class CheckContext {
   // Silent if something at or below `path` could not be read: that has been said already.
   void Fault(const std::string& path, std::string message);
   void Warn(const std::string& path, std::string message);
-  // Understood, but not acted on yet: a fault, or a warning if the operator said so.
-  void Unsupported(const std::string& path, std::string message);
+  // Understood, but not acted on yet: a fault, or a warning if the operator said so. The warning
+  // ends with `consequence`: what is kept all the same must not be called ignored.
+  void Unsupported(const std::string& path, std::string message,
+                   std::string_view consequence = "it is ignored");
   void Expect(const Complaint& complaint, const std::string& path) {
     if (complaint) Fault(path, *complaint);
   }

@@ -75,8 +75,24 @@ void CheckOperation(const v1::PolicyOperation& operation, const std::string& pat
   context.CheckEach(operation.not_paths(), path + ".notPaths", NotEmpty);
 }
 
+// What becomes of a rule with a condition on something that connections never have here.
+std::string FateOfRule(const v1::PolicyCondition& condition, v1::IpPolicySpec::Action action) {
+  if (condition.values().empty()) return "kept: the condition always holds";
+  switch (action) {
+    case v1::IpPolicySpec::ALLOW:
+      return "kept: the rule never matches, and what no other ALLOW rule lets in is denied";
+    case v1::IpPolicySpec::DENY:
+    case v1::IpPolicySpec::CUSTOM:
+      return "kept: the rule never matches, so it denies nothing";
+    default:
+      return "kept: the rule never matches";
+  }
+}
+
 // Keys in brackets: request.headers[x-token], request.auth.claims[iss].
-void CheckKey(const std::string& key, const std::string& path, CheckContext& context) {
+void CheckKey(const v1::PolicyCondition& condition, v1::IpPolicySpec::Action action,
+              const std::string& path, CheckContext& context) {
+  const std::string& key = condition.key();
   constexpr std::string_view kHeader = "request.headers[";
   if (HasPrefix(key, kHeader) && key.back() == ']') {
     const std::string name = key.substr(kHeader.size(), key.size() - kHeader.size() - 1);
@@ -93,10 +109,13 @@ void CheckKey(const std::string& key, const std::string& path, CheckContext& con
       return;
     }
   }
-  if (key == "connection.sni" || key == "source.trustDomain" ||
-      HasPrefix(key, "experimental.envoy.filters.")) {
-    context.Unsupported(path, "is an Istio key that Whence does not act on yet");
-    return;
+  if (key == "connection.sni" || key == "source.trustDomain") {
+    return context.Unsupported(path, "is an Istio key that Whence does not act on yet",
+                               FateOfRule(condition, action));
+  }
+  if (HasPrefix(key, "experimental.envoy.filters.")) {
+    // The policy engine has no meaning for it, so there is nothing that could be kept.
+    return context.Fault(path, "is an Istio key that Whence does not act on yet; remove it");
   }
   std::vector<std::string_view> names(kKeys.begin(), kKeys.end());
   names.insert(names.end(), kIdentityKeys.begin(), kIdentityKeys.end());
@@ -109,13 +128,13 @@ void CheckKey(const std::string& key, const std::string& path, CheckContext& con
                                                    : "; did you mean \"" + nearest + "\"?"));
 }
 
-void CheckCondition(const v1::PolicyCondition& condition, const std::string& path,
-                    CheckContext& context) {
+void CheckCondition(const v1::PolicyCondition& condition, v1::IpPolicySpec::Action action,
+                    const std::string& path, CheckContext& context) {
   if (condition.key().empty()) {
     context.Fault(path + ".key", "is missing");
     return;
   }
-  CheckKey(condition.key(), path + ".key", context);
+  CheckKey(condition, action, path + ".key", context);
   if (condition.values().empty() && condition.not_values().empty()) {
     context.Fault(path, "needs values or notValues");
   }
@@ -132,7 +151,8 @@ void CheckCondition(const v1::PolicyCondition& condition, const std::string& pat
   }
 }
 
-void CheckRule(const v1::PolicyRule& rule, const std::string& path, CheckContext& context) {
+void CheckRule(const v1::PolicyRule& rule, v1::IpPolicySpec::Action action, const std::string& path,
+               CheckContext& context) {
   if (rule.from_size() > kMaxFrom) {
     context.Fault(path + ".from", absl::StrCat("has more than ", kMaxFrom, " sources"));
   }
@@ -143,7 +163,7 @@ void CheckRule(const v1::PolicyRule& rule, const std::string& path, CheckContext
     CheckOperation(rule.to(i).operation(), Item(path + ".to", i) + ".operation", context);
   }
   for (int i = 0; i < rule.when_size(); ++i) {
-    CheckCondition(rule.when(i), Item(path + ".when", i), context);
+    CheckCondition(rule.when(i), action, Item(path + ".when", i), context);
   }
 }
 
@@ -174,10 +194,15 @@ void CheckCompiles(const v1::IpPolicySpec& spec, CheckContext& context) {
 void CheckIpPolicy(const v1::IpPolicySpec& spec, CheckContext& context) {
   context.CheckSelector(spec.selector().match_labels(), "spec.selector.matchLabels");
   if (spec.action() == v1::IpPolicySpec::AUDIT) {
-    context.Unsupported("spec.action", "AUDIT is an Istio action that Whence does not act on yet");
+    context.Unsupported("spec.action", "AUDIT is an Istio action that Whence does not act on yet",
+                        "kept: decides nothing");
   }
   if (spec.action() == v1::IpPolicySpec::CUSTOM) {
-    context.Unsupported("spec.action", "CUSTOM is an Istio action that Whence does not act on yet");
+    context.Unsupported(
+        "spec.action", "CUSTOM is an Istio action that Whence does not act on yet",
+        spec.mode() == v1::IpPolicySpec::DRY_RUN
+            ? "kept: logged as denying whatever it matches, but not enforced"
+            : "kept: denies whatever it matches, since there is no external authorizer");
   }
   if (spec.action() != v1::IpPolicySpec::ALLOW && spec.rules().empty()) {
     context.Fault("spec.rules", absl::StrCat(v1::IpPolicySpec::Action_Name(spec.action()),
@@ -188,7 +213,7 @@ void CheckIpPolicy(const v1::IpPolicySpec& spec, CheckContext& context) {
     context.Fault("spec.rules", absl::StrCat("has more than ", kMaxRules, " rules"));
   }
   for (int i = 0; i < spec.rules_size(); ++i) {
-    CheckRule(spec.rules(i), Item("spec.rules", i), context);
+    CheckRule(spec.rules(i), spec.action(), Item("spec.rules", i), context);
   }
   if (!spec.expires().empty()) context.Expect(CheckTimestamp(spec.expires()), "spec.expires");
   CheckCompiles(spec, context);

@@ -29,7 +29,8 @@ void CheckServerProtocol(const std::string& protocol, const std::string& path,
   for (const std::string_view other : {"HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "TLS"}) {
     if (protocol == other) {
       return context.Unsupported(
-          path, absl::StrCat(protocol, " is an Istio protocol that Whence does not act on yet"));
+          path, absl::StrCat(protocol, " is an Istio protocol that Whence does not act on yet"),
+          "nothing listens for this server");
     }
   }
   const std::string nearest = Nearest(protocol, {"HTTP", "TCP"});
@@ -53,7 +54,8 @@ void CheckDestinations(const google::protobuf::RepeatedPtrField<v1::RouteDestina
   if (route.size() > 1) {
     context.Unsupported(Item(path, 1),
                         "sharing requests between several destinations is a feature of Istio that "
-                        "Whence does not act on yet (the first gets all)");
+                        "Whence does not act on yet",
+                        "the first gets all");
   }
   for (int i = 0; i < route.size(); ++i) {
     const auto& destination = route[i].destination();
@@ -128,7 +130,8 @@ void CheckVirtualService(const v1::VirtualServiceSpec& spec, CheckContext& conte
   if (spec.gateways().empty()) {
     context.Unsupported("spec.gateways",
                         "is missing, which in Istio means the sidecars of clients; Whence routes "
-                        "at gateways only");
+                        "at gateways only",
+                        "kept: routes nothing");
   }
   for (int i = 0; i < spec.gateways_size(); ++i) {
     if (spec.gateways(i) == "mesh") {
@@ -157,7 +160,8 @@ void CheckVirtualService(const v1::VirtualServiceSpec& spec, CheckContext& conte
 void CheckService(const v1::ServiceSpec& spec, CheckContext& context) {
   context.CheckSelector(spec.selector(), "spec.selector");
   if (spec.type() == "ExternalName") {
-    context.Unsupported("spec.type", "ExternalName is a type that Whence does not act on yet");
+    context.Unsupported("spec.type", "ExternalName is a type that Whence does not act on yet",
+                        "kept: the name it stands for is not followed");
   }
   std::set<std::pair<uint32_t, std::string>> ports;
   for (int i = 0; i < spec.ports_size(); ++i) {

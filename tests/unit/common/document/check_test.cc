@@ -94,6 +94,35 @@ TEST(CheckPolicyTest, RefusesWhatCouldBeReadInTwoWays) {
               "  rules: [{when: [{key: \"request.headers[:method]\", values: [GET]}]}]\n"});
 }
 
+TEST(CheckPolicyTest, SaysWhatBecomesOfWhatIsKeptAllTheSame) {
+  const std::string sni = "  rules: [{when: [{key: connection.sni, values: [a]}]}]\n";
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"  action: CUSTOM\n  rules: [{}]\n",
+       "; kept: denies whatever it matches, since there is no external authorizer"},
+      {"  action: CUSTOM\n  mode: DRY_RUN\n  rules: [{}]\n",
+       "; kept: logged as denying whatever it matches, but not enforced"},
+      {"  action: AUDIT\n  rules: [{}]\n", "; kept: decides nothing"},
+      {"  action: DENY\n" + sni, "; kept: the rule never matches, so it denies nothing"},
+      {sni, "; kept: the rule never matches, and what no other ALLOW rule lets in is denied"},
+      {"  action: DENY\n  rules: [{when: [{key: source.trustDomain, notValues: [a]}]}]\n",
+       "; kept: the condition always holds"},
+  };
+  for (const auto& [spec, consequence] : rows) {
+    const ParseResult result = ParseYaml(WithSpec("whence.dev/v1", "IpPolicy", spec), true);
+    EXPECT_THAT(Texts(result.faults), IsEmpty()) << spec;
+    EXPECT_THAT(result.documents, SizeIs(1)) << spec;
+    ASSERT_THAT(result.warnings, SizeIs(1)) << spec;
+    EXPECT_THAT(result.warnings[0].message(), ::testing::EndsWith(consequence)) << spec;
+  }
+  // What the policy engine would refuse cannot be kept, and must not be called ignored.
+  const ParseResult envoy = ParseYaml(
+      WithSpec("whence.dev/v1", "IpPolicy",
+               "  rules: [{when: [{key: \"experimental.envoy.filters.a[b]\", values: [c]}]}]\n"),
+      true);
+  EXPECT_THAT(Texts(envoy.faults), ::testing::ElementsAre(HasSubstr("remove it")));
+  EXPECT_THAT(envoy.warnings, IsEmpty());
+}
+
 TEST(CheckTopologyTest, RefusesTrustThatNobodyCanMean) {
   ExpectFaults(
       "whence.dev/v1", "TrustTopology",
