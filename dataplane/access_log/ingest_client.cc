@@ -12,6 +12,7 @@ namespace {
 constexpr std::chrono::milliseconds kFarewell{500};
 constexpr std::chrono::milliseconds kFirstDelay{500};
 constexpr std::chrono::milliseconds kLongestDelay{30'000};
+constexpr std::chrono::milliseconds kSpoolRetry{500};
 // Batches handed to gRPC ahead of the transport: one on its way, one ready.
 constexpr size_t kQueued = 2;
 
@@ -74,7 +75,10 @@ void IngestClient::Open() {
 
 void IngestClient::Pump() {
   while (stream_ != nullptr && stream_->queued() < kQueued) {
-    std::optional<v1::IngestBatch> batch = outbox_.NextToSend();
+    bool try_again = false;
+    std::optional<v1::IngestBatch> batch = outbox_.NextToSend(&try_again);
+    // The timer is free: only without a stream does it wait for the next one.
+    if (try_again) timer_.Start(kSpoolRetry, [this] { Pump(); });
     if (!batch.has_value()) return;
     v1::IngestRequest request;
     *request.mutable_batch() = *std::move(batch);

@@ -110,11 +110,18 @@ v1::IngestBatch Outbox::MarkSent(v1::IngestBatch batch) {
   return batch;
 }
 
-std::optional<v1::IngestBatch> Outbox::NextToSend() {
+std::optional<v1::IngestBatch> Outbox::NextToSend(bool* try_again) {
   const std::lock_guard lock(mutex_);
+  if (try_again != nullptr) *try_again = false;
   if (in_flight_.size() >= limits_.window) return std::nullopt;
   while (spool_ != nullptr) {
-    std::optional<v1::IngestBatch> batch = spool_->Next(&position_);
+    bool failed = false;
+    std::optional<v1::IngestBatch> batch = spool_->Next(&position_, &failed);
+    if (failed) {  // what waits in memory is newer
+      ++spool_errors_;
+      if (try_again != nullptr) *try_again = true;
+      return std::nullopt;
+    }
     if (!batch.has_value()) break;
     // Sent from memory before it was moved to the spool.
     if (!WasSent(*batch)) return MarkSent(*std::move(batch));

@@ -66,8 +66,9 @@ class Outbox {
 
   // A stream begins: nothing of it has been sent, whatever an earlier one carried.
   void BeginStream();
-  // The next batch for the stream; nothing if all is sent or the window is full.
-  std::optional<v1::IngestBatch> NextToSend();
+  // The next batch for the stream; nothing if all is sent, the window is full, or the spool cannot
+  // be read at this moment: then `*try_again` (may be null) asks the caller to come back unasked.
+  std::optional<v1::IngestBatch> NextToSend(bool* try_again = nullptr);
   void Acknowledge(const std::string& boot, uint64_t last_seq);
 
   OutboxStats Stats() const;

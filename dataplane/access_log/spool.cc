@@ -51,16 +51,46 @@ size_t ParseFrame(std::string_view bytes, v1::IngestBatch* batch) {
   return kFrameHeaderBytes + size;
 }
 
-bool ReadExactly(int fd, uint64_t offset, size_t size, std::string* out) {
+enum class Outcome { kDone, kDamaged, kFailed };
+
+// kFailed is what may pass. A file that ends early or is gone, and a sector that the disk cannot
+// read, do not come back: to wait for them would hold up every later record for good.
+Outcome OutcomeOf(int error) {
+  return error == ENOENT || error == EIO ? Outcome::kDamaged : Outcome::kFailed;
+}
+
+Outcome ReadExactly(int fd, uint64_t offset, size_t size, std::string* out) {
   out->resize(size);
   size_t done = 0;
   while (done < size) {
     const ssize_t n = pread(fd, out->data() + done, size - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
+    if (n < 0) return OutcomeOf(errno);
+    if (n == 0) return Outcome::kDamaged;
     done += static_cast<size_t>(n);
   }
-  return true;
+  return Outcome::kDone;
+}
+
+// The frame at `offset`, of `*size` bytes.
+Outcome ReadFrame(const std::string& path, uint64_t offset, v1::IngestBatch* batch, size_t* size) {
+  const os::UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return OutcomeOf(errno);
+  std::string bytes;
+  Outcome outcome = ReadExactly(fd.get(), offset, kFrameHeaderBytes, &bytes);
+  if (outcome != Outcome::kDone) return outcome;
+  const size_t payload = storage::GetLittleEndian32(bytes);
+  if (payload > kMaxFrameBytes) return Outcome::kDamaged;
+  outcome = ReadExactly(fd.get(), offset, kFrameHeaderBytes + payload, &bytes);
+  if (outcome != Outcome::kDone) return outcome;
+  *size = ParseFrame(bytes, batch);
+  return *size == 0 ? Outcome::kDamaged : Outcome::kDone;
+}
+
+uint64_t Accesses(const v1::IngestBatch& batch) {
+  uint64_t accesses = 0;
+  for (const v1::AccessRecord& record : batch.records()) accesses += AccessesIn(record);
+  return accesses;
 }
 
 uint64_t LastSeq(const v1::IngestBatch& batch) {
@@ -133,7 +163,7 @@ void Spool::Count(const v1::IngestBatch& batch, Segment* segment) {
   segment->boot = batch.boot();
   segment->last_seq = LastSeq(batch);
   segment->last_time_us = batch.records(batch.records_size() - 1).time_us();
-  for (const v1::AccessRecord& record : batch.records()) segment->accesses += AccessesIn(record);
+  segment->accesses += Accesses(batch);
 }
 
 absl::Status Spool::Append(const v1::IngestBatch& batch) {
@@ -195,7 +225,7 @@ absl::Status Spool::MakeRoom(uint64_t bytes) {
 
 absl::Status Spool::DropOldest(size_t index) {
   Segment& segment = segments_[index];
-  dropped_ += segment.accesses;
+  dropped_ += segment.accesses - segment.dropped;
   const bool merges = index > 0 && segments_[index - 1].boot == segment.boot;
   if (merges) segment.accesses += segments_[index - 1].accesses;
   v1::IngestBatch gap;
@@ -209,6 +239,7 @@ absl::Status Spool::DropOldest(size_t index) {
   segment.bytes = content.size();
   bytes_ += segment.bytes;
   segment.is_gap = true;
+  segment.dropped = segment.accesses;
   ++segment.generation;
   if (merges) Remove(index - 1);
   return absl::OkStatus();
@@ -222,32 +253,44 @@ void Spool::Remove(size_t index) {
   segments_.erase(segments_.begin() + static_cast<ptrdiff_t>(index));
 }
 
-std::optional<v1::IngestBatch> Spool::Next(Position* position) {
-  for (const Segment& segment : segments_) {
+std::optional<v1::IngestBatch> Spool::Next(Position* position, bool* failed) {
+  *failed = false;
+  for (Segment& segment : segments_) {
     if (segment.id < position->segment) continue;
     if (segment.id != position->segment || segment.generation != position->generation) {
       *position = Position{segment.id, kMagic.size(), segment.generation};
     }
     if (position->offset >= segment.bytes) continue;
-    const os::UniqueFd fd(open(PathOf(segment.id).c_str(), O_RDONLY | O_CLOEXEC));
-    std::string bytes;
     v1::IngestBatch batch;
     size_t size = 0;
-    if (fd && ReadExactly(fd.get(), position->offset, kFrameHeaderBytes, &bytes)) {
-      const size_t payload = storage::GetLittleEndian32(bytes);
-      if (payload <= kMaxFrameBytes &&
-          ReadExactly(fd.get(), position->offset, kFrameHeaderBytes + payload, &bytes)) {
-        size = ParseFrame(bytes, &batch);
-      }
+    switch (ReadFrame(PathOf(segment.id), position->offset, &batch, &size)) {
+      case Outcome::kFailed:
+        *failed = true;
+        return std::nullopt;
+      case Outcome::kDamaged:  // since it was opened: nothing behind it can be found
+        return GapForTheRest(&segment, position);
+      case Outcome::kDone:
+        position->offset += size;
+        position->accesses += Accesses(batch);
+        return batch;
     }
-    if (size == 0) {  // damaged since it was opened: nothing behind it can be found
-      position->offset = segment.bytes;
-      continue;
-    }
-    position->offset += size;
-    return batch;
   }
   return std::nullopt;
+}
+
+v1::IngestBatch Spool::GapForTheRest(Segment* segment, Position* position) {
+  // What were appended behind the damage would be hidden when the spool is next opened; and the gap
+  // must be the same one, and so a duplicate, when the next stream reads it again.
+  if (segment->id == segments_.back().id) tail_.Reset();
+  const uint64_t lost = segment->accesses - position->accesses;
+  dropped_ += lost - std::min(lost, segment->dropped);  // not once more for every stream
+  segment->dropped = std::max(segment->dropped, lost);
+  position->offset = segment->bytes;
+  v1::IngestBatch gap;
+  gap.set_boot(segment->boot);
+  gap.set_first_seq(segment->last_seq);
+  *gap.add_records() = GapMessage(segment->last_time_us, lost);
+  return gap;
 }
 
 void Spool::Acknowledge(const std::string& boot, uint64_t last_seq) {

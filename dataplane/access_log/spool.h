@@ -15,6 +15,9 @@
 // record lost, so that if the lost ones had in truth arrived, the gap is dropped as the duplicate
 // that it is.
 //
+// A frame that turns out damaged while the spool is read loses what stands behind it in its
+// segment; for that, too, the reader gets a gap.
+//
 // What the kernel has taken survives a crash of the process. A power failure may take what was
 // written since the last segment change or Sync.
 #ifndef WHENCE_DATAPLANE_ACCESS_LOG_SPOOL_H_
@@ -41,6 +44,7 @@ class Spool {
     uint64_t segment = 0;
     uint64_t offset = 0;
     uint64_t generation = 0;
+    uint64_t accesses = 0;  // that were read of this segment
   };
 
   // Takes up what an earlier run left. `*cut_bytes` (may be null): what was lost in torn tails.
@@ -50,15 +54,17 @@ class Spool {
 
   // REQUIRES: within one boot, batches come in order of their sequence numbers.
   absl::Status Append(const v1::IngestBatch& batch);
-  // The batch at `position`, which moves behind it. Nothing: all has been read.
-  std::optional<v1::IngestBatch> Next(Position* position);
+  // The batch at `position`, which moves behind it. Nothing: all has been read, or `*failed`: the
+  // next batch cannot be read at this moment (no descriptor is free, say). Nothing that is newer
+  // may be sent before it: acknowledging that would count this one as arrived.
+  std::optional<v1::IngestBatch> Next(Position* position, bool* failed);
   // Everything of `boot` up to `last_seq` is in the database.
   void Acknowledge(const std::string& boot, uint64_t last_seq);
   void Sync();
 
   uint64_t bytes() const { return bytes_; }
   bool empty() const { return segments_.empty(); }
-  // Records that gave way to gap records, by this object.
+  // Records that gave way to gap records, by this object, or that it found damaged.
   uint64_t dropped() const { return dropped_; }
 
  private:
@@ -71,6 +77,7 @@ class Spool {
     uint64_t accesses = 0;  // records, and those that its gap records stand for
     int64_t last_time_us = 0;
     bool is_gap = false;
+    uint64_t dropped = 0;  // of `accesses`: those that are counted in dropped_
   };
 
   Spool(std::string directory, uint64_t max_bytes);
@@ -81,6 +88,7 @@ class Spool {
   absl::Status MakeRoom(uint64_t bytes);
   absl::Status DropOldest(size_t index);
   void Remove(size_t index);
+  v1::IngestBatch GapForTheRest(Segment* segment, Position* position);
   static void Count(const v1::IngestBatch& batch, Segment* segment);
 
   const std::string directory_;

@@ -90,7 +90,8 @@ void AddOutbox(const access_log::OutboxStats& stats, Metrics* metrics) {
                "Access records lost; each loss is reported as a gap.", "where=\"outbox\"",
                stats.dropped);
   metrics->Counter("access_log_spool_errors_total",
-                   "Batches that could not be written to the spool.", stats.spool_errors);
+                   "Failures to write a batch to the spool, or to read one back.",
+                   stats.spool_errors);
 }
 
 bool NamesLoopback(std::string_view host) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "dataplane/access_log/record_text.h"
+#include "tests/support/no_descriptors.h"
 
 namespace whence::access_log {
 namespace {
@@ -112,6 +113,25 @@ TEST_F(OutboxTest, DoesNotSendTwiceWhatMovedToTheSpool) {
   EXPECT_EQ(SendAll(outbox), (Numbers{2, 3})) << "oldest first, from the disk and then from memory";
   outbox.Acknowledge("b", 3);
   EXPECT_TRUE(outbox.WaitUntilEmpty(milliseconds(0)));
+}
+
+// The acknowledgement of a newer batch would have the older ones forgotten unsent.
+TEST_F(OutboxTest, SendsNothingNewerWhileTheSpoolCannotBeRead) {
+  Outbox outbox(OpenSpool(), {});
+  outbox.Add(Batch("b", 1, 1), now_);
+  ASSERT_TRUE(outbox.SpoolAll().ok());
+  outbox.Add(Batch("b", 2, 1), now_);
+  outbox.BeginStream();
+  bool try_again = false;
+  {
+    const NoDescriptors shortage;
+    EXPECT_FALSE(outbox.NextToSend(&try_again).has_value());
+  }
+  EXPECT_TRUE(try_again);
+  EXPECT_EQ(outbox.Stats().spool_errors, 1u);
+  EXPECT_EQ(SendAll(outbox), (Numbers{1, 2}));
+  EXPECT_FALSE(outbox.NextToSend(&try_again).has_value());
+  EXPECT_FALSE(try_again) << "all is sent";
 }
 
 TEST_F(OutboxTest, SendsEarlierBootsFirst) {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "dataplane/access_log/record_text.h"
+#include "tests/support/no_descriptors.h"
 
 namespace whence::access_log {
 namespace {
@@ -40,12 +41,28 @@ class SpoolTest : public testing::Test {
     return batch;
   }
 
+  static std::optional<v1::IngestBatch> Next(Spool& spool, Spool::Position* position) {
+    bool failed = true;
+    std::optional<v1::IngestBatch> batch = spool.Next(position, &failed);
+    EXPECT_FALSE(failed);
+    return batch;
+  }
+
   static std::vector<v1::IngestBatch> ReadAll(Spool& spool) {
     std::vector<v1::IngestBatch> batches;
     Spool::Position position;
-    while (std::optional<v1::IngestBatch> batch = spool.Next(&position))
+    while (std::optional<v1::IngestBatch> batch = Next(spool, &position))
       batches.push_back(*std::move(batch));
     return batches;
+  }
+
+  void FlipABit(uint64_t offset) const {
+    std::FILE* const f = std::fopen(TheOnlyFile().c_str(), "r+");
+    std::fseek(f, static_cast<long>(offset), SEEK_SET);
+    const int byte = std::fgetc(f);
+    std::fseek(f, static_cast<long>(offset), SEEK_SET);
+    std::fputc(byte ^ 1, f);
+    std::fclose(f);
   }
 
   std::string TheOnlyFile() const {
@@ -73,12 +90,12 @@ TEST_F(SpoolTest, GivesBackAcrossAnOpening) {
 TEST_F(SpoolTest, ReadsWhatWasAppendedMeanwhile) {
   auto spool = Open();
   Spool::Position position;
-  EXPECT_FALSE(spool->Next(&position).has_value());
+  EXPECT_FALSE(Next(*spool, &position).has_value());
   ASSERT_TRUE(spool->Append(Batch("boot", 1, 1)).ok());
-  EXPECT_TRUE(spool->Next(&position).has_value());
-  EXPECT_FALSE(spool->Next(&position).has_value());
+  EXPECT_TRUE(Next(*spool, &position).has_value());
+  EXPECT_FALSE(Next(*spool, &position).has_value());
   ASSERT_TRUE(spool->Append(Batch("boot", 2, 1)).ok());
-  EXPECT_EQ(spool->Next(&position)->first_seq(), 2u);
+  EXPECT_EQ(Next(*spool, &position)->first_seq(), 2u);
 }
 
 // Whatever byte a crash stopped at, whole frames before it are kept and nothing else is.
@@ -208,12 +225,63 @@ TEST_F(SpoolTest, AReaderSeesTheGapThatReplacedWhatItWasReading) {
   for (int i = 0; i < 5; ++i) append();
   Spool::Position position;
   uint64_t read = 0;
-  for (int i = 0; i < 2; ++i) read += static_cast<uint64_t>(spool->Next(&position)->records_size());
+  for (int i = 0; i < 2; ++i)
+    read += static_cast<uint64_t>(Next(*spool, &position)->records_size());
   while (spool->dropped() == 0) append();
-  const std::optional<v1::IngestBatch> next = spool->Next(&position);
+  const std::optional<v1::IngestBatch> next = Next(*spool, &position);
   ASSERT_TRUE(next.has_value());
   EXPECT_GT(next->records(0).dropped(), 0u);
   EXPECT_GT(next->first_seq(), read);
+}
+
+TEST_F(SpoolTest, AShortageIsNotDamage) {
+  auto spool = Open();
+  ASSERT_TRUE(spool->Append(Batch("boot", 1, 2)).ok());
+  ASSERT_TRUE(spool->Append(Batch("boot", 3, 2)).ok());
+  Spool::Position position;
+  EXPECT_EQ(Next(*spool, &position)->first_seq(), 1u);
+  bool failed = false;
+  {
+    const NoDescriptors shortage;
+    EXPECT_FALSE(spool->Next(&position, &failed).has_value());
+  }
+  EXPECT_TRUE(failed);
+  EXPECT_EQ(Next(*spool, &position)->first_seq(), 3u) << "where it stood";
+  EXPECT_EQ(spool->dropped(), 0u);
+}
+
+TEST_F(SpoolTest, CountsWhatStandsBehindDamage) {
+  auto spool = Open();
+  ASSERT_TRUE(spool->Append(Batch("boot", 1, 2)).ok());
+  const uint64_t second = spool->bytes();
+  ASSERT_TRUE(spool->Append(Batch("boot", 3, 2)).ok());
+  ASSERT_TRUE(spool->Append(Batch("boot", 5, 3)).ok());
+  FlipABit(second + 10);
+  std::vector<v1::IngestBatch> batches = ReadAll(*spool);
+  ASSERT_EQ(batches.size(), 2u);
+  EXPECT_EQ(batches[0].first_seq(), 1u);
+  EXPECT_EQ(batches[1].boot(), "boot");
+  EXPECT_EQ(batches[1].first_seq(), 7u) << "the last that was lost";
+  ASSERT_EQ(batches[1].records_size(), 1);
+  EXPECT_EQ(batches[1].records(0).dropped(), 5u);
+  EXPECT_EQ(spool->dropped(), 5u);
+
+  ASSERT_TRUE(spool->Append(Batch("boot", 8, 1)).ok());
+  const std::vector<v1::IngestBatch> again = ReadAll(*spool);
+  ASSERT_EQ(again.size(), 3u);
+  EXPECT_EQ(again[1].SerializeAsString(), batches[1].SerializeAsString()) << "a duplicate";
+  EXPECT_EQ(again[2].first_seq(), 8u) << "not hidden behind the damage";
+  EXPECT_EQ(spool->dropped(), 5u) << "counted once";
+}
+
+TEST_F(SpoolTest, CountsASegmentThatIsGone) {
+  auto spool = Open();
+  ASSERT_TRUE(spool->Append(Batch("boot", 1, 4)).ok());
+  std::filesystem::remove(TheOnlyFile());
+  const std::vector<v1::IngestBatch> batches = ReadAll(*spool);
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_EQ(batches[0].first_seq(), 4u);
+  EXPECT_EQ(batches[0].records(0).dropped(), 4u);
 }
 
 }  // namespace
