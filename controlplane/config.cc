@@ -47,7 +47,8 @@ void Declare(CLI::App& app, Flags& flags) {
                "Allow listening beyond this machine without authentication")
       ->envname("WHENCE_INSECURE_BIND");
   add("--log-retention", "WHENCE_LOG_RETENTION", flags.log_retention,
-      "Access records older than this are dropped (s, m, h, d, w)");
+      "Access records older than this are dropped (s, m, h, d, w), unless the Mesh says "
+      "logRetention");
   add("--log-max-size", "WHENCE_LOG_MAX_SIZE", flags.log_max_size,
       "And the oldest beyond this size (MiB, GiB, …)");
   add("--log-level", "WHENCE_LOG_LEVEL", flags.log_level, "debug, info, warning, error or off");

@@ -11,6 +11,10 @@ namespace {
 // Streams are told to end; what is left are unary calls, which take moments.
 constexpr std::chrono::milliseconds kShutdownGrace(500);
 
+LogDefaults LogDefaultsOf(const Config& config) {
+  return {.retention = config.log_retention, .max_bytes = config.log_max_bytes};
+}
+
 }  // namespace
 
 absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& config,
@@ -22,16 +26,17 @@ absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& conf
   if (!documents.ok()) return documents.status();
   auto agents = discovery::InventoryStore::Open(directory->File("inventory.db"));
   if (!agents.ok()) return agents.status();
-  auto limits = access_log::SegmentLimits::For(config.log_retention,
-                                               static_cast<int64_t>(config.log_max_bytes));
-  auto logs = access_log::AccessLogStore::Open(directory->File("logs.db"), limits, clock, logger);
+  auto logs = access_log::AccessLogStore::Open(
+      directory->File("logs.db"), LimitsBeforeLoad(LogDefaultsOf(config)), clock, logger);
   if (!logs.ok()) return logs.status();
   return Stores{std::move(*directory), std::move(*documents), std::move(*agents), std::move(*logs)};
 }
 
-ControlPlane::ControlPlane(Stores stores, const Clock& clock, const log::Logger& logger)
+ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const Clock& clock,
+                           const log::Logger& logger)
     : logger_(logger),
       stores_(std::move(stores)),
+      log_retention_(*stores_.logs, log_defaults),
       inventory_(clock),
       writer_(*stores_.config, current_, clock, logger),
       ingest_service_(*stores_.logs),
@@ -44,7 +49,8 @@ absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& 
                                                                   const log::Logger& logger) {
   absl::StatusOr<Stores> stores = OpenStores(config, clock, logger);
   if (!stores.ok()) return stores.status();
-  std::unique_ptr<ControlPlane> plane(new ControlPlane(std::move(*stores), clock, logger));
+  std::unique_ptr<ControlPlane> plane(
+      new ControlPlane(std::move(*stores), LogDefaultsOf(config), clock, logger));
   if (absl::Status status = plane->Load(); !status.ok()) return status;
   plane->discovery_service_ = std::make_unique<discovery::DiscoveryService>(
       plane->current_, plane->inventory_, clock, logger, discovery::DiscoveryOptions{},
@@ -56,6 +62,7 @@ absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& 
 }
 
 absl::Status ControlPlane::Load() {
+  current_.AddListener(&log_retention_);  // first: it must know the revision that is loaded
   if (absl::Status status = writer_.Load(); !status.ok()) return status;
   absl::StatusOr<std::vector<discovery::Agent>> agents = stores_.agents->Load();
   if (agents.ok()) {

@@ -34,6 +34,7 @@
 #include "controlplane/grpc_server.h"
 #include "controlplane/http_server.h"
 #include "controlplane/log/logger.h"
+#include "controlplane/log_retention.h"
 #include "controlplane/model/current_config.h"
 #include "controlplane/store/store.h"
 
@@ -64,7 +65,8 @@ class ControlPlane {
     std::unique_ptr<access_log::AccessLogStore> logs;
   };
 
-  ControlPlane(Stores stores, const Clock& clock, const log::Logger& logger);
+  ControlPlane(Stores stores, const LogDefaults& log_defaults, const Clock& clock,
+               const log::Logger& logger);
   static absl::StatusOr<Stores> OpenStores(const Config& config, const Clock& clock,
                                            const log::Logger& logger);
   absl::Status Load();
@@ -73,6 +75,7 @@ class ControlPlane {
 
   const log::Logger& logger_;
   Stores stores_;
+  LogRetention log_retention_;  // outlives current_, which tells it of revisions
   model::CurrentConfig current_;
   discovery::Inventory inventory_;
   admin::ConfigWriter writer_;

@@ -40,6 +40,13 @@ void CheckClientAddressFrom(const std::string& from, CheckContext& context) {
   }
 }
 
+// Knowledge of the network for diagnosis to come: kept, but nobody should believe that it decides.
+void CheckRecordedCidrs(const google::protobuf::RepeatedPtrField<std::string>& cidrs,
+                        const std::string& path, CheckContext& context) {
+  context.CheckCidrs(cidrs, path);
+  if (!cidrs.empty()) context.Warn(path, "recorded; nothing acts on it yet");
+}
+
 void CheckDuration(const std::string& text, const std::string& path, CheckContext& context) {
   if (text.empty()) return;
   const auto seconds = ParseDurationSeconds(text);
@@ -81,9 +88,9 @@ void CheckIpSet(const v1::IpSetSpec& spec, CheckContext& context) {
 }
 
 void CheckMesh(const v1::MeshSpec& spec, CheckContext& context) {
-  context.CheckCidrs(spec.node_cidrs(), "spec.nodeCidrs");
-  context.CheckCidrs(spec.pod_cidrs(), "spec.podCidrs");
-  context.CheckCidrs(spec.service_cidrs(), "spec.serviceCidrs");
+  CheckRecordedCidrs(spec.node_cidrs(), "spec.nodeCidrs", context);
+  CheckRecordedCidrs(spec.pod_cidrs(), "spec.podCidrs", context);
+  CheckRecordedCidrs(spec.service_cidrs(), "spec.serviceCidrs", context);
   if (!spec.root_namespace().empty()) {
     context.Expect(CheckLabelName(spec.root_namespace()), "spec.rootNamespace");
   }

@@ -77,6 +77,12 @@ void AccessLogStore::Append(Batch batch) {
   wake_.notify_one();
 }
 
+void AccessLogStore::SetLimits(const SegmentLimits& limits) {
+  std::lock_guard lock(mutex_);
+  new_limits_ = limits;
+  wake_.notify_one();
+}
+
 uint64_t AccessLogStore::AddListener(std::function<void()> on_commit) {
   std::lock_guard lock(listeners_mutex_);
   listeners_[next_listener_] = std::move(on_commit);
@@ -95,8 +101,10 @@ void AccessLogStore::Run() {
   while (true) {
     if (queue_.empty()) {
       if (stop_) return;
-      wake_.wait_for(lock, kMaintenanceInterval, [this] { return stop_ || !queue_.empty(); });
+      wake_.wait_for(lock, kMaintenanceInterval,
+                     [this] { return stop_ || !queue_.empty() || new_limits_; });
     }
+    if (new_limits_) segments_.SetLimits(*std::exchange(new_limits_, std::nullopt));
     std::vector<Batch> batches;
     int records = 0;
     while (!queue_.empty() && records < kMaxRecordsPerCommit) {

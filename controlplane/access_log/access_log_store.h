@@ -20,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -80,6 +81,8 @@ class AccessLogStore final : public metrics::Source {
   ~AccessLogStore() override;
 
   void Append(Batch batch);
+  // From now on. Takes effect within a second; what is beyond the new limits goes then.
+  void SetLimits(const SegmentLimits& limits);
 
   // `on_commit` is called on the writer thread after each commit that added rows. RemoveListener
   // returns when it is not being called any more; not to be called from a listener.
@@ -136,6 +139,7 @@ class AccessLogStore final : public metrics::Source {
   std::condition_variable wake_;
   // By mutex_:
   std::deque<Batch> queue_;
+  std::optional<SegmentLimits> new_limits_;  // not yet taken up by the writer
   bool stop_ = false;
 
   std::thread thread_;  // last

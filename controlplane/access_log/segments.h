@@ -70,6 +70,8 @@ class Segments {
   // that failed: what is in memory here is ahead of the file then.
   absl::Status Load(int64_t now_us);
 
+  void SetLimits(const SegmentLimits& limits) { limits_ = limits; }
+
   // REQUIRES: in a transaction. `Flush` before its commit.
   absl::Status Append(const Row& row, int64_t agent_id, int64_t now_us);
   absl::Status Flush();
@@ -99,7 +101,7 @@ class Segments {
   absl::Status RefreshView();
 
   store::Database& database_;
-  const SegmentLimits limits_;
+  SegmentLimits limits_;
   std::vector<Segment> segments_;
   std::optional<store::Statement> insert_;  // into the open segment
   uint64_t dropped_ = 0;

@@ -182,6 +182,18 @@ TEST(CheckMeshTest, RefusesBadAmounts) {
   ExpectFaults("whence.dev/v1", "IpSet", {{"  cidrs: [1.2.3.4, 1.2.3.400]\n", "spec.cidrs[1]"}});
 }
 
+TEST(CheckMeshTest, WarnsOfWhatIsOnlyRecorded) {
+  const ParseResult result = ParseYaml(
+      WithSpec("whence.dev/v1", "Mesh",
+               "  nodeCidrs: [10.128.0.0/16]\n  podCidrs: [10.32.0.0/16]\n"
+               "  serviceCidrs: [10.40.0.0/16]\n  logRetention: 7d\n  logMaxSize: 1GiB\n"));
+  EXPECT_THAT(Texts(result.faults), IsEmpty());
+  EXPECT_THAT(Texts(result.warnings),
+              ::testing::ElementsAre(HasSubstr("spec.nodeCidrs: recorded; nothing acts on it yet"),
+                                     HasSubstr("spec.podCidrs: recorded"),
+                                     HasSubstr("spec.serviceCidrs: recorded")));
+}
+
 TEST(CheckGatewayTest, RefusesWhatCannotListen) {
   ExpectFaults(
       "networking.istio.io/v1", "Gateway",
