@@ -1,4 +1,5 @@
 // whence-control: flags, signals, one ready line. Everything else is ControlPlane.
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -66,6 +67,7 @@ int main(int argc, char** argv) {
     return line.exit_code;
   }
   // Our one line says what failed; gRPC's own log says it again, in its words, for its developers.
+  google::protobuf::SetLogHandler(nullptr);
   if (!std::getenv("GRPC_VERBOSITY")) gpr_set_log_function([](gpr_log_func_args*) {});
   // Databases and sockets are for this user only.
   umask(0077);

@@ -1,4 +1,5 @@
 // whence-agent: the data plane. Builds the objects, waits for signals, decides nothing.
+#include <google/protobuf/stubs/logging.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -82,6 +83,7 @@ int Validate(const CommandLine& command) {
 }
 
 int Main(int argc, char** argv) {
+  google::protobuf::SetLogHandler(nullptr);  // its lines are no log lines of ours
   const CommandLine command = ParseCommandLine(argc, argv, ReadHost());
   switch (command.command) {
     case CommandLine::Command::kRun:

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/strings.h"
+#include "common/base/utf8.h"
 #include "common/document/edit_distance.h"
 #include "common/document/schema.h"
 #include "whence/v1/documents.pb.h"
@@ -19,7 +20,7 @@ using Kind = TextNode::Kind;
 std::string Quoted(std::string_view text) {
   constexpr size_t kShown = 60;
   if (text.size() <= kShown) return absl::StrCat("\"", ToAbsl(text), "\"");
-  return absl::StrCat("\"", ToAbsl(text.substr(0, kShown)), "…\"");
+  return absl::StrCat("\"", ToAbsl(CutUtf8(text, kShown)), "…\"");
 }
 
 // "a mapping", for messages about a wrong type.

@@ -8,6 +8,8 @@
 #include <map>
 #include <sstream>
 
+#include "common/base/utf8.h"
+
 namespace whence::document {
 namespace {
 
@@ -130,6 +132,15 @@ class TreeBuilder final : public YAML::EventHandler {
   int last_start_ = -1;
 };
 
+// Columns count bytes: before the fault they are what an editor's column is, or near it.
+Location LocationOf(std::string_view content, size_t offset) {
+  const std::string_view before = content.substr(0, offset);
+  const size_t line_end = before.rfind('\n');
+  const size_t line_start = line_end == before.npos ? 0 : line_end + 1;
+  return {static_cast<uint32_t>(std::count(before.begin(), before.end(), '\n') + 1),
+          static_cast<uint32_t>(offset - line_start + 1)};
+}
+
 // JSON allows tabs between tokens, YAML (and yaml-cpp) not everywhere. One blank for a tab keeps
 // columns. Tabs inside JSON strings are illegal anyway, so nothing else can change.
 std::string ReplaceJsonTabs(std::string_view content) {
@@ -153,6 +164,12 @@ const TextNode* FindChild(const TextNode& mapping, std::string_view key) {
 
 TextFile ParseText(std::string_view content) {
   TextFile file;
+  // Its texts go into messages, which can hold nothing else.
+  if (const size_t valid = ValidUtf8Size(content); valid != content.size()) {
+    file.error = "not UTF-8: save the file in that encoding";
+    file.error_at = LocationOf(content, valid);
+    return file;
+  }
   TreeBuilder builder(&file);
   // The border to a library that throws.
   try {

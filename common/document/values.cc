@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/base/strings.h"
+#include "common/base/utf8.h"
 #include "common/net/cidr.h"
 
 namespace whence::document {
@@ -45,7 +46,9 @@ bool IsLabelText(std::string_view text) {
 
 // Text from a file is repeated in messages, so it is cut.
 std::string Quote(std::string_view text) {
-  return absl::StrCat("\"", ToAbsl(text.substr(0, 80)), text.size() > 80 ? "…" : "", "\"");
+  constexpr size_t kShown = 80;
+  return absl::StrCat("\"", ValidUtf8(CutUtf8(text, kShown)), text.size() > kShown ? "…" : "",
+                      "\"");
 }
 
 // Reads a number and the unit behind it from the front of `text`.

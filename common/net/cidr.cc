@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
+#include "common/base/utf8.h"
 
 namespace whence::net {
 namespace {
@@ -36,7 +37,7 @@ const IpAddress Cidr::last() const {
 absl::StatusOr<Cidr> Cidr::Parse(std::string_view text) {
   const auto error = [text](std::string_view expectation) {
     return absl::InvalidArgumentError(
-        absl::StrCat("\"", ToAbsl(text.substr(0, 64)), "\": ", ToAbsl(expectation)));
+        absl::StrCat("\"", ValidUtf8(CutUtf8(text, 64)), "\": ", ToAbsl(expectation)));
   };
   const size_t slash = text.find('/');
   const auto address = IpAddress::Parse(text.substr(0, slash));

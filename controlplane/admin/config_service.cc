@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "common/base/utf8.h"
 #include "controlplane/admin/explain_access.h"
 #include "controlplane/admin/rpc_status.h"
 
@@ -17,10 +18,10 @@ std::string AuthorOf(const grpc::CallbackServerContext& context, const std::stri
   std::shared_ptr<const grpc::AuthContext> peer = context.auth_context();
   if (peer && peer->IsPeerAuthenticated()) {
     std::vector<grpc::string_ref> identity = peer->GetPeerIdentity();
-    if (!identity.empty()) return std::string(identity[0].data(), identity[0].size());
+    if (!identity.empty()) return ValidUtf8({identity[0].data(), identity[0].size()});
   }
   constexpr size_t kMaxAuthor = 128;
-  return claimed.empty() ? "anonymous" : claimed.substr(0, kMaxAuthor);
+  return claimed.empty() ? "anonymous" : std::string(CutUtf8(claimed, kMaxAuthor));
 }
 
 }  // namespace

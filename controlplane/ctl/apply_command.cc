@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "common/base/utf8.h"
 #include "common/document/document.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/print.h"
@@ -20,7 +21,7 @@ std::string Author() {
   if (const passwd* account = user ? nullptr : getpwuid(geteuid())) user = account->pw_name;
   char host[256] = "";
   gethostname(host, sizeof host - 1);
-  return std::string(user && *user ? user : "unknown") + "@" + host;
+  return ValidUtf8(std::string(user && *user ? user : "unknown") + "@" + host);
 }
 
 std::string Line(const v1::Fault& fault) {
@@ -83,7 +84,7 @@ v1::ApplyRequest ToRequest(const ApplyOptions& options, const SourceFiles& sourc
   request.set_ignore_unsupported(options.ignore_unsupported);
   request.set_default_namespace(options.default_namespace);
   request.set_author(Author());
-  request.set_message(options.message);
+  request.set_message(ValidUtf8(options.message));
   return request;
 }
 

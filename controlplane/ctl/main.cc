@@ -1,4 +1,5 @@
 // whencectl: the operator's command line.
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 
 #include <iostream>
@@ -7,7 +8,8 @@
 #include "controlplane/ctl/options.h"
 
 int main(int argc, char** argv) {
-  // Our one line says it; gRPC's own log would say it again, in its words.
+  // Our one line says it; gRPC's and protobuf's own logs would say it again, in their words.
+  google::protobuf::SetLogHandler(nullptr);
   gpr_set_log_function([](gpr_log_func_args*) {});
   whence::ctl::CommandLine line = whence::ctl::ParseCommandLine(argc, argv);
   if (!line.options) {

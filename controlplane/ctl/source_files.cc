@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/utf8.h"
 #include "common/document/kinds.h"
 
 namespace whence::ctl {
@@ -72,15 +73,16 @@ absl::Status SourceFiles::AddFile(const std::string& path) {
   return absl::OkStatus();
 }
 
-void SourceFiles::AddContent(const std::string& name, const std::string& directory,
+void SourceFiles::AddContent(const std::string& path, const std::string& directory,
                              std::string content) {
+  const std::string name = ValidUtf8(path);  // goes into messages
   // Most have no list, and a set of a million ranges takes seconds to parse for nothing.
   bool may_have_list = content.find("file") != std::string::npos;
   bool reads_lists = false;
   document::ParseOptions options = options_;
-  options.read_file = [&](const std::string& path) {
+  options.read_file = [&](const std::string& list) {
     reads_lists = true;
-    return ReadFile((fs::path(directory) / path).string());  // an absolute path stays as it is
+    return ReadFile((fs::path(directory) / list).string());  // an absolute path stays
   };
   document::ParseResult parsed;
   if (may_have_list) parsed = document::Parse(name, content, options);

@@ -37,7 +37,7 @@ class SourceFiles {
 
  private:
   absl::Status AddFile(const std::string& path);
-  void AddContent(const std::string& name, const std::string& directory, std::string content);
+  void AddContent(const std::string& path, const std::string& directory, std::string content);
 
   const document::ParseOptions options_;
   std::vector<v1::SourceFile> files_;

@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/base/utf8.h"
 #include "controlplane/discovery/subscription.h"
 
 namespace whence::discovery {
@@ -65,7 +66,7 @@ absl::Status StateSubscription::OnRequest(const StateRequest& request) {
     std::optional<std::string> error = request.error;
     if (error) {
       ++refusals_;
-      error->resize(std::min(error->size(), limits_.max_error_bytes));
+      error = std::string(CutUtf8(ValidUtf8(*error), limits_.max_error_bytes));
     }
     RecordAnswer(pending_->versions, error, &status_);
     last_nonce_ = pending_->nonce;

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
+#include "common/base/utf8.h"
 
 namespace whence::discovery {
 namespace {
@@ -123,7 +124,7 @@ absl::Status DeltaSubscription::OnRequest(const DeltaRequest& request) {
     std::optional<std::string> error = request.error;
     if (error) {
       ++refusals_;
-      error->resize(std::min(error->size(), limits_.max_error_bytes));
+      error = std::string(CutUtf8(ValidUtf8(*error), limits_.max_error_bytes));
     }
     RecordAnswer(pending_->versions, error, &status_);
     pending_.reset();

@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
+#include "common/base/utf8.h"
 
 namespace whence::discovery {
 namespace {
@@ -166,7 +167,7 @@ std::optional<Request> ClientState::Answer(const Received& received,
   request.set_response_nonce(received.nonce);
   if (!message.empty()) {
     request.mutable_error_detail()->set_code(static_cast<int>(absl::StatusCode::kInvalidArgument));
-    request.mutable_error_detail()->set_message(message);
+    request.mutable_error_detail()->set_message(ValidUtf8(message));
   }
   return request;
 }

@@ -65,6 +65,7 @@ TEST(ParseTest, RefusesBrokenText) {
       {"broken flow", "a: {b: [c}", "not valid YAML"},
       {"stray comma", ",a: b", "f.yaml:1:1: not valid YAML: nothing can begin so"},
       {"stray bracket", "---\n]", "f.yaml:2:1: not valid YAML: illegal flow end"},
+      {"no UTF-8", "a: b\nc: \"\xc3\"", "f.yaml:2:5: not UTF-8: save the file in that encoding"},
       {"tab", "a:\n\tb: c", "not valid YAML"},
       {"undefined alias", "a: *b", "not valid YAML"},
       {"cycle", "a: &x [*x]", "contains it"},

@@ -103,6 +103,28 @@ TEST_F(ConfigServiceTest, CommitsAllFilesInOneRevision) {
   EXPECT_EQ(plane_->current.Get()->revision, 2u);
 }
 
+// A response with one string that is not UTF-8 cannot be read at all.
+TEST_F(ConfigServiceTest, CutsTextBetweenCharacters) {
+  v1::ApplyRequest request;
+  request.set_author(std::string(127, 'a') + "ü");
+  request.add_files()->set_content(Set("s"));
+  v1::ApplyResponse response;
+  grpc::ClientContext context;
+  ASSERT_TRUE(stub_->Apply(&context, request, &response).ok());
+  ASSERT_THAT(GetAll().documents(), SizeIs(1));
+  EXPECT_EQ(GetAll().documents(0).author(), std::string(127, 'a'));
+  for (const size_t before : {59, 63, 79}) {
+    response =
+        Apply({Set("t", "\"" + std::string(before, 'x') + "ü" + std::string(40, 'x') + "\""),
+               "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: u}\nspec: {cidrs: " +
+                   std::string(before, 'x') + "üxxxx}\n"});
+    EXPECT_THAT(response.faults(), SizeIs(2));
+  }
+  response = Apply({Set("t", "\"\xff\"")});
+  ASSERT_THAT(response.faults(), SizeIs(1));
+  EXPECT_THAT(response.faults(0).message(), HasSubstr("not UTF-8"));
+}
+
 TEST_F(ConfigServiceTest, DryRunSaysWhatWouldChangeAndChangesNothing) {
   Apply({Set("a"), Set("b")});
   v1::ApplyResponse response = Apply({Set("a"), Set("b", "1.1.1.1/32"), Set("c")}, true);

@@ -286,6 +286,12 @@ TEST(DeltaSubscriptionTest, BoundsNamesAndTexts) {
   ASSERT_TRUE(push);
   ASSERT_TRUE(subscription.OnRequest({.nonce = push->nonce, .error = "much too long"}).ok());
   EXPECT_EQ(subscription.status().at("a").error, "much ");
+
+  // It goes on to whencectl in a protobuf string: still UTF-8 after the cut.
+  push = subscription.Next(Resources({{"a", "2"}}));
+  ASSERT_TRUE(push);
+  ASSERT_TRUE(subscription.OnRequest({.nonce = push->nonce, .error = "\xff-üb"}).ok());
+  EXPECT_EQ(subscription.status().at("a").error, "\xef\xbf\xbd-");
 }
 
 TEST(DeltaSubscriptionTest, SharesTheBytes) {
