@@ -77,14 +77,17 @@ absl::Status LastGoodStore::SaveIpSet(const ReceivedResource& set) {
 }
 
 absl::Status LastGoodStore::SaveBundle(const ReceivedResource& bundle,
-                                       const std::map<std::string, std::string>& ip_sets) {
+                                       const std::map<std::string, std::string>& ip_sets,
+                                       const std::map<std::string, std::string>& also_keep) {
   if (absl::Status status = storage::MakeDirectory(directory_); !status.ok()) return status;
   absl::Status status =
       storage::WriteFileAtomically(directory_ + "/bundle", Serialize(bundle, kBundleType, ip_sets));
   if (!status.ok()) return status;
 
   std::set<std::string> needed;
-  for (const auto& [name, version] : ip_sets) needed.insert(SetPath(name, version));
+  for (const auto* sets : {&ip_sets, &also_keep}) {
+    for (const auto& [name, version] : *sets) needed.insert(SetPath(name, version));
+  }
   absl::StatusOr<std::vector<std::string>> files = storage::ListFiles(directory_);
   if (!files.ok()) return files.status();
   for (const std::string& file : *files) {

@@ -33,9 +33,11 @@ class LastGoodStore {
   explicit LastGoodStore(std::string directory) : directory_(std::move(directory)) {}
 
   absl::Status SaveIpSet(const ReceivedResource& set);
-  // `ip_sets`: name to version, each saved before. Removes the files of all others.
+  // `ip_sets`: name to version, each saved before. Removes the files of all others but `also_keep`,
+  // sets that a later bundle may name.
   absl::Status SaveBundle(const ReceivedResource& bundle,
-                          const std::map<std::string, std::string>& ip_sets);
+                          const std::map<std::string, std::string>& ip_sets,
+                          const std::map<std::string, std::string>& also_keep = {});
 
   // NotFound: there is none. DataLoss: it is damaged or incomplete, and then nothing of it is used.
   absl::StatusOr<LastGood> Load() const;

@@ -256,7 +256,11 @@ void Publisher::Activate(const v1::WorkloadBundle& bundle, const std::string& ve
 
 void Publisher::Save(const ReceivedResource& bundle) {
   if (store_ == nullptr) return;
-  const absl::Status status = store_->SaveBundle(bundle, active_->ip_set_versions);
+  // What we hold and the active bundle does not name, a waiting candidate does; its sets will not
+  // be sent again when it is accepted.
+  std::map<std::string, std::string> held;
+  for (const auto& [name, set] : sets_) held[name] = set.version;
+  const absl::Status status = store_->SaveBundle(bundle, active_->ip_set_versions, held);
   if (!status.ok())
     log_.Warning(absl::StrCat("cannot keep the configuration on disk: ", status.message()));
 }

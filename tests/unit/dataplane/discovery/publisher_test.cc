@@ -243,6 +243,27 @@ TEST_F(PublisherTest, StartsFromTheLastGoodConfigurationAndNamesItsVersions) {
   EXPECT_FALSE(active_->from_last_good);
 }
 
+// Saving the active bundle must not remove what a waiting one has received already.
+TEST_F(PublisherTest, KeepsTheSetsOfAWaitingBundleOnDisk) {
+  publisher_->OpenStream({});
+  SendBundle("v1", Bundle("1.2.3.4", {"shop/a"}));
+  SendSet("shop/a", "1", "10.0.0.0/8");
+  SendBundle("v2", Bundle("1.2.3.4", {"shop/a", "shop/b", "shop/c"}));
+  SendSet("shop/b", "1", "11.0.0.0/8");
+  SendSet("shop/a", "2", "10.0.0.0/9");
+  EXPECT_EQ(active_->version, "v1") << "v2 waits for its last set";
+  SendSet("shop/c", "1", "12.0.0.0/8");
+  ASSERT_EQ(active_->version, "v2");
+
+  publisher_ = MakePublisher("shop/echo");
+  ASSERT_TRUE(publisher_->StartFromLastGood()) << log_.lines;
+  EXPECT_EQ(active_->version, "v2");
+  EXPECT_EQ(active_->ip_set_versions, (std::map<std::string, std::string>{
+                                          {"shop/a", "2"}, {"shop/b", "1"}, {"shop/c", "1"}}));
+  const auto files = std::filesystem::directory_iterator(directory_);
+  EXPECT_EQ(std::distance(begin(files), end(files)), 4) << "and no set that is not needed";
+}
+
 TEST_F(PublisherTest, DoesNotRunAnothersConfiguration) {
   publisher_->OpenStream({});
   SendBundle("v1", Bundle("1.2.3.4"));
