@@ -185,6 +185,7 @@ absl::StatusOr<std::vector<v1::LogRow>> LogReader::ReadAfter(size_t max_rows, in
   for (const Segment& segment : *segments) {
     if (segment.rows == 0 || segment.first_id + segment.rows - 1 <= *after) continue;
     if (rows.size() >= max_rows) break;
+    if (segment.max_time_us < filter_.since_us || segment.min_time_us >= filter_.until_us) continue;
     absl::Status status = ReadSegment(segment, false, *after, max_rows - rows.size(), &rows);
     if (!status.ok()) return status;
   }

@@ -183,9 +183,10 @@ grpc::ServerWriteReactor<v1::LogRow>* LogServiceImpl::Query(grpc::CallbackServer
   uint64_t limit = query->limit();
   if (limit == 0) limit = query->follow() ? UINT64_MAX : kDefaultLimit;
   if (!query->follow()) limit = std::min(limit, kMaxLimit);
-  // Before the query is in the table: what is committed from now on is not missed.
+  // Before the query is in the table: what is committed from now on is not missed. With a time to
+  // begin at, a follower reads all rows by their ids, old and new alike: no gap, no repetition.
   int64_t from = 0;
-  if (query->follow()) {
+  if (query->follow() && query->since_us() <= 0) {
     absl::StatusOr<int64_t> newest = (*reader)->NewestId();
     if (!newest.ok()) return new RefusedQuery(ToGrpc(newest.status()));
     from = *newest;

@@ -1,5 +1,8 @@
 // Answers questions about access records (LogService.Query).
 //
+// A follower is told of rows in the order of their arrival: from now on, or, with `since_us`, first
+// of those that there are since then.
+//
 // The database is read on two threads of the service's own, page by page, so that a scan holds up
 // neither gRPC's threads nor the writer; a page is read when the one before was sent, so a slow
 // client costs one page.

@@ -324,5 +324,34 @@ TEST_F(AccessLogServiceTest, AFollowerIsToldOfEveryCommitUntilItGoes) {
   EXPECT_TRUE(reader->Finish().ok());
 }
 
+// From history into the present: every row once, in order, while more arrive all the time.
+TEST_F(AccessLogServiceTest, AFollowerWithASinceIsToldOfTheHistoryFirst) {
+  constexpr uint64_t kOld = 3000, kAll = 6000;  // more than a page
+  Agent agent(*ingest_stub_);
+  agent.Hello("shop/echo");
+  agent.Send("b", 1, kOld);
+  ASSERT_EQ(agent.ReadAck(), "b " + std::to_string(kOld));
+  v1::LogQuery query;
+  query.set_follow(true);
+  query.set_since_us(1000000 + 11);  // record 11 and later
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + 60s);
+  auto reader = log_stub_->Query(&context, query);
+  std::thread writer([&agent] {
+    for (uint64_t seq = kOld + 1; seq <= kAll; seq += 100) agent.Send("b", seq, seq + 99);
+  });
+  v1::LogRow row;
+  for (uint64_t seq = 11; seq <= kAll; ++seq) {
+    if (!reader->Read(&row)) {
+      ADD_FAILURE() << "ended before " << seq;
+      break;
+    }
+    EXPECT_EQ(row.record().path(), "/b/" + std::to_string(seq));
+  }
+  writer.join();
+  context.TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
 }  // namespace
 }  // namespace whence::access_log
