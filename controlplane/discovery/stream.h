@@ -230,17 +230,17 @@ void Stream<Protocol>::Report() {
 
 template <typename Protocol>
 void Stream<Protocol>::Pump() {
-  std::shared_ptr<const ResourceState> state = service_.State();
   {
     std::lock_guard lock(mutex_);
+    // Read under the lock: states only get newer, so whoever fills later fills from a newer one,
+    // and a thread that was held up in between cannot push an old state over a new one. The cache
+    // never calls us with its own lock held.
+    std::shared_ptr<const ResourceState> state = service_.State();
     if (!state || id_.empty() || closing_) return;
-    if (!writing_) {
-      writing_ = Fill(*state);
-    } else {
-      state = nullptr;
-    }
+    const bool start = !writing_ && Fill(*state);
+    writing_ |= start;
     Report();
-    if (!state || !writing_) return;
+    if (!start) return;
   }
   this->StartWrite(&response_);
 }
