@@ -13,9 +13,9 @@ namespace {
 // What a caller can do about it decides the code: wait, free space, mend the file, mend the call.
 absl::StatusCode CodeOf(int result) {
   switch (result & 0xff) {
-    case SQLITE_FULL:
-    case SQLITE_NOMEM:
+    case SQLITE_FULL:  // nothing else: the access log gives up its oldest records for this
       return absl::StatusCode::kResourceExhausted;
+    case SQLITE_NOMEM:
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_IOERR:
