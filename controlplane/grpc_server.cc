@@ -5,6 +5,7 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -22,8 +23,14 @@ namespace {
 
 // An apply may carry an IpSet of a million ranges as text.
 constexpr int kMaxMessageBytes = 64 << 20;
+// Of all connections together: beyond it gRPC reads slower and in the end closes connections, whose
+// agents come back, instead of many large messages at once ending the process.
+constexpr size_t kMaxBufferedBytes = size_t{512} << 20;
 
 void SetLimits(grpc::ServerBuilder& builder) {
+  grpc::ResourceQuota quota("whence-control");
+  quota.Resize(kMaxBufferedBytes);
+  builder.SetResourceQuota(quota);
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
   // With SO_REUSEPORT a second control plane would silently take half of the agents.

@@ -17,6 +17,12 @@ constexpr int kWindow = 4;  // batches of one stream that may wait for their com
 constexpr size_t kMaxStreams = 20000;
 constexpr size_t kMaxNameBytes = 512;
 constexpr size_t kMaxBootBytes = 128;
+// Agents send at most 500 records or 256 KiB; more than this is no batch of any agent's.
+constexpr int kMaxBatchRecords = 10000;
+constexpr size_t kMaxBatchBytes = size_t{8} << 20;
+// Boots of one stream whose marks wait to be written: a client that does not read its
+// acknowledgements is not read from either.
+constexpr size_t kMaxUnwrittenAcks = 64;
 
 grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
@@ -146,7 +152,8 @@ void IngestStream::Advance() {
         acks_.erase(ack);
         writing_ = write = true;
       }
-      if (!reading_ && !half_closed_ && in_store_ < kWindow) reading_ = read = true;
+      const bool has_room = in_store_ < kWindow && acks_.size() < kMaxUnwrittenAcks;
+      if (!reading_ && !half_closed_ && has_room) reading_ = read = true;
       if (half_closed_ && in_store_ == 0 && !writing_) {
         closing_ = true;
         final_status_ = grpc::Status::OK;
@@ -217,6 +224,10 @@ absl::Status CheckBatch(const v1::IngestBatch& batch) {
   if (batch.boot().empty() || batch.boot().size() > kMaxBootBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("batch.boot must have 1 to ", kMaxBootBytes, " bytes"));
+  }
+  if (batch.records_size() > kMaxBatchRecords || batch.ByteSizeLong() > kMaxBatchBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("a batch must have at most ", kMaxBatchRecords,
+                                                   " records and ", kMaxBatchBytes, " bytes"));
   }
   constexpr uint64_t kLast = std::numeric_limits<int64_t>::max();
   if (batch.first_seq() > kLast - static_cast<uint64_t>(batch.records_size())) {

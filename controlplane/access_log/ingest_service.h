@@ -22,7 +22,7 @@ namespace whence::access_log {
 
 // Pure. InvalidArgument: no identity, or one that is not printable.
 absl::StatusOr<ReportingAgent> ReadHello(const v1::IngestHello& hello);
-// Pure. InvalidArgument: what the store cannot key.
+// Pure. InvalidArgument: what the store cannot key, or no agent sends at once.
 absl::Status CheckBatch(const v1::IngestBatch& batch);
 
 // One stream as the service sees it.

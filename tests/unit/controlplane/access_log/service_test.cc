@@ -91,6 +91,20 @@ class Agent {
   std::unique_ptr<grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>> stream_;
 };
 
+TEST(CheckBatchTest, BoundsWhatOneBatchMayHold) {
+  v1::IngestBatch batch;
+  batch.set_boot("b");
+  for (int i = 0; i < 10000; ++i) batch.add_records();
+  EXPECT_TRUE(CheckBatch(batch).ok());
+  batch.add_records();
+  EXPECT_EQ(CheckBatch(batch).code(), absl::StatusCode::kInvalidArgument);
+  batch.clear_records();
+  batch.add_records()->set_path(std::string(size_t{8} << 20, 'p'));
+  EXPECT_EQ(CheckBatch(batch).code(), absl::StatusCode::kInvalidArgument);
+  batch.mutable_records(0)->mutable_path()->resize(size_t{7} << 20);
+  EXPECT_TRUE(CheckBatch(batch).ok());
+}
+
 class AccessLogServiceTest : public testing::Test {
  protected:
   void SetUp() override {
