@@ -227,7 +227,11 @@ void Downstream::OnSnapshot() {
 void Downstream::OnDrain() {
   if (!session_) {
     stream.Note(EPOLLIN);  // a request may have arrived that no event has told of yet
-    DetectProtocol();
+    if (awaits_header_) {
+      TakeHeader();  // or the sender's header would pass for a client's first words
+    } else {
+      DetectProtocol();
+    }
   }
   if (session_) return session_->OnDrain();
   if (in.empty()) Close();

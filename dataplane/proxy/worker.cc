@@ -91,13 +91,14 @@ void Worker::CloseListeners(const std::vector<ListenSpec>& specs) {
 void Worker::BeginDrain() {
   loop_->Post([this] {
     context_.draining = true;
-    for (size_t i = connections_.size(); i-- > 0;) connections_[i]->OnDrain();
     for (auto& listener : listeners_) {
       listener->AcceptWaiting();  // the kernel has promised them a connection
       listener->Close();
       loop_->Retire(std::move(listener));
     }
     listeners_.clear();
+    // Also those just accepted: a silent one would hold the drain up to its deadline.
+    for (size_t i = connections_.size(); i-- > 0;) connections_[i]->OnDrain();
     context_.pool.Clear();
   });
 }

@@ -6,12 +6,13 @@
 
 namespace whence {
 
-// While it lives, whatever this process opens fails with EMFILE.
+// While it lives, opening anything that would get the number `first` or a higher one fails with
+// EMFILE. What is open stays open; poll(2), though, takes no more than `first` entries.
 class NoDescriptors {
  public:
-  NoDescriptors() {
+  explicit NoDescriptors(rlim_t first = 0) {
     getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit none{0, before_.rlim_max};
+    const rlimit none{first, before_.rlim_max};
     setrlimit(RLIMIT_NOFILE, &none);
   }
   ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }

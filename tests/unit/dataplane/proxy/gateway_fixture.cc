@@ -1,8 +1,12 @@
 #include "tests/unit/dataplane/proxy/gateway_fixture.h"
 
+#include <sys/socket.h>
+
 #include <thread>
 
+#include "dataplane/os/socket.h"
 #include "tests/support/free_port.h"
+#include "tests/support/no_descriptors.h"
 
 namespace whence::proxy {
 namespace {
@@ -69,6 +73,17 @@ void GatewayTest::Publish(const Setup& setup) {
 
 WireEnd GatewayTest::ConnectHttp(int receive_buffer) const {
   return WireEnd::ConnectTo({*net::IpAddress::Parse("127.0.0.1"), http_port_}, receive_buffer);
+}
+
+WireEnd GatewayTest::WaitAtHttp(std::string_view bytes) const {
+  os::UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const uint64_t pauses = Count(Counter::kAcceptPaused);
+  const NoDescriptors shortage(static_cast<rlim_t>(socket.get()));
+  EXPECT_EQ(os::Connect(socket.get(), {*net::IpAddress::Parse("127.0.0.1"), http_port_}), 0);
+  WireEnd client(std::move(socket));
+  if (!bytes.empty()) client.Send(bytes);
+  AwaitCounter(Counter::kAcceptPaused, pauses + 1);
+  return client;
 }
 
 WireEnd GatewayTest::ConnectTcp() const {

@@ -35,6 +35,9 @@ class GatewayTest : public testing::Test {
 
   WireEnd ConnectHttp(int receive_buffer = 0) const;
   WireEnd ConnectTcp() const;
+  // A client that has sent `bytes` to the HTTP port and that no worker has accepted, in all
+  // likelihood: accepting pauses for 100 ms.
+  WireEnd WaitAtHttp(std::string_view bytes) const;
   // A policy that denies the path / everything.
   static policy::PolicySpec DenyPath(const std::string& path);
   static policy::PolicySpec DenyEverything();

@@ -596,6 +596,18 @@ TEST_F(HttpGatewayTest, DrainAnswersEveryoneWhoGotIn) {
   EXPECT_EQ(Count(Counter::kDownstreamResets), 0u);
 }
 
+// Whom the kernel let in before the drain is served if there is a request, and sent away if not.
+TEST_F(HttpGatewayTest, DrainEndsTheSilentOnesItStillAccepts) {
+  options_.workers = 1;
+  Origin origin(EchoPath());
+  Start({.http = {origin.address()}});
+  WireEnd client = WaitAtHttp(kGet);
+  WireEnd silent = ConnectHttp();
+  plane_->Drain(std::chrono::seconds(10));
+  EXPECT_THAT(client.ReadToEnd(), StartsWith("HTTP/1.1 200"));
+  EXPECT_TRUE(silent.SeesEnd()) << "at the deadline it would be reset";
+}
+
 // Without a free descriptor accepting would fail for ever, at full speed. It pauses, and goes on.
 TEST_F(HttpGatewayTest, ShortageOfDescriptorsPausesAccepting) {
   Origin origin(EchoPath());

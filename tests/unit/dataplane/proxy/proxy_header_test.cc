@@ -200,6 +200,18 @@ TEST_F(ProxyHeaderTest, RequiredAndMissingIsReset) {
   EXPECT_EQ(origin.connections(), 0);
 }
 
+// Else the header would be relayed, and the client judged as the proxy before it.
+TEST_F(ProxyHeaderTest, IsReadDuringADrainToo) {
+  options_.workers = 1;
+  Accept(trust::ProxyAccept::kRequired);
+  Origin origin(HttpOrigin([](const std::string& head, const std::string&) { return Ok(head); }));
+  Start({.http = {origin.address()}});
+  WireEnd client = WaitAtHttp(kClaim + "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  plane_->Drain(std::chrono::seconds(10));
+  EXPECT_THAT(client.ReadToEnd(), StartsWith("HTTP/1.1 200"));
+  EXPECT_EQ(NextRecord().client_address.ToString(), "203.0.113.7");
+}
+
 TEST_F(ProxyHeaderTest, MalformedIsReset) {
   Accept(trust::ProxyAccept::kOptional);
   Origin origin(Echo());
