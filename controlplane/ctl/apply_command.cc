@@ -101,17 +101,23 @@ int Apply(const ApplyOptions& options, Session& session, std::istream& input) {
       return kFailed;
     }
   }
-  v1::ApplyResponse response;
-  response.mutable_faults()->Assign(sources.faults().begin(), sources.faults().end());
-  if (!response.faults().empty()) return PrintResponse(response, options.output, false, session);
-
+  // With faults on this side nothing may change, but those of the server are asked for all the
+  // same: one run should show everything there is to mend.
+  const bool has_faults = !sources.faults().empty();
   v1::ApplyRequest request = ToRequest(options, sources);
+  if (has_faults) request.set_dry_run(true);
+  v1::ApplyResponse response;
   grpc::ClientContext context;
   SetDeadline(context, kWriteDeadline);
   grpc::Status status =
       v1::ConfigService::NewStub(session.channel)->Apply(&context, request, &response);
-  if (!status.ok()) return PrintFailure(session, status);
+  if (!status.ok()) {
+    for (const v1::Fault& fault : sources.faults()) session.err << Line(fault);
+    return PrintFailure(session, status);
+  }
+  if (has_faults) response.clear_changes();  // there will be none
   for (v1::Fault& fault : *response.mutable_faults()) sources.Translate(&fault);
+  for (const v1::Fault& fault : sources.faults()) *response.add_faults() = fault;
   for (v1::Fault& warning : *response.mutable_warnings()) sources.Translate(&warning);
   for (const v1::Fault& warning : sources.warnings()) *response.add_warnings() = warning;
   return PrintResponse(response, options.output, options.dry_run, session);

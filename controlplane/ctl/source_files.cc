@@ -94,6 +94,12 @@ void SourceFiles::AddContent(const std::string& path, const std::string& directo
   }
   faults_.insert(faults_.end(), parsed.faults.begin(), parsed.faults.end());
   warnings_.insert(warnings_.end(), parsed.warnings.begin(), parsed.warnings.end());
+  if (!parsed.faults.empty()) {
+    // What the server is asked with: sets whose list is not to be had are there, only empty, so
+    // that the documents that name them have no faults of their own for it.
+    options.read_file = [](const std::string&) { return std::string(); };
+    parsed = document::Parse(name, content, options);
+  }
   for (document::ParsedDocument& document : parsed.documents) {
     v1::SourceFile& file = files_.emplace_back();
     file.set_name(name);

@@ -28,7 +28,8 @@ class SourceFiles {
   absl::Status Add(const std::string& path, std::istream& input);
 
   const std::vector<v1::SourceFile>& files() const { return files_; }
-  // Faults in the files that had to be parsed here. If there are any, there is nothing to send.
+  // Faults in the files that had to be parsed here. If there are any, files() are good for a dry
+  // run only: lists that cannot be read are empty in them.
   const std::vector<v1::Fault>& faults() const { return faults_; }
   const std::vector<v1::Fault>& warnings() const { return warnings_; }
 

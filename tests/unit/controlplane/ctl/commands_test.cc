@@ -121,6 +121,28 @@ TEST_F(CommandsTest, InlinesAListBesideTheDocumentAndKeepsItsPlaces) {
   EXPECT_THAT(err_, HasSubstr("no-such-list.txt"));
 }
 
+TEST_F(CommandsTest, AListThatCannotBeReadHidesNoOtherFault) {
+  std::string set = File("1-set.yaml",
+                         "apiVersion: whence.dev/v1\n"
+                         "kind: IpSet\n"
+                         "metadata: {name: bad, namespace: shop}\n"
+                         "spec: {file: no-such-list.txt}\n");
+  std::string good = File("2-good.yaml", kPolicy);
+  std::string wrong = File("3-wrong.yaml", kPolicy + std::string("  colour: red\n"));
+  EXPECT_EQ(Ctl({"apply", "-f", set, "-f", good, "-f", wrong}), 1);
+  EXPECT_THAT(err_, HasSubstr(set + ":4:14: IpSet shop/bad: spec.file: \"no-such-list.txt\""));
+  EXPECT_THAT(err_, HasSubstr(wrong + ":9:3: IpPolicy shop/edge: spec.colour: "));
+  // The policy that names the set is as it should be.
+  EXPECT_THAT(err_, Not(HasSubstr(good)));
+  EXPECT_THAT(err_, HasSubstr("nothing was changed: 2 faults"));
+  // Also when the server finds nothing at all.
+  EXPECT_EQ(Ctl({"apply", "-f", set, "-f", good}), 1);
+  EXPECT_EQ(out_, "");
+  EXPECT_THAT(err_, HasSubstr("nothing was changed: 1 fault\n"));
+  EXPECT_EQ(Ctl({"get", "all", "-o", "yaml"}), 0);
+  EXPECT_EQ(out_, "");
+}
+
 TEST_F(CommandsTest, DeletesAndSaysWhereElseADocumentIs) {
   std::string path = File("s.yaml",
                           "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: s, namespace: "
