@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "common/base/names.h"
 #include "common/base/strings.h"
 
 namespace whence {
@@ -200,10 +201,9 @@ std::string Identity(const Flags& flags, const HostDefaults& host, AgentConfig* 
   self.name = flags.name.empty() ? host.host_name : flags.name;
   self.namespace_ = flags.name_space;
   for (const std::string* part : {&self.name, &self.namespace_}) {
-    if (part->empty() || part->size() > 253 ||
-        part->find_first_of("/ \t\r\n") != std::string::npos) {
+    if (!IsName(*part)) {
       return (part == &self.name ? "--name " : "--namespace ") + Quoted(*part) +
-             ": give a name without slash or blank";
+             ": give a name of letters, digits, - _ and .";
     }
   }
   for (const std::string& label : flags.labels) {

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/names.h"
 #include "common/base/strings.h"
 
 namespace whence::discovery {
@@ -16,7 +17,6 @@ using google::protobuf::Struct;
 using google::protobuf::Value;
 
 constexpr size_t kMaxNodeBytes = 64 * 1024;
-constexpr size_t kMaxNameBytes = 253;  // a DNS name, which Kubernetes takes for namespaces and pods
 constexpr size_t kMaxTextBytes = 1024;
 constexpr int kMaxLabels = 256;
 constexpr int kMaxAddresses = 256;  // a node agent names all of its host's
@@ -91,14 +91,6 @@ class MetadataReader {
   const Struct& metadata_;
   std::vector<std::string> faults_;
 };
-
-bool IsName(std::string_view text) {
-  if (text.empty() || text.size() > kMaxNameBytes) return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  });
-}
 
 void ReadRole(MetadataReader* reader, Agent* agent) {
   std::string role = reader->Text("role");
