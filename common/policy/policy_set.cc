@@ -211,6 +211,20 @@ absl::StatusOr<std::shared_ptr<const PolicySet>> PolicySet::Compile(
 PolicySet::PolicySet(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
 PolicySet::~PolicySet() = default;
 
+std::string_view PolicySet::JudgedTarget(std::string_view target, std::span<char> memory) const {
+  if (impl_->enforced.path_user == nullptr || !target.starts_with('/')) return target;
+  const auto path = NormalizePath(target, impl_->normalization, memory.data());
+  if (!path || path->data() != memory.data()) return target;
+  const size_t query = target.find('?');
+  size_t size = path->size();
+  if (query != std::string_view::npos) {
+    const std::string_view rest = target.substr(query);
+    std::copy(rest.begin(), rest.end(), memory.begin() + static_cast<std::ptrdiff_t>(size));
+    size += rest.size();
+  }
+  return {memory.data(), size};
+}
+
 Verdict PolicySet::Evaluate(const RequestFacts& facts) const {
   return impl_->Decide(facts, nullptr);
 }

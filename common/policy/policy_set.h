@@ -88,6 +88,10 @@ struct PolicyStep {
 // Named IP sets, by "namespace/name"; null if there is none of that name.
 using IpSetLookup = std::function<std::shared_ptr<const net::CidrSet>(const std::string& name)>;
 
+constexpr size_t JudgedTargetMemory(size_t target_bytes) {
+  return kMaxNormalizedPath + target_bytes;
+}
+
 // Immutable; safe from any thread. Evaluation allocates nothing; its cost grows with the number of
 // rules, not with the number of addresses in them.
 class PolicySet {
@@ -106,6 +110,12 @@ class PolicySet {
   Verdict Evaluate(const RequestFacts& facts) const;
   // The same decision, and how it came about.
   Verdict Explain(const RequestFacts& facts, std::vector<PolicyStep>* steps) const;
+
+  // The request target as it may go on after Evaluate allowed it: where a policy in force looks at
+  // paths, with the path that was judged, or an application that merges and decodes in another
+  // order would serve what nobody judged. Borrowed from `target` if nothing changes, else written
+  // to `memory`, which must hold JudgedTargetMemory(target.size()).
+  std::string_view JudgedTarget(std::string_view target, std::span<char> memory) const;
 
   size_t size() const;  // policies, enforced or not
 

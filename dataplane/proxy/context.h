@@ -57,6 +57,7 @@ struct Context {
   // place serves all connections.
   http::HeadStorage heads;
   std::vector<char> forwarding_memory;
+  std::vector<char> target_memory;
   std::vector<std::unique_ptr<Exchange>> spare_exchanges;
 
   http::HeadLimits head_limits() const {

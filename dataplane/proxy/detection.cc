@@ -5,7 +5,6 @@
 namespace whence::proxy {
 namespace {
 
-constexpr size_t kLongestMethod = 32;
 constexpr std::string_view kHttp2Preface = "PRI * HTTP/2.0\r\n";
 
 bool IsTokenChar(char c) {
@@ -13,7 +12,12 @@ bool IsTokenChar(char c) {
   return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
 
-bool IsBlank(char c) { return c == ' ' || c == '\t'; }
+// What some server takes for a blank: Python's splits a request line at all of these.
+bool IsBlank(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return c == ' ' || c == '\t' || c == '\v' || c == '\f' || (byte >= 0x1c && byte <= 0x1f) ||
+         byte == 0x85 || byte == 0xa0;
+}
 
 bool StartsWith(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() && EqualsIgnoreCase(text.substr(0, prefix.size()), prefix);
@@ -52,8 +56,8 @@ Detected Detect(std::string_view bytes) {
   while (at < bytes.size() && (IsBlank(bytes[at]) || bytes[at] == '\r' || bytes[at] == '\n')) ++at;
   const size_t method = at;
   while (at < bytes.size() && IsTokenChar(bytes[at])) ++at;
-  if (at - method > kLongestMethod) return Detected::kOther;
-  if (at == bytes.size()) return at_limit ? Detected::kOther : Detected::kNeedMore;
+  // A method may have any length: the application behind us may take it.
+  if (at == bytes.size()) return at_limit ? Detected::kHttp : Detected::kNeedMore;
   if (at == method || !IsBlank(bytes[at])) return Detected::kOther;
   while (at < bytes.size() && IsBlank(bytes[at])) ++at;
   return DetectTarget(bytes.substr(at), at_limit);

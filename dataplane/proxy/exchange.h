@@ -20,6 +20,7 @@ struct Exchange {
   SteadyTime began;
 
   // Request.
+  WriteBuffer received_head;  // of a request that goes on, to judge it again; never sent
   http::BodyDecoder request_body;
   WriteBuffer to_upstream;  // the head; kept until the response begins, for a retry
   bool http10 = false;      // the client's version: no chunks and no interim responses
@@ -32,7 +33,7 @@ struct Exchange {
   // Where it goes.
   net::SocketAddress destination;
   SourceChoice source;
-  std::optional<uint32_t> cluster;  // gateways
+  std::optional<uint32_t> cluster;  // gateways; until there is a newer snapshot
   bool endpoint_has_sidecar = false;
   bool retried = false;
 

@@ -1,5 +1,7 @@
 #include "dataplane/proxy/http_session.h"
 
+#include "dataplane/proxy/error_response.h"
+
 namespace whence::proxy {
 
 using access_log::Flag;
@@ -190,10 +192,15 @@ void HttpSession::FinishExchange() {
   const bool truncated = x.truncated;
   // A response that ends with the connection looks complete unless the end is a reset.
   const bool reset = truncated && x.until_close;
-  const bool keep = x.keep_alive && x.request_body.done() && !truncated;
+  // A body that was read but not sent would go out behind the next request's head, and be taken for
+  // a request that nobody judged.
+  const bool keep =
+      x.keep_alive && x.request_body.done() && (request_whole || x.local) && !truncated;
   const bool client_may_send = !(x.client_closes && x.request_body.done());
   if (upstream_ && !x.local) {
-    ReleaseUpstream(clean && upstream_->in.empty() && !upstream_->stream.at_end());
+    // What else it says belongs to no request: the next one must not get it for its answer.
+    const bool silent = upstream_->in.empty() && !upstream_->stream.readable();
+    ReleaseUpstream(clean && silent && !upstream_->stream.at_end());
   }
   WriteRecord();
   if (truncated) return Close(reset);
@@ -302,10 +309,12 @@ void HttpSession::OnTimer() {
 }
 
 void HttpSession::OnSnapshot() {
-  // Requests are judged one by one; only a tunnel outlives its judgement.
-  if (phase_ != Phase::kTunnel) return;
+  // A request under way and a tunnel are judged again; one that we answer ourselves is over.
+  if (phase_ != Phase::kTunnel && (phase_ != Phase::kExchange || exchange_->local)) return;
+  exchange_->cluster.reset();  // an index into the snapshot that is gone
   http::RequestHead head;
-  if (!http::ParseRequestHead(tunnel_head_, context_.head_limits(), context_.heads, &head).done()) {
+  const std::string_view text = exchange_->received_head.pending();
+  if (!http::ParseRequestHead(text, context_.head_limits(), context_.heads, &head).done()) {
     return;  // cannot be: it was parsed before
   }
   const Judgement judgement =
@@ -313,7 +322,10 @@ void HttpSession::OnSnapshot() {
   if (judgement.verdict.allowed) return;
   Describe(judgement, &exchange_->record);
   context_.counters.Add(Counter::kPolicyClosed);
-  Abort(Flag::kPolicyClosed);
+  if (phase_ == Phase::kTunnel || exchange_->response_head_done) return Abort(Flag::kPolicyClosed);
+  exchange_->record.Add(Flag::kPolicyClosed);
+  Reply(403, kDeniedBody);
+  Pump();
 }
 
 void HttpSession::OnDrain() {

@@ -81,6 +81,7 @@ class HttpSession final : public Session, private UpstreamUser {
   // Decides where the request goes. False: it was answered instead.
   bool ChooseDestination(const http::RequestHead& head, const net::TrustedClient& client);
   void NoteForwarding(const trust::Forwarding& plan);
+  void KeepHead(std::string_view text);
   bool WriteUpstreamHead(const http::RequestHead& head, const trust::Forwarding& plan);
   void ObtainUpstream();
   void ConnectUpstream();
@@ -116,7 +117,6 @@ class HttpSession final : public Session, private UpstreamUser {
   std::unique_ptr<Exchange> exchange_;
   std::unique_ptr<Upstream> upstream_;
   std::unique_ptr<Relay> tunnel_;
-  std::string tunnel_head_;  // of the request that asked for the tunnel, to judge it again
 };
 
 }  // namespace whence::proxy

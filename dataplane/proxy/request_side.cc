@@ -88,8 +88,11 @@ void HttpSession::Serve(const http::RequestHead& head) {
       JudgeRequest(snapshot, downstream_.facts(), head, context_.loop.wall_now());
   Describe(judgement, &x.record);
   context_.counters.Add(RequestCounter(judgement.verdict));
+  // The path that was judged is the one that is routed and served, where a policy looked at it.
+  http::RequestHead onward = head;
+  onward.target = snapshot.policies->JudgedTarget(head.target, context_.target_memory);
   const bool goes_on =
-      judgement.verdict.allowed && ChooseDestination(head, judgement.resolution.client);
+      judgement.verdict.allowed && ChooseDestination(onward, judgement.resolution.client);
 
   // Planned for denied requests as well: who tried to pass for another is counted all the more.
   const auto& own = context_.options.own_addresses;
@@ -104,13 +107,17 @@ void HttpSession::Serve(const http::RequestHead& head) {
   if (plan) NoteForwarding(*plan);
   if (!judgement.verdict.allowed) return Reply(403, kDeniedBody);
   if (!goes_on) return;
-  if (!plan || !WriteUpstreamHead(head, *plan)) return Reply(431, "too many header fields");
+  if (!plan || !WriteUpstreamHead(onward, *plan)) return Reply(431, "too many header fields");
+  KeepHead(head_text);
   x.source = ChooseSource(snapshot.topology, context_.options.interception, downstream_.peer(),
                           judgement.resolution.client, x.destination.ip);
-  if (!head.upgrade.empty()) {
-    tunnel_head_ = head_text;
-  }
   ObtainUpstream();
+}
+
+void HttpSession::KeepHead(std::string_view text) {
+  WriteBuffer& kept = exchange_->received_head;
+  std::copy(text.begin(), text.end(), kept.Room(context_.buffers, text.size()).begin());
+  kept.Written(text.size());
 }
 
 void HttpSession::NoteForwarding(const trust::Forwarding& plan) {

@@ -219,9 +219,9 @@ void TcpSession::MoveBytes() {
 void TcpSession::OnTimer() {
   if (finished_) return;
   if (silent_ && !downstream_.in.empty()) {
-    // Its first words resemble a request and nothing more comes: both wait, so let them through.
-    silent_ = false;
-    return Run();
+    // Its first words resemble a request and nothing more comes. As at the start of a connection
+    // that is taken for HTTP, or half a request line would smuggle the rest past the parser.
+    return BecomeHttp();
   }
   context_.counters.Add(Counter::kIdleTimeouts);
   record_.Add(Flag::kDownstreamTimeout);

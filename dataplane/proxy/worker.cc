@@ -42,8 +42,10 @@ Worker::Worker(int index, const DataPlaneOptions& options, SharedState& shared,
                .next_endpoint = {},
                .heads = {},
                .forwarding_memory = {},
+               .target_memory = {},
                .spare_exchanges = {}} {
   context_.forwarding_memory.resize(trust::ForwardingMemory(options.limits.max_header_bytes));
+  context_.target_memory.resize(policy::JudgedTargetMemory(options.limits.max_header_bytes));
 }
 
 Worker::~Worker() { Stop(); }

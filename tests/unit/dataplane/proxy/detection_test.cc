@@ -55,7 +55,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"Postgres", std::string("\0\0\0\x08\x04\xd2\x16\x2f", 8), kOther},
         Case{"Proxy2", "\r\n\r\n\0\r\nQUIT\n", kMore},
         Case{"Http2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", kOther},
-        Case{"LongMethod", std::string(40, 'A') + " / HTTP/1.1\r\n", kOther},
+        Case{"LongMethod", std::string(40, 'A') + " / HTTP/1.1\r\n", kHttp},
+        Case{"LongMethodSoFar", std::string(400, 'A'), kMore},
+        Case{"EndlessMethod", std::string(kDetectionBytes, 'A'), kHttp},
+        Case{"LongWord", std::string(400, 'A') + "\r\n", kOther},
+        Case{"VerticalTab", "GET\v/ HTTP/1.1\r\n", kHttp},
+        Case{"UnitSeparator", "GET\x1f/ HTTP/1.1\r\n", kHttp},
         Case{"LongTarget", "GET " + std::string(kDetectionBytes, 'a'), kHttp}),
     [](const auto& tested) { return tested.param.name; });
 

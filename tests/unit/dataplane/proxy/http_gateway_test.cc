@@ -406,6 +406,62 @@ TEST_F(HttpGatewayTest, PassesExpectAndInterimResponses) {
   EXPECT_THAT(client.ReadResponse(), testing::EndsWith("done"));
 }
 
+// Servers merge, decode and cut paths in orders of their own: what was judged is what they get.
+TEST_F(HttpGatewayTest, ServesThePathThatWasJudged) {
+  Origin origin([](WireEnd& end) {
+    for (int i = 0; i < 2; ++i) {
+      end.Send(Ok(end.ReadThrough("\r\n\r\n")));
+    }
+  });
+  Start({.http = {origin.address()}, .policies = {DenyPath("/secret")}});
+  WireEnd client = ConnectHttp();
+  client.Send(Get("/x//../admin%2Fy?q=//%2F"));
+  EXPECT_THAT(client.ReadResponse(), HasSubstr("GET /x/admin/y?q=//%2F HTTP/1.1\r\n"));
+  client.Send(Get("/a/..%2fsecret"));
+  EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 403 "));
+  Publish({.http = {origin.address()}});  // nobody looks at paths: they are the application's
+  AwaitCounter(Counter::kSnapshots, 4);
+  client.Send(Get("/x//../admin%2Fy"));
+  EXPECT_THAT(client.ReadResponse(), HasSubstr("GET /x//../admin%2Fy HTTP/1.1\r\n"));
+}
+
+TEST_F(HttpGatewayTest, NewPolicyRefusesARequestUnderWay) {
+  std::promise<void> arrived;
+  Origin origin([&](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    arrived.set_value();
+    end.ReadToEnd();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send(Get("/slow"));
+  arrived.get_future().wait();
+  Publish({.http = {origin.address()}});  // still allowed: it goes on
+  AwaitCounter(Counter::kSnapshots, 4);
+  EXPECT_EQ(Count(Counter::kConnectionsActive), 1u);
+  Publish({.http = {origin.address()}, .policies = {DenyEverything()}});
+  EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 403 "));
+  const access_log::Record record = NextRecord();
+  EXPECT_TRUE(record.Has(Flag::kPolicyClosed));
+  EXPECT_EQ(record.decision, access_log::Decision::kDeny);
+}
+
+// Part of the answer is out: nothing but the end of the connection can say that it is over.
+TEST_F(HttpGatewayTest, NewPolicyCutsAResponseUnderWay) {
+  Origin origin([](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    end.Send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nfirst");
+    end.ReadToEnd();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send(Get("/events"));
+  client.ReadThrough("first");
+  Publish({.http = {origin.address()}, .policies = {DenyEverything()}});
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_TRUE(NextRecord().Has(Flag::kPolicyClosed));
+}
+
 TEST_F(HttpGatewayTest, UpgradeBecomesARelay) {
   Origin origin([](WireEnd& end) {
     const std::string head = end.ReadThrough("\r\n\r\n");
