@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "common/base/command_line.h"
 #include "common/net/cidr.h"
 #include "common/net/ip_address.h"
 #include "controlplane/units.h"
@@ -277,7 +278,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
     result.out = app.version() + "\n";
     return result;
   } catch (const CLI::Error& wrong) {
-    error = wrong.what();
+    error = UsageError(app, wrong.what());
   }
   if (error.empty()) {
     result.options = std::move(options);

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <optional>
 #include <sstream>
+#include <string_view>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
@@ -37,16 +38,31 @@ bool IsDocumentFile(const fs::directory_entry& entry) {
          (extension == ".yaml" || extension == ".yml" || extension == ".json");
 }
 
+// Whether nothing but blank lines, comments and "---" is in it: an empty pipe or a mistaken file is
+// no success.
+bool IsEmpty(std::string_view content) {
+  while (!content.empty()) {
+    const size_t line_end = std::min(content.find('\n'), content.size());
+    std::string_view line = content.substr(0, line_end);
+    content.remove_prefix(std::min(line_end + 1, content.size()));
+    line.remove_prefix(std::min(line.find_first_not_of(" \t\r"), line.size()));
+    if (line.empty() || line.front() == '#') continue;
+    if (line.find_last_not_of(" \t\r") != 2 || line.substr(0, 3) != "---") return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 absl::Status SourceFiles::Add(const std::string& path, std::istream& input) {
   if (path == "-") {
     std::string content(std::istreambuf_iterator<char>(input), {});
+    if (IsEmpty(content)) return absl::NotFoundError("no documents in -, the standard input");
     AddContent("-", ".", std::move(content));
     return absl::OkStatus();
   }
   std::error_code error;
-  if (!fs::is_directory(path, error)) return AddFile(path);
+  if (!fs::is_directory(path, error)) return AddFile(path, /*may_be_empty=*/false);
   std::vector<std::string> found;
   for (fs::directory_iterator entry(path, error), end; !error && entry != end;
        entry.increment(error)) {
@@ -58,16 +74,19 @@ absl::Status SourceFiles::Add(const std::string& path, std::istream& input) {
   }
   std::sort(found.begin(), found.end());
   for (const std::string& file : found) {
-    if (absl::Status status = AddFile(file); !status.ok()) return status;
+    if (absl::Status status = AddFile(file, /*may_be_empty=*/true); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
-absl::Status SourceFiles::AddFile(const std::string& path) {
+absl::Status SourceFiles::AddFile(const std::string& path, bool may_be_empty) {
   std::optional<std::string> content = ReadFile(path);
   if (!content) {
     return absl::NotFoundError(absl::StrCat(
         path, ": cannot be read: ", errno != 0 ? std::strerror(errno) : "it is no file"));
+  }
+  if (!may_be_empty && IsEmpty(*content)) {
+    return absl::NotFoundError(absl::StrCat("no documents in ", path));
   }
   AddContent(path, fs::path(path).parent_path().string(), std::move(*content));
   return absl::OkStatus();

@@ -37,7 +37,7 @@ class SourceFiles {
   void Translate(v1::Fault* fault) const;
 
  private:
-  absl::Status AddFile(const std::string& path);
+  absl::Status AddFile(const std::string& path, bool may_be_empty);
   void AddContent(const std::string& path, const std::string& directory, std::string content);
 
   const document::ParseOptions options_;

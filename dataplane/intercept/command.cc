@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/command_line.h"
 #include "common/base/strings.h"
 #include "dataplane/intercept/check.h"
 #include "dataplane/intercept/installer.h"
@@ -285,7 +286,7 @@ int RunCommand(std::span<const std::string> args) {
     app.parse(reversed);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    std::cerr << "whence-agent intercept: " << error.what() << "; see --help\n";
+    std::cerr << "whence-agent intercept: " << UsageError(app, error.what()) << "; see --help\n";
     return 2;
   }
 

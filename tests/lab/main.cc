@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/command_line.h"
 #include "tests/lab/article.h"
 #include "tests/lab/lab.h"
 #include "tests/lab/mesh.h"
@@ -159,7 +160,7 @@ int Main(int argc, char** argv) {
     app.parse(own, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    std::cerr << "whence-lab: " << error.what() << "; see --help\n";
+    std::cerr << "whence-lab: " << UsageError(app, error.what()) << "; see --help\n";
     return 2;
   }
   if (!flags.command.empty() && !exec->parsed()) {

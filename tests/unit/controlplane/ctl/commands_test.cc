@@ -143,6 +143,27 @@ TEST_F(CommandsTest, AListThatCannotBeReadHidesNoOtherFault) {
   EXPECT_EQ(out_, "");
 }
 
+TEST_F(CommandsTest, NothingToApplyIsNoSuccess) {
+  EXPECT_EQ(Ctl({"apply", "-f", "-"}, ""), 1);
+  EXPECT_THAT(err_, HasSubstr("whencectl: no documents in -"));
+  std::string path = File("empty.yaml", "# later\n---\n  \n");
+  EXPECT_EQ(Ctl({"apply", "-f", path}), 1);
+  EXPECT_THAT(err_, HasSubstr("whencectl: no documents in " + path + "\n"));
+}
+
+TEST_F(CommandsTest, NamesTheWordThatIsWrong) {
+  EXPECT_EQ(Ctl({"foo"}), 2);
+  EXPECT_THAT(err_, HasSubstr("unknown command \"foo\": give one of apply, get, delete, agents, "));
+  EXPECT_EQ(Ctl({"--bogus"}), 2);
+  EXPECT_THAT(err_, HasSubstr("unknown flag \"--bogus\""));
+  EXPECT_EQ(Ctl({"apply", "--bogus"}), 2);
+  EXPECT_THAT(err_, HasSubstr("unknown flag \"--bogus\""));
+  EXPECT_EQ(Ctl({"agents", "more"}), 2);
+  EXPECT_THAT(err_, HasSubstr("unexpected argument \"more\""));
+  EXPECT_EQ(Ctl({"apply"}), 2);
+  EXPECT_THAT(err_, HasSubstr("--file is required"));
+}
+
 TEST_F(CommandsTest, DeletesAndSaysWhereElseADocumentIs) {
   std::string path = File("s.yaml",
                           "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: s, namespace: "
