@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <utility>
 
+#include "common/base/command_line.h"
 #include "controlplane/units.h"
 
 namespace whence::control {
@@ -32,26 +33,26 @@ struct Flags {
 void Declare(CLI::App& app, Flags& flags) {
   app.set_version_flag("--version", "whence-control " WHENCE_VERSION);
   app.footer(kExamples);
-  auto add = [&app](const char* flag, const char* variable, std::string& value, const char* help) {
-    app.add_option(flag, value, help)->envname(variable)->capture_default_str();
+  auto add = [&app](const char* flag, std::string& value, const char* help) {
+    app.add_option(flag, value, help)->capture_default_str();
   };
-  add("--data-dir", "WHENCE_DATA_DIR", flags.data_dir, "Where config.db and logs.db are");
-  add("--listen", "WHENCE_LISTEN", flags.listen,
+  add("--data-dir", flags.data_dir, "Where config.db and logs.db are");
+  add("--listen", flags.listen,
       "gRPC, plaintext: IP:PORT, unix:PATH or none (port 0: any free one)");
-  add("--listen-tls", "WHENCE_LISTEN_TLS", flags.listen_tls, "gRPC over TLS: IP:PORT or none");
-  add("--cert", "WHENCE_CERT", flags.certificate, "Certificate chain for --listen-tls, PEM");
-  add("--key", "WHENCE_KEY", flags.key, "Its private key, PEM");
-  add("--ca", "WHENCE_CA", flags.client_ca, "Clients must have a certificate of this CA, PEM");
-  add("--http", "WHENCE_HTTP", flags.http, "Metrics and health: IP:PORT or none");
+  add("--listen-tls", flags.listen_tls, "gRPC over TLS: IP:PORT or none");
+  add("--cert", flags.certificate, "Certificate chain for --listen-tls, PEM");
+  add("--key", flags.key, "Its private key, PEM");
+  add("--ca", flags.client_ca, "Clients must have a certificate of this CA, PEM");
+  add("--http", flags.http, "Metrics and health: IP:PORT or none");
   app.add_flag("--insecure-bind", flags.insecure_bind,
-               "Allow listening beyond this machine without authentication")
-      ->envname("WHENCE_INSECURE_BIND");
-  add("--log-retention", "WHENCE_LOG_RETENTION", flags.log_retention,
+               "Allow listening beyond this machine without authentication");
+  add("--log-retention", flags.log_retention,
       "Access records older than this are dropped (s, m, h, d, w), unless the Mesh says "
       "logRetention");
-  add("--log-max-size", "WHENCE_LOG_MAX_SIZE", flags.log_max_size,
+  add("--log-max-size", flags.log_max_size,
       "And the oldest beyond this size (MiB, GiB, …)");
-  add("--log-level", "WHENCE_LOG_LEVEL", flags.log_level, "debug, info, warning, error or off");
+  add("--log-level", flags.log_level, "debug, info, warning, error or off");
+  NameEnvironment(app);
 }
 
 std::string Quoted(const std::string& text) { return "\"" + text + "\""; }

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "common/base/command_line.h"
 #include "common/base/names.h"
 #include "common/base/strings.h"
 
@@ -39,55 +40,54 @@ struct Flags {
 
 void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
   app.footer(kRunExamples);
-  const auto add = [&app](const char* flag, const char* variable, auto& value, const char* help) {
-    return app.add_option(flag, value, help)->envname(variable);
+  const auto add = [&app](const char* flag, auto& value, const char* help) {
+    return app.add_option(flag, value, help);
   };
-  add("--control-plane", "WHENCE_CONTROL_PLANE", flags.control_plane,
+  add("--control-plane", flags.control_plane,
       "HOST:PORT or unix:PATH of whence-control");
-  add("--static", "WHENCE_STATIC", flags.static_directory,
+  add("--static", flags.static_directory,
       "Instead: a folder of documents (*.yaml, *.yml, *.json)");
-  add("--static-workload", "WHENCE_STATIC_WORKLOAD", flags.static_workloads,
+  add("--static-workload", flags.static_workloads,
       "With --static: another workload, NAMESPACE/NAME@IP[;k=v;…], as endpoint of Services")
       ->delimiter(',');
-  add("--ca", "WHENCE_CA", flags.ca, "TLS to the control plane: its CA, PEM");
-  add("--cert", "WHENCE_CERT", flags.cert, "This agent's certificate, PEM");
-  add("--key", "WHENCE_KEY", flags.key, "Its private key, PEM");
-  add("--role", "WHENCE_ROLE", flags.role, "sidecar, gateway or node")->capture_default_str();
-  add("--name", "WHENCE_NAME", flags.name, "Name of the workload; default: the host name");
-  add("--namespace", "WHENCE_NAMESPACE", flags.name_space, "Its namespace")->capture_default_str();
-  add("--labels", "WHENCE_LABELS", flags.labels, "Its labels: k=v,…")->delimiter(',');
-  add("--pod-ip", "WHENCE_POD_IP", flags.pod_ip,
+  add("--ca", flags.ca, "TLS to the control plane: its CA, PEM");
+  add("--cert", flags.cert, "This agent's certificate, PEM");
+  add("--key", flags.key, "Its private key, PEM");
+  add("--role", flags.role, "sidecar, gateway or node")->capture_default_str();
+  add("--name", flags.name, "Name of the workload; default: the host name");
+  add("--namespace", flags.name_space, "Its namespace")->capture_default_str();
+  add("--labels", flags.labels, "Its labels: k=v,…")->delimiter(',');
+  add("--pod-ip", flags.pod_ip,
       "Its addresses, the first is the primary one; default: the interfaces'")
       ->delimiter(',');
-  add("--host-ip", "WHENCE_HOST_IP", flags.host_ip, "Address of the node it runs on");
-  add("--interception", "WHENCE_INTERCEPTION", flags.interception,
+  add("--host-ip", flags.host_ip, "Address of the node it runs on");
+  add("--interception", flags.interception,
       "How connections reach a sidecar: tproxy (the default) or redirect; other roles: none");
-  add("--workers", "WHENCE_WORKERS", flags.workers,
+  add("--workers", flags.workers,
       "Worker threads; default: the processors we may use, at most 4");
-  add("--inbound-port", "WHENCE_INBOUND_PORT", flags.inbound_port,
+  add("--inbound-port", flags.inbound_port,
       "Where intercepted connections arrive")
       ->capture_default_str();
-  add("--state-dir", "WHENCE_STATE_DIR", flags.state_directory,
+  add("--state-dir", flags.state_directory,
       "Keeps the last good configuration and unsent access records; default: nothing is kept");
-  add("--spool-size", "WHENCE_SPOOL_SIZE", flags.spool_size,
+  add("--spool-size", flags.spool_size,
       "Bound of the unsent access records on disk")
       ->capture_default_str();
-  add("--access-log", "WHENCE_ACCESS_LOG", flags.access_log,
+  add("--access-log", flags.access_log,
       "Also write access records as JSON Lines: FILE or -");
-  add("--admin", "WHENCE_ADMIN", flags.admin, "Admin pages: loopback ADDR:PORT or off")
+  add("--admin", flags.admin, "Admin pages: loopback ADDR:PORT or off")
       ->capture_default_str();
-  add("--metrics", "WHENCE_METRICS", flags.metrics, "Prometheus metrics: ADDR:PORT, :PORT or off")
+  add("--metrics", flags.metrics, "Prometheus metrics: ADDR:PORT, :PORT or off")
       ->capture_default_str();
-  add("--health", "WHENCE_HEALTH", flags.health, "/healthz/ready: ADDR:PORT, :PORT or off")
+  add("--health", flags.health, "/healthz/ready: ADDR:PORT, :PORT or off")
       ->capture_default_str();
-  add("--drain-timeout", "WHENCE_DRAIN_TIMEOUT", flags.drain_timeout,
+  add("--drain-timeout", flags.drain_timeout,
       "How long open connections may go on after TERM")
       ->capture_default_str();
-  add("--log-level", "WHENCE_LOG_LEVEL", flags.log_level, "debug, info, warning or error")
+  add("--log-level", flags.log_level, "debug, info, warning or error")
       ->capture_default_str();
   app.add_flag("--ignore-unsupported", result.ignore_unsupported,
-               "With --static: fields of Istio that Whence does not act on are warnings")
-      ->envname("WHENCE_IGNORE_UNSUPPORTED");
+               "With --static: fields of Istio that Whence does not act on are warnings");
 }
 
 std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
@@ -297,16 +297,22 @@ CommandLine ParseCommandLine(int argc, const char* const* argv, const HostDefaul
   CLI::App* const run =
       app.add_subcommand("run", "Proxy connections, by a control plane or a folder of documents");
   DeclareRun(*run, flags, result);
+  std::string output = "text";
   CLI::App* const validate =
       app.add_subcommand("validate", "Check documents and print every fault");
-  validate->add_option("paths", result.arguments, "Files, folders or - (standard input)")
+  validate->add_option("paths", result.validate.paths, "Files, folders or - (standard input)")
       ->required();
-  validate->add_flag("--ignore-unsupported", result.ignore_unsupported,
+  validate->add_flag("--ignore-unsupported", result.validate.ignore_unsupported,
                      "Fields of Istio that Whence does not act on are warnings");
+  validate->add_option("-o,--output", output, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   validate->footer("Example:\n  whence-agent validate ./policies gateway.yaml");
   app.add_subcommand(
       "intercept",
       "install, remove, show or check packet interception: see whence-agent intercept --help");
+
+  NameEnvironment(app);
 
   std::string error;
   try {
@@ -318,16 +324,14 @@ CommandLine ParseCommandLine(int argc, const char* const* argv, const HostDefaul
     result.out = app.version() + "\n";
     return result;
   } catch (const CLI::Error& wrong) {
-    error = wrong.what();
-    if (argc > 1 && argv[1][0] != '-' && !run->parsed() && !validate->parsed()) {
-      error = "unknown command " + Quoted(argv[1]) + ": give run, validate or intercept";
-    }
+    error = UsageError(app, wrong.what());
   }
   if (error.empty() && run->parsed()) {
     result.command = CommandLine::Command::kRun;
     error = InterpretRun(flags, host, &result.run);
   } else if (error.empty()) {
     result.command = CommandLine::Command::kValidate;
+    result.validate.json = output == "json";
   }
   if (!error.empty()) {
     result.command = CommandLine::Command::kNone;

@@ -13,6 +13,7 @@
 #include "dataplane/log.h"
 #include "dataplane/proxy/data_plane.h"
 #include "dataplane/rpc/channel.h"
+#include "dataplane/validate_command.h"
 
 namespace whence {
 
@@ -41,9 +42,9 @@ struct CommandLine {
   enum class Command { kNone, kRun, kValidate, kIntercept };
   Command command = Command::kNone;
   AgentConfig run;
-  std::vector<std::string>
-      arguments;                    // validate: files and folders; intercept: what follows the word
-  bool ignore_unsupported = false;  // validate and run --static
+  bool ignore_unsupported = false;  // run --static
+  ValidateOptions validate;
+  std::vector<std::string> arguments;  // intercept: what follows the word
 
   int exit_code = 0;  // kNone
   std::string out;    // for standard output

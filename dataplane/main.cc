@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <iostream>
 #include <thread>
 
 #include "dataplane/agent.h"
@@ -16,7 +17,7 @@
 #include "dataplane/log.h"
 #include "dataplane/os/unique_fd.h"
 #include "dataplane/privileges.h"
-#include "dataplane/static_config.h"
+#include "dataplane/validate_command.h"
 
 namespace whence {
 namespace {
@@ -68,20 +69,6 @@ int Run(const CommandLine& command) {
   return 0;
 }
 
-int Validate(const CommandLine& command) {
-  LoadedDocuments loaded = LoadDocuments(command.arguments, command.ignore_unsupported);
-  CheckDecoding(&loaded);
-  for (const std::string& warning : loaded.warnings)
-    std::fprintf(stderr, "warning: %s\n", warning.c_str());
-  for (const std::string& fault : loaded.faults) std::fprintf(stderr, "%s\n", fault.c_str());
-  if (!loaded.faults.empty()) {
-    std::fprintf(stderr, "whence-agent: %zu faults\n", loaded.faults.size());
-    return 1;
-  }
-  std::printf("%zu documents, no faults\n", loaded.documents.size());
-  return 0;
-}
-
 int Main(int argc, char** argv) {
   google::protobuf::SetLogHandler(nullptr);  // its lines are no log lines of ours
   const CommandLine command = ParseCommandLine(argc, argv, ReadHost());
@@ -89,7 +76,7 @@ int Main(int argc, char** argv) {
     case CommandLine::Command::kRun:
       return Run(command);
     case CommandLine::Command::kValidate:
-      return Validate(command);
+      return RunValidate(command.validate, std::cout, std::cerr);
     case CommandLine::Command::kIntercept:
       return intercept::RunCommand(command.arguments);
     case CommandLine::Command::kNone:

@@ -50,19 +50,16 @@ void AddOutput(CLI::App* command, Flags& flags, std::vector<std::string> names) 
 }
 
 void AddNamespace(CLI::App* command, Flags& flags, const char* help) {
-  command->add_option("-n,--namespace", flags.namespace_name, help)->envname("WHENCE_NAMESPACE");
+  command->add_option("-n,--namespace", flags.namespace_name, help);
 }
 
 void DeclareConnection(CLI::App& app, Flags& flags) {
   app.add_option("--control-plane", flags.connection.address, "IP:PORT or unix:PATH")
-      ->envname("WHENCE_CONTROL_PLANE")
       ->capture_default_str();
   app.add_option("--ca", flags.connection.ca,
-                 "Talk TLS; the server's certificate is of this CA, PEM")
-      ->envname("WHENCE_CA");
-  app.add_option("--cert", flags.connection.certificate, "Certificate to show the server, PEM")
-      ->envname("WHENCE_CERT");
-  app.add_option("--key", flags.connection.key, "Its private key, PEM")->envname("WHENCE_KEY");
+                 "Talk TLS; the server's certificate is of this CA, PEM");
+  app.add_option("--cert", flags.connection.certificate, "Certificate to show the server, PEM");
+  app.add_option("--key", flags.connection.key, "Its private key, PEM");
 }
 
 void DeclareDocuments(CLI::App& app, Flags& flags) {
@@ -265,6 +262,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   DeclareDocuments(app, flags);
   DeclareObservation(app, flags);
   DeclareExplain(app, flags);
+  NameEnvironment(app);
   CommandLine result;
   Options options;
   std::string error;

@@ -43,32 +43,23 @@ void AddIntentFlags(CLI::App* app, Flags* flags) {
   app->add_option("--mode", flags->mode,
                   "tproxy: the application sees the client; redirect: it sees 127.0.0.6")
       ->check(CLI::IsMember({"tproxy", "redirect"}, CLI::ignore_case))
-      ->envname("WHENCE_MODE")
       ->capture_default_str();
   app->add_option("--include-inbound-ports", flags->include_ports,
                   "intercept only these, for example 80,443 (default: every port, also written *)")
-      ->delimiter(',')
-      ->envname("WHENCE_INCLUDE_INBOUND_PORTS");
+      ->delimiter(',');
   app->add_option("--exclude-inbound-ports", flags->exclude_ports,
                   "never intercept these; 15020 and 15021 never are")
-      ->delimiter(',')
-      ->envname("WHENCE_EXCLUDE_INBOUND_PORTS");
+      ->delimiter(',');
   app->add_option("--on-exit", flags->on_exit,
                   "without an agent: block new connections, or bypass it (no policy then)")
       ->check(CLI::IsMember({"block", "bypass"}, CLI::ignore_case))
-      ->envname("WHENCE_ON_EXIT")
       ->capture_default_str();
   app->add_option("--inbound-port", intent->inbound_port, "where the agent listens")
-      ->envname("WHENCE_INBOUND_PORT")
       ->capture_default_str();
-  app->add_option("--packet-mark", intent->packet_mark, "mark of intercepted packets (1337)")
-      ->envname("WHENCE_PACKET_MARK");
+  app->add_option("--packet-mark", intent->packet_mark, "mark of intercepted packets (1337)");
   app->add_option("--upstream-mark", intent->upstream_mark,
-                  "mark of the agent's spoofed connections (1338)")
-      ->envname("WHENCE_UPSTREAM_MARK");
-  app->add_option("--table", intent->table, "routing table")
-      ->envname("WHENCE_TABLE")
-      ->capture_default_str();
+                  "mark of the agent's spoofed connections (1338)");
+  app->add_option("--table", intent->table, "routing table")->capture_default_str();
 }
 
 absl::Status ParsePorts(const char* flag, const std::vector<std::string>& words,
@@ -101,29 +92,35 @@ absl::Status ReadIntent(Flags* flags) {
 
 void AddNetnsFlag(CLI::App* app, Flags* flags) {
   app->add_option("--netns", flags->netns,
-                  "act in this network namespace: a name of `ip netns`, or a path")
-      ->envname("WHENCE_NETNS");
+                  "act in this network namespace: a name of `ip netns`, or a path");
 }
 
 void AddOutputFlag(CLI::App* app, Flags* flags) {
   app->add_option("-o,--output", flags->output, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
-      ->envname("WHENCE_OUTPUT")
       ->capture_default_str();
 }
 
 int RunInstall(Kernel& kernel, const Flags& flags) {
   const auto result = Install(kernel, flags.intent);
   if (!result.ok()) return Fail("install", result.status());
+  if (flags.output == "json") {
+    std::cout << Json{{"changed", result->changed}, {"ipv6", result->has_ipv6}}.dump() << "\n";
+    return 0;
+  }
   std::cout << (result->changed ? "installed: " : "already installed: ")
             << ToString(flags.intent.mode) << " to port " << flags.intent.inbound_port << "\n";
   if (!result->has_ipv6) std::cout << "this kernel has IPv6 disabled: IPv4 only\n";
   return 0;
 }
 
-int RunRemove(Kernel& kernel) {
+int RunRemove(Kernel& kernel, const Flags& flags) {
   const auto removed = Remove(kernel);
   if (!removed.ok()) return Fail("remove", removed.status());
+  if (flags.output == "json") {
+    std::cout << Json{{"changed", *removed}}.dump() << "\n";
+    return 0;
+  }
   std::cout << (*removed ? "removed: the namespace is as it was before\n"
                          : "nothing was installed\n");
   return 0;
@@ -277,9 +274,12 @@ int RunCommand(std::span<const std::string> args) {
   CLI::App* show = app.add_subcommand("show", "Print what is installed, or would be");
   CLI::App* check = app.add_subcommand("check", "Say what is missing; exit code 1 if anything is");
   for (CLI::App* one : {install, show}) AddIntentFlags(one, &flags);
-  for (CLI::App* one : {install, remove, show, check}) AddNetnsFlag(one, &flags);
-  for (CLI::App* one : {show, check}) AddOutputFlag(one, &flags);
+  for (CLI::App* one : {install, remove, show, check}) {
+    AddNetnsFlag(one, &flags);
+    AddOutputFlag(one, &flags);
+  }
   show->add_flag("--dry-run", flags.dry_run, "What install would make with these settings");
+  NameEnvironment(app);
 
   std::vector<std::string> reversed(args.rbegin(), args.rend());
   try {  // CLI11 throws; nothing of ours does.
@@ -300,7 +300,7 @@ int RunCommand(std::span<const std::string> args) {
   }
   LinuxKernel kernel;
   if (install->parsed()) return RunInstall(kernel, flags);
-  if (remove->parsed()) return RunRemove(kernel);
+  if (remove->parsed()) return RunRemove(kernel, flags);
   if (show->parsed()) return RunShow(kernel, flags);
   return RunCheck(kernel, flags);
 }

@@ -7,9 +7,10 @@
 #include <cerrno>
 #include <cstring>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "absl/strings/str_format.h"
 #include "common/base/command_line.h"
 #include "tests/lab/article.h"
 #include "tests/lab/lab.h"
@@ -47,6 +48,40 @@ int Fail(const absl::Status& status) {
   return status.code() == absl::StatusCode::kInvalidArgument ? 2 : 1;
 }
 
+// How to enter a lab that is up: label, JSON key, and command.
+void PrintEntrances(const Flags& flags, const std::string& directory, const std::string& logs_db) {
+  struct Entrance {
+    const char* label;
+    const char* key;
+    std::string command;
+  };
+  const std::string enter = absl::StrCat(flags.program, " exec --name ", flags.name, " ");
+  const Entrance entrances[] = {
+      {"a request from outside", "fromOutside",
+       absl::StrCat(enter, "client -- curl -s http://", kLoadBalancer.v4, "/")},
+      {"pod to pod", "podToPod", 
+       absl::StrCat(enter, "sleep -- curl -s http://", kEcho.v4, ":8080/")},
+      {"the control plane", "controlPlane", enter + "control -- whencectl agents"},
+      {"a shell in a pod", "shell", enter + "echo -- bash"},
+      {"the access log", "accessLog",
+       absl::StrCat("sqlite3 ", logs_db,
+                    " 'select time, role, client_address, direct_peer, status, policy from "
+                    "access_log order by time'")},
+      {"files and outputs", "files", directory},
+      {"the end", "end", absl::StrCat(flags.program, " down --name ", flags.name)},
+  };
+  if (flags.output == "json") {
+    nlohmann::ordered_json json = {{"name", flags.name}};
+    for (const Entrance& entrance : entrances) json[entrance.key] = entrance.command;
+    std::cout << json.dump(2) << "\n";
+    return;
+  }
+  std::cout << "lab " << flags.name << " is up\n";
+  for (const Entrance& entrance : entrances) {
+    std::cout << absl::StrFormat("  %-22s  %s\n", entrance.label, entrance.command);
+  }
+}
+
 int RunUp(const Flags& flags) {
   auto lab = Lab::Create(flags.name);
   if (!lab.ok()) return Fail(lab.status());
@@ -60,20 +95,7 @@ int RunUp(const Flags& flags) {
   }
   if (status.ok()) status = (*lab)->Disown();
   if (!status.ok()) return Fail(status);
-  const std::string enter = absl::StrCat(flags.program, " exec --name ", flags.name, " ");
-  std::cout << "lab " << flags.name << " is up\n"
-            << "  a request from outside  " << enter << "client -- curl -s http://"
-            << kLoadBalancer.v4 << "/\n"
-            << "  pod to pod              " << enter << "sleep -- curl -s http://" << kEcho.v4
-            << ":8080/\n"
-            << "  the control plane       " << enter << "control -- whencectl agents\n"
-            << "  a shell in a pod        " << enter << "echo -- bash\n"
-            << "  the access log          sqlite3 " << mesh.logs_db()
-            << " 'select time, role, client_address, direct_peer, status, policy from access_log "
-               "order by time'\n"
-            << "  files and outputs       " << (*lab)->directory() << "\n"
-            << "  the end                 " << flags.program << " down --name " << flags.name
-            << "\n";
+  PrintEntrances(flags, (*lab)->directory(), mesh.logs_db());
   return 0;
 }
 
@@ -140,17 +162,17 @@ int Main(int argc, char** argv) {
   for (CLI::App* command : {up, exec, down}) AddName(command, &flags);
   up->add_option("--mode", flags.mode, "Interception of the echo pod")
       ->check(CLI::IsMember({"tproxy", "redirect"}))
-      ->envname("WHENCE_MODE")
       ->capture_default_str();
   up->add_option("--external-traffic-policy", flags.policy, "Of the gateway's Service")
       ->check(CLI::IsMember({"local", "cluster"}))
-      ->envname("WHENCE_EXTERNAL_TRAFFIC_POLICY")
       ->capture_default_str();
-  article->add_option("-o,--output", flags.output, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->envname("WHENCE_OUTPUT")
-      ->capture_default_str();
+  for (CLI::App* command : {up, article}) {
+    command->add_option("-o,--output", flags.output, "text or json")
+        ->check(CLI::IsMember({"text", "json"}))
+        ->capture_default_str();
+  }
   exec->add_option("POD", flags.host, "Such as echo")->required();
+  NameEnvironment(app);
   // What follows -- is the command's, flags and all.
   flags.program = argv[0];
   int own = 1;

@@ -269,6 +269,18 @@ TEST_F(CommandsTest, SaysWhatToDoWhenNobodyAnswers) {
   EXPECT_EQ(std::count(err_.begin(), err_.end(), '\n'), 1) << err_;
 }
 
+TEST_F(CommandsTest, NamesTheVariableOfEveryFlag) {
+  for (const char* command : {"apply", "get", "delete", "agents", "logs", "explain"}) {
+    ASSERT_EQ(Ctl({command, "--help"}), 0);
+    std::istringstream lines(out_);
+    for (std::string line; std::getline(lines, line);) {
+      const size_t word = line.find_first_not_of(' ');
+      if (word == std::string::npos || line[word] != '-' || line.compare(word, 4, "-h,-") == 0) continue;
+      EXPECT_THAT(line, HasSubstr("WHENCE_")) << command;
+    }
+  }
+}
+
 TEST_F(CommandsTest, RefusesWrongUsageWithCodeTwo) {
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
            {},
