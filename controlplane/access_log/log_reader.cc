@@ -1,11 +1,9 @@
 #include "controlplane/access_log/log_reader.h"
 
 #include <algorithm>
-#include <string_view>
+#include <chrono>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "common/base/strings.h"
 #include "controlplane/access_log/text.h"
 
 namespace whence::access_log {
@@ -13,12 +11,14 @@ namespace {
 
 using store::ComposedSql;
 
-std::string_view BytesOf(const net::IpAddress::Bytes& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+// A page is to be there before anybody gives up waiting for it; and while it is read, the
+// write-ahead log cannot be checked in.
+constexpr std::chrono::seconds kPageDeadline(10);
+// Onwards, what one page looks at, whatever it finds.
+constexpr int64_t kIdsPerPage = 200000;
 
-// All parameters are numbered and ?1..?11 always exist (?11 is the limit), so that the same
-// bindings fit whichever conditions are in.
+enum Parameter { kCursorTime = kFirstOwnParameter, kCursorId, kLastId, kLimit };
+
 ComposedSql SelectSql(const LogFilter& filter, uint64_t segment, bool newest_first,
                       bool has_cursor) {
   ComposedSql sql(R"sql(select s.id, a.agent, a.workload, a.namespace, a.node, a.role, s.time_us,
@@ -27,17 +27,11 @@ ComposedSql SelectSql(const LogFilter& filter, uint64_t segment, bool newest_fir
       s.policy, s.bytes_in, s.bytes_out, s.duration_us, s.flags, s.request_id, s.dropped
       from segment_)sql",
                   segment);
-  sql.Append(
-      " as s join agents as a on a.id = s.agent_id where s.time_us >= ?7 and s.time_us < ?8");
-  if (filter.client) sql.Append(" and s.client between ?1 and ?2");
-  if (filter.peer) sql.Append(" and s.peer between ?3 and ?4");
-  if (!filter.workload.empty()) {
-    sql.Append(" and s.agent_id in (select id from agents where agent = ?5)");
-  }
-  if (filter.decision != v1::DECISION_UNSPECIFIED) sql.Append(" and s.decision = ?6");
-  if (!newest_first) return sql.Append(" and s.id > ?10 order by s.id limit ?11");
-  if (has_cursor) sql.Append(" and (s.time_us, s.id) < (?9, ?10)");
-  return sql.Append(" order by s.time_us desc, s.id desc limit ?11");
+  sql.Append(" as s join agents as a on a.id = s.agent_id where true");
+  AppendConditions(filter, &sql);
+  if (!newest_first) return sql.Append(" and s.id > ?21 and s.id <= ?22 order by s.id limit ?23");
+  if (has_cursor) sql.Append(" and (s.time_us, s.id) < (?20, ?21)");
+  return sql.Append(" order by s.time_us desc, s.id desc limit ?23");
 }
 
 v1::LogRow ReadRow(const store::Statement& row) {
@@ -89,7 +83,9 @@ bool IsNewer(const v1::LogRow& a, const v1::LogRow& b) {
 class Snapshot {
  public:
   explicit Snapshot(store::Database& database)
-      : database_(database), status_(database.Execute("begin", "begin to read")) {}
+      : database_(database), status_(database.Execute("begin", "begin to read")) {
+    database.SetDeadline(std::chrono::steady_clock::now() + kPageDeadline);
+  }
   ~Snapshot() {
     if (status_.ok()) (void)database_.Execute("rollback", "end reading");
   }
@@ -102,39 +98,6 @@ class Snapshot {
 
 }  // namespace
 
-absl::StatusOr<LogFilter> ReadLogQuery(const v1::LogQuery& query) {
-  LogFilter filter;
-  std::vector<std::string> faults;
-  auto cidr = [&faults](const char* field, const std::string& text, std::optional<net::Cidr>* out) {
-    if (text.empty()) return;
-    absl::StatusOr<net::Cidr> parsed = net::Cidr::Parse(text);
-    if (parsed.ok()) {
-      *out = *parsed;
-    } else {
-      faults.push_back(absl::StrCat(field, ": ", parsed.status().message()));
-    }
-  };
-  cidr("client_cidr", query.client_cidr(), &filter.client);
-  cidr("peer_cidr", query.peer_cidr(), &filter.peer);
-  filter.workload = query.workload();
-  if (!filter.workload.empty() && filter.workload.find('/') == std::string::npos) {
-    faults.push_back("workload: must be \"namespace/name\"");
-  }
-  if (query.decision() == "allow") {
-    filter.decision = v1::ALLOW_DECISION;
-  } else if (query.decision() == "deny") {
-    filter.decision = v1::DENY_DECISION;
-  } else if (query.decision() == "dry-run-deny") {
-    filter.decision = v1::DRY_RUN_DENY_DECISION;
-  } else if (!query.decision().empty()) {
-    faults.push_back("decision: must be allow, deny or dry-run-deny");
-  }
-  filter.since_us = std::max<int64_t>(query.since_us(), 0);
-  if (query.until_us() > 0) filter.until_us = query.until_us();
-  if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "; "));
-  return filter;
-}
-
 absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& path,
                                                            LogFilter filter) {
   absl::StatusOr<std::unique_ptr<store::Database>> database =
@@ -143,89 +106,104 @@ absl::StatusOr<std::unique_ptr<LogReader>> LogReader::Open(const std::string& pa
   return std::unique_ptr<LogReader>(new LogReader(*std::move(database), std::move(filter)));
 }
 
-absl::StatusOr<std::vector<v1::LogRow>> LogReader::NextPage(size_t max_rows) {
+absl::StatusOr<LogPage> LogReader::NextPage(size_t max_rows) {
   Snapshot snapshot(*database_);
   if (!snapshot.status().ok()) return snapshot.status();
   return ReadPage(max_rows);
 }
 
-absl::StatusOr<std::vector<v1::LogRow>> LogReader::ReadPage(size_t max_rows) {
+absl::Status LogReader::FindCursor(const std::vector<Segment>& segments) {
+  for (const Segment& segment : segments) {
+    if (!segment.HasId(filter_.before_id)) continue;
+    absl::StatusOr<store::Statement> select =
+        database_->Prepare(ComposedSql("select time_us from segment_", segment.number)
+                               .Append(" where id = ?1"),
+                           "find a record");
+    if (!select.ok()) return select.status();
+    select->Bind(1, filter_.before_id);
+    absl::StatusOr<bool> row = select->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    cursor_ = {select->Int(0), filter_.before_id};
+    return absl::OkStatus();
+  }
+  return absl::NotFoundError(
+      absl::StrCat("before_id: there is no record ", filter_.before_id, " (any more)"));
+}
+
+absl::StatusOr<LogPage> LogReader::ReadPage(size_t max_rows) {
   absl::StatusOr<std::vector<Segment>> segments = ReadSegments(*database_);
   if (!segments.ok()) return segments.status();
+  if (filter_.before_id > 0 && !cursor_) {
+    if (absl::Status status = FindCursor(*segments); !status.ok()) return status;
+  }
   std::sort(segments->begin(), segments->end(),
             [](const Segment& a, const Segment& b) { return a.max_time_us > b.max_time_us; });
-  std::vector<v1::LogRow> page;
+  LogPage page;
   for (const Segment& segment : *segments) {
-    if (segment.rows == 0) continue;
+    if (segment.rows == 0 || (filter_.id > 0 && !segment.HasId(filter_.id))) continue;
     // Agents report late now and then, so segments overlap a little in time; a page is complete
     // when no further segment can hold a row newer than its last.
-    bool is_full = page.size() >= max_rows;
-    if (is_full && segment.max_time_us < page.back().record().time_us()) break;
+    bool is_full = page.rows.size() >= max_rows;
+    if (is_full && segment.max_time_us < page.rows.back().record().time_us()) break;
     if (segment.max_time_us < filter_.since_us || segment.min_time_us >= filter_.until_us) continue;
     if (cursor_ && segment.min_time_us > cursor_->first) continue;
-    absl::Status status = ReadSegment(segment, true, 0, max_rows, &page);
+    absl::Status status = ReadSegment(segment, true, 0, 0, max_rows, &page.rows);
     if (!status.ok()) return status;
-    std::sort(page.begin(), page.end(), IsNewer);
-    if (page.size() > max_rows) page.resize(max_rows);
+    std::sort(page.rows.begin(), page.rows.end(), IsNewer);
+    if (page.rows.size() > max_rows) page.rows.resize(max_rows);
   }
-  if (!page.empty()) cursor_ = {page.back().record().time_us(), page.back().id()};
+  page.at_end = page.rows.size() < max_rows;
+  if (!page.rows.empty()) cursor_ = {page.rows.back().record().time_us(), page.rows.back().id()};
   return page;
 }
 
-absl::StatusOr<std::vector<v1::LogRow>> LogReader::After(size_t max_rows, int64_t* after) {
+absl::StatusOr<LogPage> LogReader::After(size_t max_rows, int64_t last, int64_t* after) {
   Snapshot snapshot(*database_);
   if (!snapshot.status().ok()) return snapshot.status();
-  return ReadAfter(max_rows, after);
+  return ReadAfter(max_rows, last, after);
 }
 
-absl::StatusOr<std::vector<v1::LogRow>> LogReader::ReadAfter(size_t max_rows, int64_t* after) {
+absl::StatusOr<LogPage> LogReader::ReadAfter(size_t max_rows, int64_t last, int64_t* after) {
   absl::StatusOr<std::vector<Segment>> segments = ReadSegments(*database_);
   if (!segments.ok()) return segments.status();
-  std::vector<v1::LogRow> rows;
+  if (segments->empty()) return LogPage{.at_end = true};
+  last = std::min(last, segments->back().last_id());
+  const int64_t first = std::max(*after, segments->front().first_id - 1);
+  const int64_t up_to = std::min(last, first + kIdsPerPage);
+  LogPage page;
   for (const Segment& segment : *segments) {
-    if (segment.rows == 0 || segment.first_id + segment.rows - 1 <= *after) continue;
-    if (rows.size() >= max_rows) break;
+    if (segment.rows == 0 || segment.last_id() <= first || segment.first_id > up_to) continue;
+    if (page.rows.size() >= max_rows) break;
+    if (filter_.id > 0 && !segment.HasId(filter_.id)) continue;
     if (segment.max_time_us < filter_.since_us || segment.min_time_us >= filter_.until_us) continue;
-    absl::Status status = ReadSegment(segment, false, *after, max_rows - rows.size(), &rows);
+    absl::Status status =
+        ReadSegment(segment, false, first, up_to, max_rows - page.rows.size(), &page.rows);
     if (!status.ok()) return status;
   }
-  if (rows.size() >= max_rows) {
-    *after = rows.back().id();
-  } else if (!segments->empty()) {
-    *after = segments->back().first_id + segments->back().rows - 1;
-  }
-  return rows;
+  *after = std::max(*after, page.rows.size() >= max_rows ? page.rows.back().id() : up_to);
+  page.at_end = *after >= last;
+  return page;
 }
 
-absl::StatusOr<int64_t> LogReader::NewestId() {
+absl::StatusOr<std::pair<int64_t, int64_t>> LogReader::Extent() {
   absl::StatusOr<std::vector<Segment>> segments = ReadSegments(*database_);
   if (!segments.ok()) return segments.status();
-  return segments->empty() ? 0 : segments->back().first_id + segments->back().rows - 1;
+  if (segments->empty()) return std::pair<int64_t, int64_t>(1, 0);
+  return std::pair(segments->front().first_id, segments->back().last_id());
 }
 
 absl::Status LogReader::ReadSegment(const Segment& segment, bool newest_first, int64_t after,
-                                    size_t max_rows, std::vector<v1::LogRow>* rows) {
+                                    int64_t last, size_t max_rows, std::vector<v1::LogRow>* rows) {
   absl::StatusOr<store::Statement> select = database_->Prepare(
       SelectSql(filter_, segment.number, newest_first, cursor_.has_value()), "read access records");
   if (!select.ok()) return select.status();
-  net::IpAddress client_last, peer_last;  // Must live as long as the bindings.
-  if (filter_.client) {
-    client_last = filter_.client->last();
-    select->Bind(1, store::Blob{BytesOf(filter_.client->network().bytes())});
-    select->Bind(2, store::Blob{BytesOf(client_last.bytes())});
-  }
-  if (filter_.peer) {
-    peer_last = filter_.peer->last();
-    select->Bind(3, store::Blob{BytesOf(filter_.peer->network().bytes())});
-    select->Bind(4, store::Blob{BytesOf(peer_last.bytes())});
-  }
-  select->Bind(5, std::string_view(filter_.workload));
-  select->Bind(6, static_cast<int64_t>(filter_.decision));
-  select->Bind(7, filter_.since_us);
-  select->Bind(8, filter_.until_us);
-  if (cursor_) select->Bind(9, cursor_->first);
-  select->Bind(10, newest_first && cursor_ ? cursor_->second : after);
-  select->Bind(11, static_cast<int64_t>(max_rows));
+  const FilterBounds bounds(filter_);  // Must live as long as the bindings.
+  BindFilter(filter_, bounds, *select);
+  if (cursor_) select->Bind(kCursorTime, cursor_->first);
+  select->Bind(kCursorId, newest_first && cursor_ ? cursor_->second : after);
+  select->Bind(kLastId, last);
+  select->Bind(kLimit, static_cast<int64_t>(max_rows));
   while (true) {
     absl::StatusOr<bool> row = select->Step();
     if (!row.ok()) return row.status();

@@ -1,10 +1,14 @@
 #include "controlplane/access_log/log_service.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <limits>
 #include <string>
 #include <utility>
 
 #include "common/base/strings.h"
+#include "controlplane/access_log/log_top.h"
 
 namespace whence::access_log {
 namespace {
@@ -14,11 +18,21 @@ constexpr int kThreads = 2;
 constexpr size_t kPageRows = 2048;
 constexpr uint64_t kDefaultLimit = 100;
 constexpr uint64_t kMaxLimit = 1000000;
+constexpr std::chrono::seconds kCountDeadline(60);
 
 grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
                       std::string(ToStd(status.message())));
 }
+
+struct QueryPlan {
+  bool onwards = false;  // in the order of arrival
+  bool follow = false;   // and on, as more arrive
+  bool progress = false;
+  uint64_t limit = 0;
+  int64_t after = 0;  // onwards: from behind this id
+  int64_t last = std::numeric_limits<int64_t>::max();  // to this one
+};
 
 // One query. Alternates between a page being read (on the service's threads) and its rows being
 // written, never both, so that one flag, `busy_`, says that somebody has the next step in hand.
@@ -27,18 +41,18 @@ class QueryStream final : public grpc::ServerWriteReactor<v1::LogRow>,
                           public std::enable_shared_from_this<QueryStream> {
  public:
   QueryStream(LogServiceImpl& service, uint64_t number, std::unique_ptr<LogReader> reader,
-              bool follow, uint64_t limit)
+              const QueryPlan& plan)
       : service_(service),
         number_(number),
         reader_(std::move(reader)),
-        follow_(follow),
-        left_(limit) {}
+        plan_(plan),
+        left_(plan.limit),
+        after_(plan.after) {}
 
-  // Once. `from`: for a follower, the id after which it is told.
-  void Start(int64_t from) {
-    last_id_ = from;
+  // Once.
+  void Start() {
     // Tells a follower's client that it is heard: what is committed from here on will be sent.
-    if (follow_) StartSendInitialMetadata();
+    if (plan_.follow) StartSendInitialMetadata();
     Fetch();
   }
 
@@ -53,19 +67,19 @@ class QueryStream final : public grpc::ServerWriteReactor<v1::LogRow>,
     service_.Schedule([self = shared_from_this()] { self->ReadRows(); });
   }
   void ReadRows();  // on a thread of the service
+  void AddProgress();
   // The next step after a page or a row. REQUIRES: the caller has `busy_`.
   void Advance();
 
   LogServiceImpl& service_;
   const uint64_t number_;
   const std::unique_ptr<LogReader> reader_;  // whoever has `busy_`
-  const bool follow_;
+  const QueryPlan plan_;
   // Whoever has `busy_`:
-  uint64_t left_;
-  int64_t last_id_ = 0;  // a follower has been told of everything up to here
-  std::vector<v1::LogRow> page_;
+  uint64_t left_;  // counts records, not progress
+  int64_t after_;  // onwards: the client has been told of everything up to here
+  LogPage page_;
   size_t next_row_ = 0;
-  bool at_end_ = false;  // the last page had nothing
 
   std::mutex mutex_;
   // By mutex_:
@@ -81,17 +95,29 @@ void QueryStream::ReadRows() {
     committed_ = false;
   }
   size_t want = static_cast<size_t>(std::min<uint64_t>(left_, kPageRows));
-  absl::StatusOr<std::vector<v1::LogRow>> page =
-      follow_ ? reader_->After(want, &last_id_) : reader_->NextPage(want);
-  if (!page.ok()) {
-    Close(ToGrpc(page.status()));
-    page_.clear();
-  } else {
+  absl::StatusOr<LogPage> page = plan_.onwards ? reader_->After(want, plan_.last, &after_)
+                                               : reader_->NextPage(want);
+  if (page.ok()) {
     page_ = *std::move(page);
+    left_ -= page_.rows.size();
+    AddProgress();
+  } else {
+    const bool late = page.status().code() == absl::StatusCode::kCancelled;
+    Close(late ? grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
+                              "a page takes too long: ask for a shorter time, or for less")
+               : ToGrpc(page.status()));
+    page_ = {.at_end = true};
   }
   next_row_ = 0;
-  at_end_ = page_.empty();
   Advance();
+}
+
+void QueryStream::AddProgress() {
+  if (!plan_.progress || !plan_.onwards || plan_.last <= plan_.after) return;
+  v1::LogRow row;
+  row.set_progress(std::min(1.0, static_cast<double>(after_ - plan_.after) /
+                                     static_cast<double>(plan_.last - plan_.after)));
+  page_.rows.push_back(std::move(row));
 }
 
 void QueryStream::Advance() {
@@ -99,15 +125,15 @@ void QueryStream::Advance() {
   bool fetch = false;
   {
     std::lock_guard lock(mutex_);
-    bool has_row = next_row_ < page_.size();
-    if (!closing_ && !has_row && (left_ == 0 || (at_end_ && !follow_))) {
+    bool has_row = next_row_ < page_.rows.size();
+    if (!closing_ && !has_row && (left_ == 0 || (page_.at_end && !plan_.follow))) {
       closing_ = true;
       final_status_ = grpc::Status::OK;
     }
     if (closing_) {
       finish = true;  // We keep `busy_`: nobody else takes a step after this.
     } else if (!has_row) {
-      fetch = !at_end_ || committed_;
+      fetch = !page_.at_end || committed_;
       busy_ = fetch;
       if (!fetch) return;
     }
@@ -117,8 +143,11 @@ void QueryStream::Advance() {
   } else if (fetch) {
     Fetch();
   } else {
-    --left_;
-    StartWrite(&page_[next_row_++]);
+    const v1::LogRow* row = &page_.rows[next_row_++];
+    // The rows of a page leave together.
+    grpc::WriteOptions options;
+    if (next_row_ < page_.rows.size()) options.set_buffer_hint();
+    StartWrite(row, options);
   }
 }
 
@@ -131,7 +160,7 @@ void QueryStream::OnCommit() {
   {
     std::lock_guard lock(mutex_);
     committed_ = true;
-    if (!follow_ || busy_ || closing_) return;
+    if (!plan_.follow || busy_ || closing_) return;
     busy_ = true;
   }
   Fetch();
@@ -143,17 +172,59 @@ void QueryStream::Close(const grpc::Status& status) {
     if (closing_) return;
     closing_ = true;
     final_status_ = status;
-    if (busy_) return;  // Whoever has the next step finishes.
+    reader_->Interrupt();  // Nobody waits for what is being read.
+    if (busy_) return;     // Whoever has the next step finishes.
     busy_ = true;
   }
   Finish(final_status_);
 }
+
+// One count. A client that goes away ends it.
+class TopCall final : public grpc::ServerUnaryReactor {
+ public:
+  // `query` and `response` are the RPC's.
+  void Start(LogServiceImpl& service, const std::string& path, const v1::TopQuery& query,
+             v1::TopResponse* response) {
+    service.Schedule([this, path, &query, response] {
+      absl::StatusOr<v1::TopResponse> top =
+          CountTop(path, query, std::chrono::steady_clock::now() + kCountDeadline, cancelled_);
+      if (top.ok()) *response = *std::move(top);
+      Finish(ToGrpc(top.status()));  // May destroy *this.
+    });
+  }
+  void OnCancel() override { cancelled_.store(true); }
+  void OnDone() override { delete this; }
+
+ private:
+  std::atomic<bool> cancelled_{false};
+};
 
 class RefusedQuery final : public grpc::ServerWriteReactor<v1::LogRow> {
  public:
   explicit RefusedQuery(const grpc::Status& status) { Finish(status); }
   void OnDone() override { delete this; }
 };
+
+// Before the query is in the service's table: what is committed from now on is not missed. With a
+// time to begin at, a follower reads all rows by their ids, old and new alike: no gap, no
+// repetition.
+absl::StatusOr<QueryPlan> PlanQuery(const v1::LogQuery& query, LogReader& reader) {
+  QueryPlan plan{.onwards = query.follow() || query.oldest_first(),
+                 .follow = query.follow(),
+                 .progress = query.progress(),
+                 .limit = query.limit()};
+  if (plan.limit == 0) plan.limit = plan.onwards ? UINT64_MAX : kDefaultLimit;
+  if (!plan.onwards) {
+    plan.limit = std::min(plan.limit, kMaxLimit);
+    return plan;
+  }
+  absl::StatusOr<std::pair<int64_t, int64_t>> extent = reader.Extent();
+  if (!extent.ok()) return extent.status();
+  const bool from_now = query.follow() && query.since_us() <= 0;
+  plan.after = from_now ? extent->second : extent->first - 1;
+  if (!query.follow()) plan.last = extent->second;
+  return plan;
+}
 
 }  // namespace
 
@@ -180,17 +251,8 @@ grpc::ServerWriteReactor<v1::LogRow>* LogServiceImpl::Query(grpc::CallbackServer
   if (!filter.ok()) return new RefusedQuery(ToGrpc(filter.status()));
   absl::StatusOr<std::unique_ptr<LogReader>> reader = LogReader::Open(store_.path(), *filter);
   if (!reader.ok()) return new RefusedQuery(ToGrpc(reader.status()));
-  uint64_t limit = query->limit();
-  if (limit == 0) limit = query->follow() ? UINT64_MAX : kDefaultLimit;
-  if (!query->follow()) limit = std::min(limit, kMaxLimit);
-  // Before the query is in the table: what is committed from now on is not missed. With a time to
-  // begin at, a follower reads all rows by their ids, old and new alike: no gap, no repetition.
-  int64_t from = 0;
-  if (query->follow() && query->since_us() <= 0) {
-    absl::StatusOr<int64_t> newest = (*reader)->NewestId();
-    if (!newest.ok()) return new RefusedQuery(ToGrpc(newest.status()));
-    from = *newest;
-  }
+  absl::StatusOr<QueryPlan> plan = PlanQuery(*query, **reader);
+  if (!plan.ok()) return new RefusedQuery(ToGrpc(plan.status()));
   std::shared_ptr<QueryStream> stream;
   {
     std::lock_guard lock(mutex_);
@@ -200,12 +262,19 @@ grpc::ServerWriteReactor<v1::LogRow>* LogServiceImpl::Query(grpc::CallbackServer
                      : grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many log queries"));
     }
     uint64_t number = next_query_++;
-    stream =
-        std::make_shared<QueryStream>(*this, number, *std::move(reader), query->follow(), limit);
+    stream = std::make_shared<QueryStream>(*this, number, *std::move(reader), *plan);
     queries_[number] = stream;
   }
-  stream->Start(from);
+  stream->Start();
   return stream.get();
+}
+
+grpc::ServerUnaryReactor* LogServiceImpl::Top(grpc::CallbackServerContext*,
+                                              const v1::TopQuery* query,
+                                              v1::TopResponse* response) {
+  auto* call = new TopCall();
+  call->Start(*this, store_.path(), *query, response);
+  return call;
 }
 
 void LogServiceImpl::Shutdown() {

@@ -1,7 +1,7 @@
-// Answers questions about access records (LogService.Query).
+// Answers questions about access records (LogService).
 //
 // A follower is told of rows in the order of their arrival: from now on, or, with `since_us`, first
-// of those that there are since then.
+// of those that there are since then. `oldest_first` is the same with an end.
 //
 // The database is read on two threads of the service's own, page by page, so that a scan holds up
 // neither gRPC's threads nor the writer; a page is read when the one before was sent, so a slow
@@ -41,6 +41,8 @@ class LogServiceImpl final : public v1::LogService::CallbackService {
 
   grpc::ServerWriteReactor<v1::LogRow>* Query(grpc::CallbackServerContext* context,
                                               const v1::LogQuery* query) override;
+  grpc::ServerUnaryReactor* Top(grpc::CallbackServerContext* context, const v1::TopQuery* query,
+                                v1::TopResponse* response) override;
 
   // Ends all queries. Call before the server's Shutdown.
   void Shutdown();

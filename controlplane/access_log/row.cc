@@ -10,8 +10,6 @@
 namespace whence::access_log {
 namespace {
 
-constexpr size_t kMaxWord = 256;   // protocol, reason, policy, flags, method, request id
-constexpr size_t kMaxText = 8192;  // forwarded_for, host, path
 constexpr int64_t kLastTime = 253402300799999999;  // 9999-12-31: what strftime can show
 
 int64_t Bounded(uint64_t value) {
@@ -38,27 +36,27 @@ Row::Address::Address(const std::string& bytes) {
 
 Row::Row(const v1::AccessRecord& record)
     : time_us(std::clamp<int64_t>(record.time_us(), 0, kLastTime)),
-      protocol(Escape(record.protocol(), kMaxWord)),
+      protocol(Escape(record.protocol(), kMaxWordBytes)),
       client(record.client_address()),
-      client_reason(Escape(record.client_reason(), kMaxWord)),
+      client_reason(Escape(record.client_reason(), kMaxWordBytes)),
       peer(record.direct_peer()),
       peer_port(record.direct_peer_port()),
-      forwarded_for(Escape(record.forwarded_for(), kMaxText)),
+      forwarded_for(Escape(record.forwarded_for(), kMaxTextBytes)),
       external(record.external_address()),
       destination(record.destination()),
       destination_port(record.destination_port()),
       upstream(record.upstream_source()),
-      method(Escape(record.method(), kMaxWord)),
-      host(Escape(record.host(), kMaxText)),
-      path(Escape(record.path(), kMaxText)),
+      method(Escape(record.method(), kMaxWordBytes)),
+      host(Escape(record.host(), kMaxTextBytes)),
+      path(Escape(record.path(), kMaxTextBytes)),
       status(record.status()),
       decision(record.decision()),
-      policy(Escape(record.policy(), 2 * kMaxWord)),
+      policy(Escape(record.policy(), 2 * kMaxWordBytes)),
       bytes_in(Bounded(record.bytes_in())),
       bytes_out(Bounded(record.bytes_out())),
       duration_us(Bounded(record.duration_us())),
-      flags(Escape(record.flags(), kMaxWord)),
-      request_id(Escape(record.request_id(), kMaxWord)),
+      flags(Escape(record.flags(), kMaxWordBytes)),
+      request_id(Escape(record.request_id(), kMaxWordBytes)),
       dropped(Bounded(record.dropped())) {}
 
 size_t Row::bytes() const {

@@ -13,6 +13,10 @@
 
 namespace whence::access_log {
 
+// What is kept of each text, counted before escaping.
+inline constexpr size_t kMaxWordBytes = 256;   // protocol, reason, flags, method, request id
+inline constexpr size_t kMaxTextBytes = 8192;  // forwarded_for, host, path
+
 // A record made fit for the database: bounded, escaped, addresses as blob and text. Nothing in a
 // record makes it unfit: an address of a wrong length is none, a time beyond reason is cut.
 // Refusing would stop the agent's log at that record for ever.

@@ -33,6 +33,9 @@ struct Segment {
   int64_t newest_us = 0;  // arrival of the last row: an agent's clock may be wrong, ours decides
   int indexes = 0;
   bool sealed = false;
+
+  int64_t last_id() const { return first_id + rows - 1; }  // first_id - 1: there is none
+  bool HasId(int64_t id) const { return id >= first_id && id <= last_id(); }
 };
 
 struct SegmentLimits {

@@ -251,6 +251,18 @@ absl::Status Database::Checkpoint(bool truncate) {
 
 void Database::Interrupt() { sqlite3_interrupt(handle_); }
 
+void Database::SetDeadline(std::chrono::steady_clock::time_point deadline) {
+  deadline_ = deadline;
+  constexpr int kStepsBetweenLooks = 10000;  // a fraction of a millisecond
+  sqlite3_progress_handler(
+      handle_, kStepsBetweenLooks,
+      [](void* database) {
+        return std::chrono::steady_clock::now() >= static_cast<Database*>(database)->deadline_ ? 1
+                                                                                               : 0;
+      },
+      this);
+}
+
 absl::Status Database::CheckIntegrity(bool quick) {
   absl::StatusOr<Statement> check = quick ? Prepare("pragma quick_check(1)", "check the file")
                                           : Prepare("pragma integrity_check(1)", "check the file");

@@ -15,6 +15,7 @@
 #ifndef WHENCE_CONTROLPLANE_STORE_DATABASE_H_
 #define WHENCE_CONTROLPLANE_STORE_DATABASE_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -157,6 +158,8 @@ class Database {
   absl::Status Checkpoint(bool truncate);
   // Makes a running statement end with kCancelled. Safe from any thread while *this lives.
   void Interrupt();
+  // From now on statements end with kCancelled when this time has come.
+  void SetDeadline(std::chrono::steady_clock::time_point deadline);
 
   // SQLite's own check; OK or kDataLoss with the first finding. `quick` leaves out indexes.
   absl::Status CheckIntegrity(bool quick);
@@ -174,6 +177,7 @@ class Database {
 
   std::string path_;
   sqlite3* handle_;
+  std::chrono::steady_clock::time_point deadline_ = std::chrono::steady_clock::time_point::max();
 };
 
 // `begin immediate` … commit, or rollback when it goes out of scope. Immediate, so that a writer

@@ -3,13 +3,18 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <future>
+#include <limits>
 #include <set>
 
+#include "absl/strings/str_cat.h"
 #include "common/net/ip_address.h"
 #include "controlplane/access_log/access_log_store.h"
 #include "controlplane/access_log/log_reader.h"
+#include "controlplane/access_log/log_top.h"
 
 namespace whence::access_log {
 namespace {
@@ -100,8 +105,9 @@ class AccessLogStoreTest : public testing::Test {
     while (true) {
       auto page = (*reader)->NextPage(page_rows);
       EXPECT_TRUE(page.ok()) << page.status();
-      if (!page.ok() || page->empty()) return rows;
-      rows.insert(rows.end(), page->begin(), page->end());
+      if (!page.ok()) return rows;
+      rows.insert(rows.end(), page->rows.begin(), page->rows.end());
+      if (page->at_end) return rows;
     }
   }
   std::vector<std::string> Paths(const v1::LogQuery& query, size_t page_rows = 100) {
@@ -301,21 +307,104 @@ TEST_F(AccessLogStoreTest, AFollowerGoesOnFromWhereItStood) {
   auto reader = LogReader::Open(path_, *ReadLogQuery(query));
   ASSERT_TRUE(reader.ok());
   ASSERT_TRUE(Append("a/x", "b", 1, {Record(1, "2.2.2.2"), Record(2, "1.1.1.1")}).ok());
-  int64_t after = *(*reader)->NewestId();
-  EXPECT_EQ(after, 2);
-  EXPECT_TRUE((*reader)->After(10, &after)->empty());
+  constexpr int64_t kNoEnd = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(*(*reader)->Extent(), std::pair(int64_t{1}, int64_t{2}));
+  int64_t after = 2;
+  EXPECT_TRUE((*reader)->After(10, kNoEnd, &after)->rows.empty());
   ASSERT_TRUE(Append("a/x", "b", 3,
                      {Record(3, "1.1.1.1"), Record(4, "2.2.2.2", "/4"), Record(5, "2.2.2.2", "/5"),
                       Record(6, "1.1.1.1")})
                   .ok());
-  auto rows = (*reader)->After(1, &after);
-  ASSERT_EQ(rows->size(), 1u);
-  EXPECT_EQ((*rows)[0].record().path(), "/4");
+  auto page = (*reader)->After(1, kNoEnd, &after);
+  ASSERT_EQ(page->rows.size(), 1u);
+  EXPECT_EQ(page->rows[0].record().path(), "/4");
+  EXPECT_FALSE(page->at_end);
   EXPECT_EQ(after, 4);
-  rows = (*reader)->After(10, &after);
-  ASSERT_EQ(rows->size(), 1u);
-  EXPECT_EQ((*rows)[0].record().path(), "/5");
+  page = (*reader)->After(10, kNoEnd, &after);
+  ASSERT_EQ(page->rows.size(), 1u);
+  EXPECT_EQ(page->rows[0].record().path(), "/5");
+  EXPECT_TRUE(page->at_end);
   EXPECT_EQ(after, 6);  // past the rows that the filter leaves out
+}
+
+TEST_F(AccessLogStoreTest, FindsOneRecordByItsRequestOrItsNumber) {
+  v1::AccessRecord record = Record(20, "2.2.2.2", "/found");
+  record.set_request_id("0b1e5c6e-7f43-4a3c-9f0e-1d2c3b4a5f60");
+  record.set_host("Shop.Example");
+  record.set_method("POST");
+  record.set_status(503);
+  record.set_policy("shop/edge");
+  v1::AccessRecord strange = Record(30, "2.2.2.3", "/x%_\x1b\x1b");
+  strange.set_request_id("' or 1=1 --");
+  ASSERT_TRUE(Append("a/x", "b", 1, {Record(10), record, strange, Record(40)}).ok());
+  auto with = [this](auto set) {
+    v1::LogQuery query;
+    set(query);
+    return Paths(query);
+  };
+  EXPECT_THAT(with([&](auto& q) { q.set_request_id(record.request_id()); }), ElementsAre("/found"));
+  EXPECT_THAT(with([&](auto& q) { q.set_request_id("' or 1=1 --"); }),
+              ElementsAre("/x%_\x1b\x1b"));
+  EXPECT_THAT(with([&](auto& q) { q.set_id(2); }), ElementsAre("/found"));
+  EXPECT_THAT(with([&](auto& q) { q.set_id(77); }), ElementsAre());
+  EXPECT_THAT(with([&](auto& q) { q.set_host("shop.example"); }), ElementsAre("/found"));
+  EXPECT_THAT(with([&](auto& q) { q.set_status(503); }), ElementsAre("/found"));
+  EXPECT_THAT(with([&](auto& q) { q.set_policy("shop/edge"); }), ElementsAre("/found"));
+  EXPECT_THAT(with([&](auto& q) { q.set_method("POST"); }), ElementsAre("/found"));
+  // Fault 52: no wildcards, and what is escaped in the file is found by its bytes.
+  EXPECT_THAT(with([&](auto& q) { q.set_path_prefix("/x%_\x1b"); }),
+              ElementsAre("/x%_\x1b\x1b"));
+  EXPECT_THAT(with([&](auto& q) { q.set_path_prefix("/%"); }), ElementsAre());
+  EXPECT_THAT(with([&](auto& q) { q.set_before_id(3); }), ElementsAre("/found", "/"));
+  v1::LogQuery gone;
+  gone.set_before_id(77);
+  auto reader = LogReader::Open(path_, *ReadLogQuery(gone));
+  EXPECT_EQ((*reader)->NextPage(10).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(AccessLogStoreTest, CountsWhoCameAndWhoWasDenied) {
+  Open({.segment_bytes = 1});  // every commit a segment
+  auto denied = [](int64_t time, const char* client) {
+    v1::AccessRecord record = Record(time, client);
+    record.set_decision(v1::DENY_DECISION);
+    record.set_policy("shop/edge");
+    record.set_bytes_in(10);
+    return record;
+  };
+  v1::AccessRecord gap = Record(6);
+  gap.set_dropped(1000);
+  ASSERT_TRUE(Append("a/x", "b", 1, {Record(1, "2.2.2.2"), denied(2, "2.2.2.2")}).ok());
+  ASSERT_TRUE(Append("a/y", "b", 1, {denied(3, "2.2.2.2"), Record(4, "3.3.3.3"), gap}).ok());
+  ASSERT_TRUE(Append("a/y", "b", 9, {denied(1, "4.4.4.4")}).ok());
+  auto top = [this](v1::TopQuery::By by, int64_t since) {
+    v1::TopQuery query;
+    query.set_by(by);
+    query.set_since_us(since);
+    std::atomic<bool> cancelled{false};
+    auto response = CountTop(path_, query, std::chrono::steady_clock::time_point::max(), cancelled);
+    EXPECT_TRUE(response.ok()) << response.status();
+    std::vector<std::string> rows;
+    for (const v1::TopRow& row : response->rows()) {
+      rows.push_back(absl::StrCat(row.address() == Bytes("2.2.2.2") ? "2.2.2.2" : "", "|",
+                                  row.workload(), "|", row.policy(), "|", row.accesses(), "|",
+                                  row.denied(), "|", row.bytes_in(), "|", row.last_us()));
+    }
+    return rows;
+  };
+  EXPECT_THAT(top(v1::TopQuery::CLIENTS, 0),
+              ElementsAre("2.2.2.2|||3|2|20|3", "|||1|0|0|4", "|||1|1|10|1"));
+  EXPECT_THAT(top(v1::TopQuery::CLIENTS, 3), ElementsAre("|||1|0|0|4", "2.2.2.2|||1|1|10|3"));
+  EXPECT_THAT(top(v1::TopQuery::WORKLOADS, 0), ElementsAre("|a/y||3|2|20|4", "|a/x||2|1|10|2"));
+  EXPECT_THAT(top(v1::TopQuery::DENIED, 2),
+              ElementsAre("2.2.2.2|a/y|shop/edge|1|1|10|3", "2.2.2.2|a/x|shop/edge|1|1|10|2"));
+  std::atomic<bool> cancelled{false};
+  EXPECT_EQ(CountTop(path_, {}, std::chrono::steady_clock::now(), cancelled).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  cancelled = true;
+  EXPECT_EQ(CountTop(path_, {}, std::chrono::steady_clock::time_point::max(), cancelled)
+                .status()
+                .code(),
+            absl::StatusCode::kCancelled);
 }
 
 TEST_F(AccessLogStoreTest, AForeignFileIsRefused) {
