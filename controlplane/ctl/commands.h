@@ -16,6 +16,9 @@ int Get(const GetOptions& options, Session& session);
 int Agents(const AgentsOptions& options, Session& session);
 // Ends, with -f, only when the connection does or the process is interrupted.
 int Logs(const LogsOptions& options, Session& session);
+// All records that there are, oldest first, into a file. The file is whole or not there.
+int Export(const ExportOptions& options, Session& session);
+int Top(const TopOptions& options, Session& session);
 int Explain(const ExplainOptions& options, Session& session);
 
 // Connects and runs the command.

@@ -1,6 +1,7 @@
 #include "controlplane/ctl/log_line.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "absl/strings/escaping.h"
 #include "common/net/ip_address.h"
@@ -8,14 +9,6 @@
 
 namespace whence::ctl {
 namespace {
-
-// 16 bytes, IPv4 in mapped form; anything else is no address.
-std::string AddressText(const std::string& bytes) {
-  net::IpAddress::Bytes address{};
-  if (bytes.size() != address.size()) return "";
-  std::copy(bytes.begin(), bytes.end(), address.begin());
-  return net::IpAddress::FromV6(address).ToString();
-}
 
 std::string DecisionName(v1::Decision decision) {
   switch (decision) {
@@ -30,36 +23,93 @@ std::string DecisionName(v1::Decision decision) {
   }
 }
 
-class JsonLine {
- public:
-  void Text(const char* name, const std::string& value) {
-    Name(name);
-    text_ += JsonString(value);
-    if (IsUtf8(value)) return;
-    Name((std::string(name) + "_base64").c_str());
-    text_ += JsonString(absl::Base64Escape(value));
-  }
-  // Null where there is none: an empty string would be a value.
-  void Optional(const char* name, const std::string& value) {
-    if (!value.empty()) return Text(name, value);
-    Name(name);
-    text_ += "null";
-  }
-  void Number(const char* name, uint64_t value) {
-    Name(name);
-    text_ += std::to_string(value);
-  }
-  std::string Finish() { return text_ + "}\n"; }
-
- private:
-  void Name(const char* name) {
-    text_ += text_.empty() ? "{" : ",";
-    text_ += "\"" + std::string(name) + "\":";
-  }
-  std::string text_;
-};
-
 }  // namespace
+
+void JsonLine::Text(const char* name, const std::string& value) {
+  Name(name);
+  text_ += JsonString(value);
+  if (IsUtf8(value)) return;
+  Name(std::string(name) + "_base64");
+  text_ += JsonString(absl::Base64Escape(value));
+}
+
+void JsonLine::Optional(const char* name, const std::string& value) {
+  if (!value.empty()) return Text(name, value);
+  Name(name);
+  text_ += "null";
+}
+
+void JsonLine::Number(const char* name, uint64_t value) {
+  Name(name);
+  text_ += std::to_string(value);
+}
+
+void JsonLine::Name(const std::string& name) {
+  text_ += text_.empty() ? "{" : ",";
+  text_ += "\"" + name + "\":";
+}
+
+std::string AddressText(const std::string& bytes) {
+  net::IpAddress::Bytes address{};
+  if (bytes.size() != address.size()) return "";
+  std::copy(bytes.begin(), bytes.end(), address.begin());
+  return net::IpAddress::FromV6(address).ToString();
+}
+
+int64_t NowMicroseconds() {
+  auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
+v1::LogQuery QueryOf(const LogSelection& selection) {
+  v1::LogQuery query = selection.query;
+  const int64_t now = NowMicroseconds();
+  if (selection.since_span_us) query.set_since_us(now - *selection.since_span_us);
+  if (selection.until_span_us) query.set_until_us(now - *selection.until_span_us);
+  return query;
+}
+
+std::vector<std::string> LogColumns() {
+  return {"time",          "agent",         "workload",         "namespace",
+          "node",          "role",          "protocol",         "client_address",
+          "client_reason", "direct_peer",   "direct_peer_port", "forwarded_for",
+          "external_address", "destination", "destination_port", "upstream_source",
+          "method",        "host",          "path",             "status",
+          "decision",      "policy",        "bytes_in",         "bytes_out",
+          "duration_us",   "flags",         "request_id",       "dropped"};
+}
+
+std::vector<std::string> LogValues(const v1::LogRow& row) {
+  const v1::AccessRecord& record = row.record();
+  return {TimeText(record.time_us()),
+          row.agent(),
+          row.workload(),
+          row.namespace_(),
+          row.node(),
+          row.role(),
+          record.protocol(),
+          AddressText(record.client_address()),
+          record.client_reason(),
+          AddressText(record.direct_peer()),
+          std::to_string(record.direct_peer_port()),
+          record.forwarded_for(),
+          AddressText(record.external_address()),
+          AddressText(record.destination()),
+          std::to_string(record.destination_port()),
+          AddressText(record.upstream_source()),
+          record.method(),
+          record.host(),
+          record.path(),
+          record.status() == 0 ? "" : std::to_string(record.status()),
+          DecisionName(record.decision()),
+          record.policy(),
+          std::to_string(record.bytes_in()),
+          std::to_string(record.bytes_out()),
+          std::to_string(record.duration_us()),
+          record.flags(),
+          record.request_id(),
+          std::to_string(record.dropped())};
+}
 
 std::vector<std::string> LogHeadings() {
   return {"TIME", "CLIENT", "WHY",      "PEER",   "METHOD",   "HOST",
@@ -94,6 +144,7 @@ std::vector<std::string> LogCells(const v1::LogRow& row) {
 std::string LogJson(const v1::LogRow& row) {
   const v1::AccessRecord& record = row.record();
   JsonLine line;
+  line.Number("id", static_cast<uint64_t>(row.id()));
   line.Text("time", TimeText(record.time_us()));
   line.Text("agent", row.agent());
   line.Text("workload", row.workload());

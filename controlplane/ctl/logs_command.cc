@@ -1,4 +1,3 @@
-#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -39,18 +38,12 @@ class RowPrinter {
   bool has_headings_ = false;
 };
 
-int64_t NowMicroseconds() {
-  auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
-}
-
 }  // namespace
 
 int Logs(const LogsOptions& options, Session& session) {
-  v1::LogQuery query = options.query;
-  if (options.since_span_us) query.set_since_us(NowMicroseconds() - *options.since_span_us);
+  v1::LogQuery query = QueryOf(options.selection);
   grpc::ClientContext context;
-  if (!query.follow()) SetDeadline(context, kReadDeadline);
+  if (!query.follow()) SetDeadline(context, options.deadline);
   auto stub = v1::LogService::NewStub(session.channel);
   auto reader = stub->Query(&context, query);
   RowPrinter printer(options.output, session.out);
@@ -68,7 +61,11 @@ int Logs(const LogsOptions& options, Session& session) {
     printer.Print(*next);
   }
   grpc::Status status = reader->Finish();
-  return status.ok() ? kGood : PrintFailure(session, status);
+  if (!status.ok()) return PrintFailure(session, status);
+  if (!query.follow() && rows.size() == query.limit() && options.output == Output::kTable) {
+    session.err << "there may be more: whencectl logs --before " << rows.back().id() << "\n";
+  }
+  return kGood;
 }
 
 }  // namespace whence::ctl

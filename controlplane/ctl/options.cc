@@ -5,9 +5,8 @@
 #include <utility>
 
 #include "common/base/command_line.h"
-#include "common/net/cidr.h"
 #include "common/net/ip_address.h"
-#include "controlplane/units.h"
+#include "controlplane/ctl/log_options.h"
 
 namespace whence::ctl {
 namespace {
@@ -19,10 +18,10 @@ constexpr char kExamples[] = R"(Examples:
   whencectl get ippolicy edge -o yaml | whencectl --control-plane other:15010 apply -f -
   whencectl explain --workload istio-system/gateway --peer 10.0.0.9 --xff "1.1.1.1, 2.2.2.2"
   whencectl logs --client 2.2.2.0/24 --decision deny --since 10m -f
+  whencectl logs export --since 1d --format csv -o yesterday.csv
+  whencectl top denied --since 1h
 
 Exit codes: 0 good, 1 failed, 2 wrong usage.)";
-
-constexpr uint32_t kDefaultLimit = 100;
 
 // What CLI11 writes into; made into Options by Interpret.
 struct Flags {
@@ -30,13 +29,11 @@ struct Flags {
   ApplyOptions apply;
   GetOptions get;
   DeleteOptions remove;
-  LogsOptions logs;
   ExplainOptions explain;
   std::string output = "table";
   std::string kind, name, namespace_name;
-  std::string client, peer, workload, decision, since;
-  uint32_t limit = 0;  // 0: not given
-  bool follow = false;
+  LogFlags logs;
+  std::string peer, workload;
   std::string role = "sidecar", proxy, host, path, method;
   std::vector<std::string> labels, forwarded_for, headers;
   uint32_t port = 0;
@@ -92,17 +89,7 @@ void DeclareObservation(CLI::App& app, Flags& flags) {
       app.add_subcommand("agents", "Connected agents: what they run, what they refused and why");
   AddOutput(agents, flags, {"table", "json"});
 
-  CLI::App* logs = app.add_subcommand("logs", "Access records, the newest last");
-  logs->add_option("--client", flags.client, "Only trusted clients in this CIDR");
-  logs->add_option("--peer", flags.peer, "Only direct peers in this CIDR");
-  logs->add_option("--workload", flags.workload, "Only this workload, NAMESPACE/NAME");
-  logs->add_option("--decision", flags.decision, "Only these")
-      ->check(CLI::IsMember({"allow", "deny", "dry-run-deny"}));
-  logs->add_option("--since", flags.since, "Only the last 90s, 10m, 2h, 1d");
-  logs->add_option("--limit", flags.limit, "At most so many (default: 100; with -f: no end)")
-      ->check(CLI::Range(1, 1'000'000));
-  logs->add_flag("-f,--follow", flags.follow, "Keep printing new ones as they come");
-  AddOutput(logs, flags, {"table", "json"});
+  DeclareLogs(app, flags.logs);
 }
 
 void DeclareExplain(CLI::App& app, Flags& flags) {
@@ -130,38 +117,6 @@ void DeclareExplain(CLI::App& app, Flags& flags) {
 }
 
 // Each of the next returns what is wrong; empty: nothing.
-
-std::string CheckNames(const Flags& flags) {
-  auto is_name = [](const std::string& text) {
-    size_t slash = text.find('/');
-    return slash != std::string::npos && slash != 0 && slash + 1 != text.size();
-  };
-  if (!flags.workload.empty() && !is_name(flags.workload)) {
-    return "--workload \"" + flags.workload + "\": give NAMESPACE/NAME";
-  }
-  return "";
-}
-
-std::string InterpretLogs(const Flags& flags, LogsOptions* logs) {
-  for (const auto& [flag, text] : {std::pair("--client", flags.client), {"--peer", flags.peer}}) {
-    if (!text.empty() && !net::Cidr::Parse(text).ok()) {
-      return std::string(flag) + " \"" + text + "\": give an address or a CIDR such as 10.0.0.0/8";
-    }
-  }
-  if (!flags.since.empty()) {
-    std::optional<std::chrono::seconds> span = control::ParseDuration(flags.since);
-    if (!span) return "--since \"" + flags.since + "\": give a duration such as 10m";
-    logs->since_span_us = std::chrono::microseconds(*span).count();
-  }
-  logs->query.set_client_cidr(flags.client);
-  logs->query.set_peer_cidr(flags.peer);
-  logs->query.set_workload(flags.workload);
-  logs->query.set_decision(flags.decision);
-  // To the server 0 is no limit for a follower: without --limit it prints until it is interrupted.
-  logs->query.set_limit(flags.limit == 0 && !flags.follow ? kDefaultLimit : flags.limit);
-  logs->query.set_follow(flags.follow);
-  return CheckNames(flags);
-}
 
 std::string InterpretMaps(const Flags& flags, v1::ExplainRequest* request) {
   for (const std::string& label : flags.labels) {
@@ -206,7 +161,7 @@ std::string InterpretExplain(const Flags& flags, v1::ExplainRequest* request) {
   request->set_port(flags.port);
   request->set_tcp(flags.tcp);
   std::string error = InterpretMaps(flags, request);
-  return error.empty() ? CheckNames(flags) : error;
+  return error.empty() ? CheckWorkload(flags.workload) : error;
 }
 
 std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
@@ -237,10 +192,8 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
     options->command = flags.remove;
   } else if (app.got_subcommand("agents")) {
     options->command = AgentsOptions{output};
-  } else if (app.got_subcommand("logs")) {
-    error = InterpretLogs(flags, &flags.logs);
-    flags.logs.output = output;
-    options->command = flags.logs;
+  } else if (app.got_subcommand("logs") || app.got_subcommand("top")) {
+    error = InterpretLogs(app, flags.logs, &options->command);
   } else {
     error = InterpretExplain(flags, &flags.explain.request);
     flags.explain.output = output;

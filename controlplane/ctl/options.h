@@ -2,6 +2,7 @@
 #ifndef WHENCE_CONTROLPLANE_CTL_OPTIONS_H_
 #define WHENCE_CONTROLPLANE_CTL_OPTIONS_H_
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -38,9 +39,29 @@ struct AgentsOptions {
   Output output = Output::kTable;
 };
 
+// Which records. Times in `query` are filled from the spans when the command runs.
+struct LogSelection {
+  v1::LogQuery query;
+  std::optional<int64_t> since_span_us, until_span_us;
+};
+
 struct LogsOptions {
-  v1::LogQuery query;  // since_us is filled from `since` when the command runs
-  std::optional<int64_t> since_span_us;
+  LogSelection selection;
+  std::chrono::seconds deadline{30};
+  Output output = Output::kTable;
+};
+
+struct ExportOptions {
+  LogSelection selection;
+  bool csv = false;  // else JSON Lines
+  std::string file;  // "-": standard output
+  std::optional<std::chrono::seconds> deadline;
+};
+
+struct TopOptions {
+  v1::TopQuery query;  // since_us is filled when the command runs
+  int64_t since_span_us = 0;
+  std::chrono::seconds deadline{60};
   Output output = Output::kTable;
 };
 
@@ -50,7 +71,7 @@ struct ExplainOptions {
 };
 
 using Command = std::variant<ApplyOptions, GetOptions, DeleteOptions, AgentsOptions, LogsOptions,
-                             ExplainOptions>;
+                             ExportOptions, TopOptions, ExplainOptions>;
 
 struct Options {
   ConnectionOptions connection;

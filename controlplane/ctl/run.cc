@@ -29,6 +29,8 @@ int Run(const Options& options, std::istream& input, std::ostream& out, std::ost
                  [&](const DeleteOptions& remove) { return Delete(remove, session); },
                  [&](const AgentsOptions& agents) { return Agents(agents, session); },
                  [&](const LogsOptions& logs) { return Logs(logs, session); },
+                 [&](const ExportOptions& all) { return Export(all, session); },
+                 [&](const TopOptions& top) { return Top(top, session); },
                  [&](const ExplainOptions& explain) { return Explain(explain, session); }},
       options.command);
 }

@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
+
+#include "controlplane/ctl/csv.h"
+#include "controlplane/ctl/progress.h"
 
 namespace whence::ctl {
 namespace {
@@ -56,6 +60,41 @@ TEST(LogLineTest, SaysHowManyRecordsWereLost) {
   row.mutable_record()->set_dropped(7);
   EXPECT_THAT(LogCells(row)[1], HasSubstr("7 records were lost"));
   EXPECT_THAT(LogJson(row), HasSubstr("\"dropped\":7"));
+}
+
+// Fault 54: a spreadsheet must not run what a stranger wrote.
+TEST(CsvTest, CellsThatWouldBeFormulasAreText) {
+  const struct {
+    const char* value;
+    const char* want;
+  } kRows[] = {
+      {"", ""},
+      {"/plain", "/plain"},
+      {"=cmd|'/c calc'!A1", "'=cmd|'/c calc'!A1"},
+      {"+1+1", "'+1+1"},
+      {"-2+3", "'-2+3"},
+      {"@SUM(A1)", "'@SUM(A1)"},
+      {"  =1", "'  =1"},
+      {"\t=1", "\\t=1"},  // the tab is escaped, and so no longer in front of a formula
+      {"\r=1", "\\r=1"},
+      {"＝1", "'＝1"},
+      {"=HYPERLINK(\"x\",1)", "\"'=HYPERLINK(\"\"x\"\",1)\""},
+      {"a,b", "\"a,b\""},
+      {"a\r\nb", "a\\r\\nb"},
+      {"\xff\x1b[2J", "\\xff\\x1b[2J"},
+  };
+  for (const auto& row : kRows) EXPECT_EQ(CsvCell(row.value), row.want) << row.value;
+  EXPECT_EQ(CsvLine({"a", "b,c", ""}), "a,\"b,c\",\r\n");
+  EXPECT_EQ(LogColumns().size(), LogValues(Row()).size());
+}
+
+TEST(ProgressTest, SaysHowFarAndHowFast) {
+  EXPECT_EQ(ProgressLine(0, 0, std::chrono::milliseconds(0)),
+            "[>                             ]   0 %  0 records");
+  EXPECT_EQ(ProgressLine(0.25, 5000, std::chrono::seconds(2)),
+            "[=======>                      ]  25 %  5000 records  2500/s  6.0s left");
+  EXPECT_EQ(ProgressLine(7, 1, std::chrono::milliseconds(1)),
+            "[==============================] 100 %  1 records");
 }
 
 }  // namespace

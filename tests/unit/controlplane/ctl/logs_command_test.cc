@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <ostream>
@@ -19,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "controlplane/control_plane.h"
 #include "controlplane/ctl/commands.h"
 #include "whence/v1/access_log.grpc.pb.h"
@@ -136,6 +138,31 @@ class LogsCommandTest : public ::testing::Test {
     return out.str();
   }
 
+  // The same for what may fail, and for other commands than logs.
+  int Run(std::vector<std::string> arguments, std::string* out, std::string* err) {
+    arguments.insert(arguments.begin(),
+                     {"whencectl", "--control-plane", "unix:" + directory_ + "/s"});
+    std::vector<const char*> raw;
+    for (const std::string& argument : arguments) raw.push_back(argument.c_str());
+    CommandLine line = ParseCommandLine(static_cast<int>(raw.size()), raw.data());
+    if (!line.options) {
+      *err = line.error;
+      return line.exit_code;
+    }
+    std::istringstream in;
+    std::ostringstream printed, complained;
+    const int code = ctl::Run(*line.options, in, printed, complained);
+    *out = printed.str();
+    *err = complained.str();
+    return code;
+  }
+  static std::string ReadFile(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+  }
+
   SystemClock clock_;
   log::Logger logger_{log::Level::kOff};
   std::string directory_;
@@ -164,10 +191,137 @@ TEST_F(LogsCommandTest, FiltersAndPrintsTheNewestLast) {
 }
 
 TEST_F(LogsCommandTest, LimitsAFollowerOnlyWhenAsked) {
-  EXPECT_EQ(std::get<LogsOptions>(Line({"-f"}).options->command).query.limit(), 0u);
-  EXPECT_EQ(std::get<LogsOptions>(Line({"-f", "--limit", "5"}).options->command).query.limit(), 5u);
-  EXPECT_EQ(std::get<LogsOptions>(Line({}).options->command).query.limit(), 100u);
+  EXPECT_EQ(std::get<LogsOptions>(Line({"-f"}).options->command).selection.query.limit(), 0u);
+  EXPECT_EQ(std::get<LogsOptions>(Line({"-f", "--limit", "5"}).options->command).selection.query.limit(), 5u);
+  EXPECT_EQ(std::get<LogsOptions>(Line({}).options->command).selection.query.limit(), 100u);
   EXPECT_EQ(Line({"--limit", "0"}).exit_code, 2);
+}
+
+TEST_F(LogsCommandTest, PagesGoBackToTheBeginning) {
+  std::vector<v1::AccessRecord> records;
+  for (uint8_t i = 1; i <= 25; ++i) records.push_back(Record(i, v1::ALLOW_DECISION));
+  for (v1::AccessRecord& record : records) record.set_time_us(1'700'000'000'000'000);  // all at once
+  Ingest(1, records);
+  std::vector<std::string> arguments = {"logs", "--limit", "10", "-o", "json"};
+  int seen = 0;
+  int pages = 0;
+  std::string before = "26";
+  while (true) {
+    std::string out, err;
+    ASSERT_EQ(Run(arguments, &out, &err), kGood) << err;
+    if (out.empty()) break;
+    ASSERT_LE(++pages, 3);
+    seen += static_cast<int>(std::count(out.begin(), out.end(), '\n'));
+    // The oldest is printed first.
+    const std::string first = out.substr(out.find("\"id\":") + 5);
+    const std::string oldest = first.substr(0, first.find(','));
+    EXPECT_LT(std::stoi(oldest), std::stoi(before));
+    before = oldest;
+    arguments = {"logs", "--limit", "10", "-o", "json", "--before", before};
+  }
+  EXPECT_EQ(seen, 25);
+  std::string out, err;
+  EXPECT_EQ(Run({"logs", "--limit", "10"}, &out, &err), kGood);
+  EXPECT_THAT(err, HasSubstr("--before 16"));
+  EXPECT_EQ(Run({"logs", "--before", "9999"}, &out, &err), kFailed);
+  EXPECT_THAT(err, HasSubstr("no record 9999"));
+}
+
+TEST_F(LogsCommandTest, FindsByEveryFilter) {
+  v1::AccessRecord record = Record(7, v1::DENY_DECISION);
+  record.set_request_id("req-7");
+  record.set_policy("shop/edge");
+  record.set_method("PUT");
+  record.set_path("/cart/7?x");
+  Ingest(1, {Record(1, v1::ALLOW_DECISION), record, Record(2, v1::ALLOW_DECISION)});
+  const std::vector<std::vector<std::string>> finds = {
+      {"--request-id", "req-7"}, {"--policy", "shop/edge"}, {"--method", "PUT"}, {"--id", "2"},
+      {"--status", "403"},       {"--path", "/cart/"},      {"--client", "2.2.2.7"}};
+  for (std::vector<std::string> filter : finds) {
+    filter.insert(filter.end(), {"-o", "json"});
+    const std::string json = Logs(filter);
+    EXPECT_EQ(std::count(json.begin(), json.end(), '\n'), 1) << filter[0];
+    EXPECT_THAT(json, HasSubstr("\"request_id\":\"req-7\"")) << filter[0];
+  }
+  EXPECT_EQ(Logs({"--until", "1h"}), "");
+  EXPECT_NE(Logs({"--host", "shop.example"}), "");
+  EXPECT_EQ(Logs({"--path", "/%"}), "");
+  std::string out, err;
+  EXPECT_EQ(Run({"logs", "-f", "--before", "3"}, &out, &err), kWrongUsage);
+  EXPECT_EQ(Run({"logs", "--deadline", "soon"}, &out, &err), kWrongUsage);
+}
+
+// Fault 53: every byte, and what turns the direction of text, in every field that a stranger fills.
+TEST_F(LogsCommandTest, NoByteReachesTheTerminalAndNoneIsLost) {
+  std::string bytes;
+  for (int i = 0; i < 256; ++i) bytes += static_cast<char>(i);
+  bytes += "\u202e\u2066\u009b\U000e0041";
+  v1::AccessRecord record = Record(1, v1::ALLOW_DECISION);
+  for (std::string* field : {record.mutable_path(), record.mutable_host(), record.mutable_method(),
+                             record.mutable_forwarded_for(), record.mutable_request_id()}) {
+    *field = bytes.substr(0, 256);
+  }
+  record.set_path(bytes);
+  Ingest(1, {record});
+  std::string csv, err;
+  ASSERT_EQ(Run({"logs", "export", "--format", "csv"}, &csv, &err), kGood) << err;
+  const std::string json = Logs({"-o", "json"});
+  for (const std::string& text : {Logs({}), json, csv}) {
+    for (const char c : text) {
+      EXPECT_TRUE(c == '\n' || c == '\r' || static_cast<unsigned char>(c) >= 0x20) << text;
+    }
+    EXPECT_EQ(text.find('\x7f'), std::string::npos);
+    for (const char* turn : {"\u202e", "\u2066", "\u009b", "\U000e0041"}) {
+      EXPECT_EQ(text.find(turn), std::string::npos) << text;
+    }
+  }
+  EXPECT_THAT(json, HasSubstr("\"path_base64\":\"" + absl::Base64Escape(bytes) + "\""));
+  EXPECT_THAT(json,
+              HasSubstr("\"host_base64\":\"" + absl::Base64Escape(bytes.substr(0, 256)) + "\""));
+}
+
+TEST_F(LogsCommandTest, ExportsAllOldestFirstOrNothing) {
+  std::vector<v1::AccessRecord> records(5000, Record(1, v1::ALLOW_DECISION));
+  records[17].set_path("=cmd()");
+  records[4999].set_decision(v1::DENY_DECISION);
+  Ingest(1, records);
+  const std::string file = directory_ + "/all.csv";
+  std::string out, err;
+  ASSERT_EQ(Run({"logs", "export", "--format", "csv", "-o", file}, &out, &err), kGood) << err;
+  EXPECT_EQ(out, "");
+  EXPECT_THAT(err, HasSubstr("5000 records"));
+  const std::string csv = ReadFile(file);
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 5001);
+  EXPECT_EQ(csv.find("time,agent,"), 0u);
+  EXPECT_THAT(csv, HasSubstr(",'=cmd(),"));
+  EXPECT_FALSE(std::filesystem::exists(file + ".part"));
+  ASSERT_EQ(Run({"logs", "--decision", "deny", "export", "-o", "-"}, &out, &err), kGood) << err;
+  EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 1);
+  EXPECT_THAT(out, HasSubstr("{\"id\":5000,"));
+  // What fails leaves no file that looks whole, and what was there stays.
+  EXPECT_EQ(Run({"logs", "export", "-o", directory_ + "/no/such/dir.jsonl"}, &out, &err), kFailed);
+  EXPECT_THAT(err, HasSubstr("cannot write"));
+  plane_.reset();
+  EXPECT_EQ(Run({"logs", "export", "-o", file}, &out, &err), kFailed);
+  EXPECT_EQ(ReadFile(file), csv);
+  EXPECT_FALSE(std::filesystem::exists(file + ".part"));
+}
+
+TEST_F(LogsCommandTest, TopSaysWhoCameMost) {
+  Ingest(1, {Record(1, v1::ALLOW_DECISION), Record(2, v1::DENY_DECISION),
+             Record(2, v1::DENY_DECISION)});
+  std::string out, err;
+  ASSERT_EQ(Run({"top", "clients"}, &out, &err), kGood) << err;
+  EXPECT_LT(out.find("2.2.2.2 "), out.find("2.2.2.1 "));
+  ASSERT_EQ(Run({"top", "denied", "-o", "json"}, &out, &err), kGood) << err;
+  EXPECT_THAT(out, HasSubstr("{\"client_address\":\"2.2.2.2\",\"workload\":\"shop/web\","
+                             "\"policy\":null,\"accesses\":2,\"denied\":2,"));
+  ASSERT_EQ(Run({"top", "workloads", "--since", "1h"}, &out, &err), kGood) << err;
+  EXPECT_THAT(out, HasSubstr("shop/web  3 "));
+  ASSERT_EQ(Run({"top", "peers", "-o", "json"}, &out, &err), kGood) << err;
+  EXPECT_THAT(out, HasSubstr("{\"direct_peer\":\"10.0.0.1\",\"accesses\":3,"));
+  EXPECT_EQ(Run({"top", "nobody"}, &out, &err), kWrongUsage);
+  EXPECT_EQ(Run({"top", "clients", "--since", "yesterday"}, &out, &err), kWrongUsage);
 }
 
 TEST_F(LogsCommandTest, FollowsUntilTheControlPlaneGoes) {

@@ -1,0 +1,80 @@
+#include <string>
+#include <vector>
+
+#include "controlplane/ctl/commands.h"
+#include "controlplane/ctl/log_line.h"
+#include "controlplane/ctl/print.h"
+#include "controlplane/ctl/text.h"
+#include "whence/v1/admin.grpc.pb.h"
+
+namespace whence::ctl {
+namespace {
+
+std::string AddressOrNone(const v1::TopRow& row) {
+  std::string address = AddressText(row.address());
+  return address.empty() ? "none" : address;
+}
+
+std::string TopJson(v1::TopQuery::By by, const v1::TopRow& row) {
+  JsonLine line;
+  if (by != v1::TopQuery::WORKLOADS) {
+    line.Optional(by == v1::TopQuery::PEERS ? "direct_peer" : "client_address",
+                  AddressText(row.address()));
+  }
+  if (by == v1::TopQuery::WORKLOADS || by == v1::TopQuery::DENIED) {
+    line.Text("workload", row.workload());
+  }
+  if (by == v1::TopQuery::DENIED) line.Optional("policy", row.policy());
+  line.Number("accesses", row.accesses());
+  line.Number("denied", row.denied());
+  line.Number("bytes_in", row.bytes_in());
+  line.Number("bytes_out", row.bytes_out());
+  line.Text("last", TimeText(row.last_us()));
+  return line.Finish();
+}
+
+Table TopTable(v1::TopQuery::By by, const v1::TopResponse& response) {
+  if (by == v1::TopQuery::DENIED) {
+    Table table({"CLIENT", "DENIED", "POLICY", "WORKLOAD", "LAST"});
+    for (const v1::TopRow& row : response.rows()) {
+      table.Add({AddressOrNone(row), std::to_string(row.denied()), row.policy(), row.workload(),
+                 TimeText(row.last_us())});
+    }
+    return table;
+  }
+  const bool workloads = by == v1::TopQuery::WORKLOADS;
+  Table table({workloads                     ? "WORKLOAD"
+               : by == v1::TopQuery::PEERS ? "PEER"
+                                             : "CLIENT",
+               "ACCESSES", "DENIED", "BYTES IN", "BYTES OUT", "LAST"});
+  for (const v1::TopRow& row : response.rows()) {
+    table.Add({workloads ? row.workload() : AddressOrNone(row), std::to_string(row.accesses()),
+               std::to_string(row.denied()), std::to_string(row.bytes_in()),
+               std::to_string(row.bytes_out()), TimeText(row.last_us())});
+  }
+  return table;
+}
+
+}  // namespace
+
+int Top(const TopOptions& options, Session& session) {
+  v1::TopQuery query = options.query;
+  query.set_since_us(NowMicroseconds() - options.since_span_us);
+  grpc::ClientContext context;
+  SetDeadline(context, options.deadline);
+  v1::TopResponse response;
+  grpc::Status status = v1::LogService::NewStub(session.channel)->Top(&context, query, &response);
+  if (!status.ok()) return PrintFailure(session, status);
+  if (options.output == Output::kJson) {
+    for (const v1::TopRow& row : response.rows()) session.out << TopJson(query.by(), row);
+    return kGood;
+  }
+  TopTable(query.by(), response).Print(session.out);
+  if (response.others() > 0) {
+    session.err << "too many to count apart: " << response.others() << " of " << response.total()
+                << " accesses are in no row; ask for a shorter time\n";
+  }
+  return kGood;
+}
+
+}  // namespace whence::ctl
