@@ -8,6 +8,8 @@
 #include "common/base/command_line.h"
 #include "common/base/names.h"
 #include "common/base/strings.h"
+#include "dataplane/limit_flags.h"
+#include "dataplane/quantity.h"
 
 namespace whence {
 namespace {
@@ -36,6 +38,7 @@ struct Flags {
   std::string state_directory, spool_size = "64MiB", access_log;
   std::string admin = "127.0.0.1:15000", metrics = "127.0.0.1:15020", health = "127.0.0.1:15021";
   std::string drain_timeout = "10s", log_level = "info";
+  LimitFlags limits;
 };
 
 void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
@@ -86,23 +89,12 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
       ->capture_default_str();
   add("--log-level", flags.log_level, "debug, info, warning or error")
       ->capture_default_str();
+  flags.limits.Declare(app);
   app.add_flag("--ignore-unsupported", result.ignore_unsupported,
                "With --static: fields of Istio that Whence does not act on are warnings");
 }
 
 std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
-
-// "10s", "500ms", "64MiB": a whole number and one of the units.
-std::optional<uint64_t> ParseQuantity(const std::string& text,
-                                      const std::map<std::string, uint64_t>& units) {
-  uint64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [unit, error] = std::from_chars(text.data(), end, number);
-  const auto known = units.find(std::string(unit, end));
-  if (error != std::errc() || known == units.end() || number > UINT64_MAX / known->second)
-    return std::nullopt;
-  return number * known->second;
-}
 
 bool ParseLabel(const std::string& text, std::map<std::string, std::string>* labels) {
   const size_t equals = text.find('=');
@@ -245,8 +237,7 @@ std::string Operation(const Flags& flags, const HostDefaults& host, AgentConfig*
   if (!spool.has_value() || *spool < (1 << 20))
     return "--spool-size " + Quoted(flags.spool_size) + ": give at least 1MiB";
   config->spool_bytes = *spool;
-  const auto drain = ParseQuantity(flags.drain_timeout,
-                                   {{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}});
+  const auto drain = ParseDuration(flags.drain_timeout);
   if (!drain.has_value() || *drain > 24 * 3'600'000)
     return "--drain-timeout " + Quoted(flags.drain_timeout) + ": give a duration such as 10s";
   config->drain_timeout = std::chrono::milliseconds(*drain);
@@ -258,7 +249,8 @@ std::string Operation(const Flags& flags, const HostDefaults& host, AgentConfig*
   if (level == kLevels.end())
     return "--log-level " + Quoted(flags.log_level) + ": give debug, info, warning or error";
   config->log_level = level->second;
-  std::string error = Address("--admin", flags.admin, &config->admin);
+  std::string error = flags.limits.Apply(&config->data_plane.limits);
+  if (error.empty()) error = Address("--admin", flags.admin, &config->admin);
   if (error.empty()) error = Address("--metrics", flags.metrics, &config->metrics);
   if (error.empty()) error = Address("--health", flags.health, &config->health);
   // It shows policies and addresses and asks nobody who they are.

@@ -19,6 +19,7 @@ struct Name {
 // most.
 constexpr Name kNames[] = {
     {"te", FieldId::kTe},
+    {"date", FieldId::kDate},
     {"host", FieldId::kHost},
     {"expect", FieldId::kExpect},
     {"upgrade", FieldId::kUpgrade},

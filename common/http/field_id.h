@@ -43,6 +43,7 @@ enum class FieldId : uint8_t {
   // with underscores. CGI-like applications cannot tell them apart from the real ones, so they are
   // never forwarded.
   kUnderscoreAlias,
+  kDate,  // a proxy adds it where it is missing
 };
 
 // Without regard to case. No allocation; a handful of instructions for names that are not in the

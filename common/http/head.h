@@ -44,6 +44,10 @@ enum class BodyFraming : uint8_t {
   kUntilClose,  // responses only: the body ends with the connection
 };
 
+// The reasons of a head that exceeds HeadLimits.
+inline constexpr std::string_view kHeadTooLarge = "head too large";
+inline constexpr std::string_view kTooManyFields = "too many fields";
+
 enum class ParseStatus : uint8_t { kDone, kNeedMore, kReject };
 
 struct ParseResult {
@@ -57,6 +61,9 @@ struct ParseResult {
     return {ParseStatus::kReject, http_status, reason};
   }
   bool done() const { return status == ParseStatus::kDone; }
+  bool over_limit() const {  // kReject
+    return reason == kHeadTooLarge || reason == kTooManyFields;
+  }
   friend bool operator==(const ParseResult&, const ParseResult&) = default;
 };
 

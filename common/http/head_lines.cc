@@ -61,7 +61,7 @@ ParseResult LineReader::Next(int too_long, std::string_view* line) {
   if (end < window_.size() && window_[end] != '\r') {
     return ParseResult::Reject(400, window_[end] == '\n' ? "bare LF" : "control byte in head");
   }
-  if (window_.size() == limit_) return ParseResult::Reject(too_long, "head too large");
+  if (window_.size() == limit_) return ParseResult::Reject(too_long, kHeadTooLarge);
   return ParseResult::NeedMore();
 }
 
@@ -73,7 +73,7 @@ ParseResult ReadFields(LineReader& lines, const HeadLimits& limits, HeadStorage&
     std::string_view line;
     if (auto result = lines.Next(431, &line); !result.done()) return result;
     if (line.empty()) break;
-    if (count == max_fields) return ParseResult::Reject(431, "too many fields");
+    if (count == max_fields) return ParseResult::Reject(431, kTooManyFields);
     HeaderField& field = storage.fields[count];
     if (auto result = ReadField(line, &field); !result.done()) return result;
     const FieldId id = IdentifyField(field.name);

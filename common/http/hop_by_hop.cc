@@ -22,11 +22,13 @@ bool ListContains(std::string_view list, std::string_view wanted) {
   return false;
 }
 
-// Fields whose removal on request would change framing, routing or who the client is.
+// Fields whose removal on request would change framing, routing, who the client is or how the request
+// is called in the logs.
 bool IsProtected(std::string_view name) {
   const FieldId id = IdentifyField(name);
   return id == FieldId::kHost || id == FieldId::kContentLength ||
-         id == FieldId::kTransferEncoding || id == FieldId::kExpect || IsForwardedFamily(id) ||
+         id == FieldId::kTransferEncoding || id == FieldId::kExpect || id == FieldId::kXRequestId ||
+         IsForwardedFamily(id) ||
          EqualsIgnoreCase(name, "true-client-ip") || EqualsIgnoreCase(name, "x-client-ip") ||
          EqualsIgnoreCase(name, "cf-connecting-ip");
 }

@@ -6,8 +6,8 @@
 // who forwards writes or keeps them as the framing asks.
 //
 // A nomination is also an attack: `Connection: close, X-Forwarded-For` asks us to remove the
-// address that the proxy before us vouched for. Nominating framing, Host or the forwarded family is
-// refused.
+// address that the proxy before us vouched for. Nominating framing, Host, the forwarded
+// family or the request's id is refused.
 #ifndef WHENCE_COMMON_HTTP_HOP_BY_HOP_H_
 #define WHENCE_COMMON_HTTP_HOP_BY_HOP_H_
 

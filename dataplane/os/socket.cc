@@ -1,10 +1,12 @@
 #include "dataplane/os/socket.h"
 
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <iterator>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -122,6 +124,31 @@ int SetMark(int fd, uint32_t mark) {
 
 // At the IP level for IPv6 sockets too.
 int SetBindNoPort(int fd) { return SetInt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1); }
+
+int IgnoreNewConnections(int listener) {
+  // Sees segments from the TCP header on; the flags are its byte 13. A SYN without ACK is dropped,
+  // all else passes: the ACK that completes a handshake, and what follows.
+  constexpr uint32_t kFlags = 13, kSyn = 0x02, kSynAck = 0x12;
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlags),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kSynAck),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kSyn, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+  };
+  const sock_fprog program{static_cast<unsigned short>(std::size(code)), code};
+  return ::setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0
+             ? 0
+             : errno;
+}
+
+AcceptQueue AcceptQueueOf(int listener) {
+  tcp_info info{};
+  socklen_t size = sizeof(info);
+  if (::getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
+  // Of a listener these two say how many wait and how many may (tcp_get_info in the kernel).
+  return {info.tcpi_unacked, info.tcpi_sacked};
+}
 
 int SetReuseAddress(int fd) { return SetInt(fd, SOL_SOCKET, SO_REUSEADDR, 1); }
 

@@ -31,6 +31,18 @@ absl::StatusOr<UniqueFd> Listen(const net::SocketAddress& address, const ListenO
 // False where the kernel was started without the family (ipv6.disable=1).
 bool IsFamilySupported(bool v4);
 
+// From now on the listener ignores new SYNs; handshakes under way complete. Who is ignored sends its
+// SYN again after a second, and is then refused, or served by who listens then. Accepted sockets are
+// not affected. 0 or errno.
+int IgnoreNewConnections(int listener);
+
+struct AcceptQueue {
+  uint32_t waiting = 0;
+  uint32_t most = 0;  // the kernel's bound: the backlog, as far as the system allows
+  bool full() const { return most > 0 && waiting > most; }  // it takes one more than its bound
+};
+AcceptQueue AcceptQueueOf(int listener);
+
 struct Accepted {
   UniqueFd fd;
   net::SocketAddress peer;

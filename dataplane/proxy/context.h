@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/http/head.h"
+#include "common/http/http_date.h"
 #include "common/snapshot/snapshot.h"
 #include "dataplane/access_log/ring.h"
 #include "dataplane/loop/event_loop.h"
@@ -52,6 +53,7 @@ struct Context {
   std::shared_ptr<const snapshot::Snapshot> snapshot;  // the newest; never null while running
   std::vector<uint32_t> next_endpoint;                 // round robin, per cluster of the snapshot
   bool draining = false;
+  std::chrono::milliseconds drain_idle_timeout{0};  // while draining
 
   // Memory for one head at a time: a head is parsed, judged and written in one go, so that one
   // place serves all connections.
@@ -59,7 +61,16 @@ struct Context {
   std::vector<char> forwarding_memory;
   std::vector<char> target_memory;
   std::vector<std::unique_ptr<Exchange>> spare_exchanges;
+  http::HttpDate date;
 
+  // For a Date field. Valid until the next call.
+  std::string_view DateText() {
+    return date.At(std::chrono::floor<std::chrono::seconds>(loop.wall_now().time_since_epoch()).count());
+  }
+  // How long a connection may wait for its next request.
+  std::chrono::milliseconds keep_alive_timeout() const {
+    return draining ? drain_idle_timeout : options.limits.keep_alive_timeout;
+  }
   http::HeadLimits head_limits() const {
     return {.max_bytes = options.limits.max_header_bytes,
             .max_fields = options.limits.max_header_fields};

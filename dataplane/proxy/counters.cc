@@ -10,6 +10,9 @@ constexpr std::string_view kTcpHelp = "TCP connections judged, by decision.";
 constexpr std::string_view kProxy = "proxy_protocol_headers_total";
 constexpr std::string_view kProxyHelp =
     "PROXY protocol headers looked for: taken, local, or why the connection was refused.";
+constexpr std::string_view kBufferHelp =
+    "Times reading a body paused because the other side took no more.";
+constexpr std::string_view kPoolHelp = "Unused upstream connections closed.";
 constexpr std::string_view kAllow = "decision=\"allow\"";
 constexpr std::string_view kDeny = "decision=\"deny\"";
 constexpr std::string_view kDryRun = "decision=\"dry-run-deny\"";
@@ -40,6 +43,16 @@ constexpr std::array<CounterInfo, kCounterCount> kInfos = {{
     {"not_intercepted_total", "", "Connections without an original destination, refused."},
     {"connections_over_limit_total", "", "Connections refused by the connection limit."},
     {"accept_pauses_total", "", "Times accepting paused for want of descriptors or memory."},
+    {"accept_queue_full_total", "", "Times a listener's queue was found full: SYNs are dropped."},
+    {"connections_recycled_total", "", "Connections ended after their last allowed request."},
+    {"detection_timeouts_total", "", "Connections silent for so long that they were taken as TCP."},
+    {"keep_alive_timeouts_total", "", "Connections closed because no request came."},
+    {"linger_timeouts_total", "", "Refused clients that went on sending and were cut."},
+    {"heads_over_limit_total", "", "Request and response heads of too many bytes or fields."},
+    {"buffer_full_total", "direction=\"in\"", kBufferHelp},
+    {"buffer_full_total", "direction=\"out\"", kBufferHelp},
+    {"pool_closed_total", "reason=\"idle\"", kPoolHelp},
+    {"pool_closed_total", "reason=\"full\"", kPoolHelp},
     {"bad_requests_total", "", "Requests refused as malformed or too large."},
     {"header_timeouts_total", "", "Request heads that did not arrive in time."},
     {"idle_timeouts_total", "", "Requests and connections cut because nothing moved."},
@@ -48,6 +61,7 @@ constexpr std::array<CounterInfo, kCounterCount> kInfos = {{
     {"upstream_connects_total", "", "Upstream connections opened."},
     {"upstream_reuses_total", "", "Requests sent on an upstream connection already open."},
     {"upstream_connect_failures_total", "", "Upstream connections that could not be opened."},
+    {"upstream_connect_timeouts_total", "", "Upstreams that did not accept in time."},
     {"upstream_timeouts_total", "", "Upstreams that did not connect or answer in time."},
     {"upstream_resets_total", "", "Upstreams that went away before their answer was complete."},
     {"upstream_protocol_errors_total", "", "Responses refused as malformed."},

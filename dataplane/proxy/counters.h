@@ -35,6 +35,16 @@ enum class Counter : uint8_t {
   kNotIntercepted,  // reached an interception port directly
   kOverLimit,       // refused by max_connections
   kAcceptPaused,    // out of file descriptors or memory
+  kAcceptQueueFull,
+  kConnectionsRecycled,  // ended by max_requests_per_connection
+  kDetectionTimeouts,
+  kKeepAliveTimeouts,
+  kLingerTimeouts,
+  kHeadsOverLimit,
+  kBufferFullIn,  // reading from downstream stopped until upstream takes more
+  kBufferFullOut,
+  kPoolIdleTimeouts,
+  kPoolFull,
   kBadRequests,
   kHeaderTimeouts,
   kIdleTimeouts,
@@ -43,6 +53,7 @@ enum class Counter : uint8_t {
   kUpstreamConnects,
   kUpstreamReused,
   kUpstreamConnectFailed,
+  kUpstreamConnectTimeouts,
   kUpstreamTimeouts,
   kUpstreamResets,
   kUpstreamProtocolErrors,

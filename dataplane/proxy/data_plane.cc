@@ -36,7 +36,7 @@ absl::Status OpenListeners(const DataPlaneOptions& options, const std::vector<Li
     const os::ListenOptions listen{.transparent = transparent,
                                    .mark = transparent ? options.marks.listener : 0,
                                    .reuse_port = true,
-                                   .backlog = options.limits.listen_backlog,
+                                   .backlog = static_cast<int>(options.limits.listen_backlog),
                                    .user_timeout = options.limits.user_timeout};
     for (Worker::Update& update : *updates) {
       auto fd = os::Listen(spec.address, listen);
@@ -110,7 +110,7 @@ void DataPlane::Drain(std::chrono::milliseconds deadline) {
   {
     const std::lock_guard lock(mutex_);
     if (stopped_) return;
-    for (auto& worker : workers_) worker->BeginDrain();
+    for (auto& worker : workers_) worker->BeginDrain(deadline);
   }
   // Without the lock: meanwhile others may ask what is current, or publish.
   if (shared_->open.WaitForNone(std::chrono::steady_clock::now() + deadline)) return;

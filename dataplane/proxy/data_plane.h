@@ -83,9 +83,10 @@ class DataPlane {
   // The newest published.
   std::shared_ptr<const snapshot::Snapshot> current() const;
 
-  // Stops accepting, ends idle connections, asks for `Connection: close` on the others, and waits
-  // until none is left or `deadline` has passed; what is then still open is cut. Stop() is still to
-  // be called.
+  // Stops accepting, asks for `Connection: close` with every response, ends the connections that
+  // stay idle, and waits until none is left or `deadline` has passed; what is then still open is
+  // cut. A request that was on its way when the drain began is answered. Stop() is still to be
+  // called.
   void Drain(std::chrono::milliseconds deadline);
 
   // Cuts every connection (each still leaves its record) and joins the workers. Idempotent.

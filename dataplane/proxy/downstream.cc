@@ -192,6 +192,8 @@ void Downstream::OnTimer() {
   if (closed()) return;
   if (session_) {
     session_->OnTimer();
+  } else if (context_.draining && in.empty()) {
+    Close();
   } else if (awaits_header_) {
     OnHeaderDeadline();
   } else if (in.empty()) {
@@ -204,6 +206,8 @@ void Downstream::OnTimer() {
 }
 
 void Downstream::OnSilence() {
+  if (context_.draining) return Close();
+  context_.counters.Add(Counter::kDetectionTimeouts);
   if (silence_judged_) return Begin(snapshot::Protocol::kTcp);  // which will refuse it
   silence_judged_ = true;
   const Judgement judgement = JudgeConnection(*context_.snapshot, facts_, context_.loop.wall_now());
@@ -234,7 +238,7 @@ void Downstream::OnDrain() {
     }
   }
   if (session_) return session_->OnDrain();
-  if (in.empty()) Close();
+  if (in.empty() && !closed()) ArmTimer(context_.drain_idle_timeout);
 }
 
 void Downstream::Cut(access_log::Flag reason) {

@@ -6,6 +6,8 @@ namespace whence::proxy {
 
 std::string_view ReasonPhrase(int status) {
   switch (status) {
+    case 200:
+      return "OK";
     case 400:
       return "Bad Request";
     case 403:
@@ -51,6 +53,7 @@ size_t WriteErrorResponse(const ErrorResponse& response, std::span<char> out) {
   writer.StatusLine(response.status, ReasonPhrase(response.status));
   writer.Field("content-length", body.size());
   writer.Field("content-type", "text/plain");
+  if (!response.date.empty()) writer.Field("date", response.date);
   if (response.close) writer.Field("connection", "close");
   writer.End();
   if (!response.head) writer.Raw(body);

@@ -11,6 +11,7 @@ namespace whence::proxy {
 struct ErrorResponse {
   int status = 500;
   std::string_view body;  // plain text, for people
+  std::string_view date;  // for the Date field; empty: none
   bool close = true;      // the connection ends behind it
   bool head = false;      // answers a HEAD request: length without body
 };

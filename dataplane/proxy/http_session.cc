@@ -10,12 +10,14 @@ namespace {
 
 // Per event and connection; then the others' turn.
 constexpr int kMostSteps = 32;
+// More that come back go to the allocator: a flood leaves no trace.
+constexpr size_t kSpareExchanges = 256;
 
 }  // namespace
 
 HttpSession::HttpSession(Context& context, Downstream& downstream)
     : context_(context), downstream_(downstream) {
-  downstream_.ArmTimer(context_.options.limits.keep_alive_timeout);
+  downstream_.ArmTimer(context_.keep_alive_timeout());
 }
 
 HttpSession::~HttpSession() = default;
@@ -170,6 +172,7 @@ void HttpSession::WriteRecord() {
   context_.counters.Add(Counter::kBytesIn, record.bytes_in);
   context_.counters.Add(Counter::kBytesOut, record.bytes_out);
   context_.ring.TryPush(record);
+  if (context_.spare_exchanges.size() >= kSpareExchanges) return exchange_.reset();
   *exchange_ = Exchange();
   context_.spare_exchanges.push_back(std::move(exchange_));
 }
@@ -186,8 +189,7 @@ void HttpSession::FinishExchange() {
     downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
     return;
   }
-  const bool request_whole =
-      x.request_body.done() && downstream_.in.ready().empty() && x.to_upstream.empty();
+  const bool request_whole = RequestSent();
   const bool clean = x.upstream_keep_alive && request_whole && !x.truncated && !x.local;
   const bool truncated = x.truncated;
   // A response that ends with the connection looks complete unless the end is a reset.
@@ -208,7 +210,7 @@ void HttpSession::FinishExchange() {
   phase_ = Phase::kHead;
   unparsed_ = true;
   downstream_.in.Trim();
-  downstream_.ArmTimer(context_.options.limits.keep_alive_timeout);
+  downstream_.ArmTimer(context_.keep_alive_timeout());
 }
 
 void HttpSession::ReleaseUpstream(bool reusable) {
@@ -280,7 +282,10 @@ bool HttpSession::MoveTunnel() {
 void HttpSession::OnTimer() {
   switch (phase_) {
     case Phase::kHead:
-      if (!head_began_) return Close(/*reset=*/false);
+      if (!head_began_) {
+        context_.counters.Add(Counter::kKeepAliveTimeouts);
+        return Close(/*reset=*/false);
+      }
       context_.counters.Add(Counter::kHeaderTimeouts);
       RejectHead(http::ParseResult::Reject(408, "the head did not arrive in time"));
       exchange_->record.Add(Flag::kDownstreamTimeout);
@@ -288,7 +293,9 @@ void HttpSession::OnTimer() {
     case Phase::kExchange: {
       context_.counters.Add(Counter::kIdleTimeouts);
       Exchange& x = *exchange_;
-      const bool waits_for_client = !x.request_body.done() && downstream_.in.ready().empty();
+      const bool unsent = !x.to_downstream.empty() || (upstream_ && !upstream_->in.ready().empty());
+      const bool waits_for_client =
+          unsent || (!x.request_body.done() && downstream_.in.ready().empty());
       const Flag flag = waits_for_client ? Flag::kDownstreamTimeout : Flag::kUpstreamTimeout;
       if (x.response_head_done) return Abort(flag);
       if (!waits_for_client) context_.counters.Add(Counter::kUpstreamTimeouts);
@@ -302,6 +309,7 @@ void HttpSession::OnTimer() {
       context_.counters.Add(Counter::kIdleTimeouts);
       return Abort(Flag::kDownstreamTimeout);
     case Phase::kDiscard:
+      context_.counters.Add(Counter::kLingerTimeouts);
       return Close(/*reset=*/false);
     case Phase::kClosed:
       return;
@@ -332,7 +340,8 @@ void HttpSession::OnDrain() {
   // A request may have arrived that no event has told of yet.
   downstream_.stream.Note(EPOLLIN);
   Pump();
-  if (phase_ == Phase::kHead && downstream_.in.empty()) Close(/*reset=*/false);
+  // Its next request may be on its way: it is answered, with the word that it is the last.
+  if (phase_ == Phase::kHead && !head_began_) downstream_.ArmTimer(context_.drain_idle_timeout);
 }
 
 void HttpSession::OnCut(Flag reason) {

@@ -78,6 +78,8 @@ class HttpSession final : public Session, private UpstreamUser {
   // --- request_side.cc ---
   void RejectHead(const http::ParseResult& result);
   void Serve(const http::RequestHead& head);
+  // Max-Forwards (RFC 9110, 7.6.2). False: it was answered instead.
+  bool MayGoFurther(const http::RequestHead& head);
   // Decides where the request goes. False: it was answered instead.
   bool ChooseDestination(const http::RequestHead& head, const net::TrustedClient& client);
   void NoteForwarding(const trust::Forwarding& plan);
@@ -91,6 +93,8 @@ class HttpSession final : public Session, private UpstreamUser {
   // The client went in the middle of its request. Always true.
   bool BreakOff();
   bool SendRequest();
+  // All of it is with upstream's kernel.
+  bool RequestSent() const;
   // Answers the request ourselves. `body` is for people.
   void Reply(int status, std::string_view body);
 

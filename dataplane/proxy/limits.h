@@ -46,7 +46,14 @@ struct Limits {
   // A vanished peer: data unacknowledged for that long ends the connection.
   std::chrono::milliseconds user_timeout{60'000};
 
-  int listen_backlog = 4096;
+  uint32_t listen_backlog = 4096;  // per worker and listener; the kernel drops SYNs beyond
+
+  // A drain. For so long what already shook hands is still accepted; new SYNs are ignored meanwhile.
+  std::chrono::milliseconds drain_accept_time{100};
+  // So long an idle connection may still bring a request, which is then answered with
+  // `Connection: close`: ended at once, it would fail a request that is on its way. At most half of
+  // the drain's own time.
+  std::chrono::milliseconds drain_idle_timeout{1'000};
 };
 
 }  // namespace whence::proxy

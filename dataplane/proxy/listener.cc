@@ -33,12 +33,22 @@ void Listener::Close() {
 }
 
 void Listener::OnEvents(uint32_t) {
-  for (int i = 0; i < kAcceptsPerRound && AcceptOne(); ++i) {
+  // Asked for only when there was more than one round's work: it costs a call.
+  if (backlogged_ && os::AcceptQueueOf(fd_.get()).full()) {
+    context_.counters.Add(Counter::kAcceptQueueFull);
   }
+  int accepted = 0;
+  while (accepted < kAcceptsPerRound && AcceptOne()) ++accepted;
+  backlogged_ = accepted == kAcceptsPerRound;
+}
+
+void Listener::IgnoreNew() {
+  // Where that fails (no memory), who comes later is accepted a little longer: no harm.
+  if (fd_) os::IgnoreNewConnections(fd_.get());
 }
 
 void Listener::AcceptWaiting() {
-  for (int i = 0; i < context_.options.limits.listen_backlog && AcceptOne(); ++i) {
+  for (uint32_t i = 0; i <= context_.options.limits.listen_backlog && AcceptOne(); ++i) {
   }
 }
 
@@ -117,6 +127,7 @@ void Listener::Pause() {
 }
 
 void Listener::Resume() {
+  backlogged_ = true;
   if (fd_ && !Start()) context_.loop.ArmAfter(resume_, kPause);
 }
 

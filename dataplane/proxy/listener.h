@@ -16,6 +16,8 @@ class Listener final : public loop::EventHandler {
   bool Start();
   // Accepts what stands in the queue now.
   void AcceptWaiting();
+  // New connections are ignored from now on; those that are being made come through.
+  void IgnoreNew();
   // Closes the socket; what waits in its queue is reset by the kernel.
   void Close();
   const ListenSpec& spec() const { return spec_; }
@@ -38,6 +40,7 @@ class Listener final : public loop::EventHandler {
   const ListenSpec spec_;
   os::UniqueFd fd_;
   loop::Timer resume_;
+  bool backlogged_ = false;  // others may wait still
 };
 
 }  // namespace whence::proxy

@@ -1,6 +1,9 @@
 // The way of a request: judged, given a destination, rewritten, sent.
 #include <algorithm>
+#include <charconv>
+#include <cstring>
 
+#include "common/base/strings.h"
 #include "common/http/head_writer.h"
 #include "common/snapshot/router.h"
 #include "common/trust/forwarding.h"
@@ -40,6 +43,31 @@ void DescribeRequest(const http::RequestHead& head, access_log::Record* record) 
   }
 }
 
+// RFC 9110, 7.6.2. The value to send on; nullopt: the field is malformed.
+std::optional<uint64_t> ReadMaxForwards(std::string_view value) {
+  uint64_t hops = 0;
+  const char* const end = value.data() + value.size();
+  const auto [rest, error] = std::from_chars(value.data(), end, hops);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return hops;
+}
+
+bool IsMaxForwards(const http::HeaderField& field) {
+  return EqualsIgnoreCase(field.name, "max-forwards");
+}
+
+// Fields that our own head needs besides: `Connection`, for what it must name.
+std::string_view ConnectionFor(const http::RequestHead& head) {
+  bool te = false;
+  if (std::memchr(head.ids.data(), static_cast<int>(http::FieldId::kTe), head.ids.size())) {
+    for (size_t i = 0; i < head.ids.size(); ++i) {
+      te |= head.ids[i] == http::FieldId::kTe && !head.hop_by_hop.Contains(i);
+    }
+  }
+  if (head.upgrade.empty()) return te ? "te" : "";
+  return te ? "upgrade, te" : "upgrade";
+}
+
 size_t AddedBytes(const trust::Forwarding& plan) {
   size_t bytes = 0;
   for (const http::HeaderField& field : plan.Added()) {
@@ -60,6 +88,7 @@ void HttpSession::RejectHead(const http::ParseResult& result) {
   x.record.Add(Flag::kDownstreamProtocolError);
   x.record.bytes_in = downstream_.in.raw().size();
   context_.counters.Add(Counter::kBadRequests);
+  if (result.over_limit()) context_.counters.Add(Counter::kHeadsOverLimit);
   Reply(result.http_status, result.reason);
 }
 
@@ -76,6 +105,7 @@ void HttpSession::Serve(const http::RequestHead& head) {
   x.client_closes = !head.keep_alive;
   const bool was_last =
       limits.max_requests_per_connection != 0 && requests_ >= limits.max_requests_per_connection;
+  if (was_last) context_.counters.Add(Counter::kConnectionsRecycled);
   x.keep_alive = head.keep_alive && !was_last && !context_.draining;
   x.idempotent_bodiless = x.request_body.done() && IsSafeToRepeat(head.method);
   x.response_context = {.head = head.method == "HEAD",
@@ -91,8 +121,8 @@ void HttpSession::Serve(const http::RequestHead& head) {
   // The path that was judged is the one that is routed and served, where a policy looked at it.
   http::RequestHead onward = head;
   onward.target = snapshot.policies->JudgedTarget(head.target, context_.target_memory);
-  const bool goes_on =
-      judgement.verdict.allowed && ChooseDestination(onward, judgement.resolution.client);
+  const bool goes_on = judgement.verdict.allowed && MayGoFurther(head) &&
+                       ChooseDestination(onward, judgement.resolution.client);
 
   // Planned for denied requests as well: who tried to pass for another is counted all the more.
   const auto& own = context_.options.own_addresses;
@@ -129,6 +159,19 @@ void HttpSession::NoteForwarding(const trust::Forwarding& plan) {
   if (plan.spoof_attempts == 0) return;
   record.Add(Flag::kSpoofedHeaders);
   context_.counters.Add(Counter::kSpoofedHeaders, plan.spoof_attempts);
+}
+
+bool HttpSession::MayGoFurther(const http::RequestHead& head) {
+  if (head.method != "OPTIONS") return true;
+  for (const http::HeaderField& field : head.fields) {
+    if (!IsMaxForwards(field)) continue;
+    const auto hops = ReadMaxForwards(field.value);
+    if (hops && *hops > 0) continue;
+    if (!hops) exchange_->keep_alive = false;
+    Reply(hops ? 200 : 400, hops ? "" : "malformed Max-Forwards");
+    return false;
+  }
+  return true;
 }
 
 bool HttpSession::ChooseDestination(const http::RequestHead& head,
@@ -176,7 +219,8 @@ bool HttpSession::WriteUpstreamHead(const http::RequestHead& head, const trust::
     // HTTP/1.0 knows no interim response, and an origin would send one.
     if (id == http::FieldId::kHost || (id == http::FieldId::kExpect && x.http10)) drop.Add(i);
   }
-  constexpr size_t kOwnLines = 128;  // our Host for HTTP/1.0 clients without one, Connection
+  // Our Host for HTTP/1.0 clients without one, Connection, Max-Forwards.
+  constexpr size_t kOwnLines = 192;
   const size_t room = head.head_bytes + head.host.size() + AddedBytes(plan) + kOwnLines;
   http::HeadWriter writer(x.to_upstream.Room(context_.buffers, room));
   writer.RequestLine(head.method, head.target);
@@ -185,9 +229,20 @@ bool HttpSession::WriteUpstreamHead(const http::RequestHead& head, const trust::
   } else {
     writer.Field("host", head.host);
   }
+  if (head.method == "OPTIONS") {
+    const auto limit = std::find_if(head.fields.begin(), head.fields.end(), IsMaxForwards);
+    if (limit != head.fields.end()) {
+      writer.Field("max-forwards", ReadMaxForwards(limit->value).value_or(1) - 1);
+      for (size_t i = 0; i < head.fields.size(); ++i) {
+        if (IsMaxForwards(head.fields[i])) drop.Add(i);
+      }
+    }
+  }
   writer.Fields(head.fields, drop);
   for (const http::HeaderField& field : plan.Added()) writer.Field(field.name, field.value);
-  if (!head.upgrade.empty()) writer.Field("connection", "upgrade");
+  if (const auto options = ConnectionFor(head); !options.empty()) {
+    writer.Field("connection", options);
+  }
   writer.End();
   if (!writer.ok()) return false;
   x.to_upstream.Written(writer.written().size());
@@ -234,7 +289,8 @@ void HttpSession::ConnectFailed(bool timed_out) {
   Exchange& x = *exchange_;
   // A connection that failed at once was counted by the connector.
   if (upstream_) {
-    context_.counters.Add(timed_out ? Counter::kUpstreamTimeouts : Counter::kUpstreamConnectFailed);
+    context_.counters.Add(timed_out ? Counter::kUpstreamConnectTimeouts
+                                    : Counter::kUpstreamConnectFailed);
   }
   ReleaseUpstream(/*reusable=*/false);
   if (timed_out && x.source.kind == SourceChoice::Kind::kSpoofed && !x.retried) {
@@ -274,7 +330,9 @@ bool HttpSession::ReadRequestBody() {
   bool moved = false;
   if (downstream_.stream.readable()) {
     const std::span<char> room = in.Room(context_.buffers, BufferPool::kNormal);
-    if (!room.empty()) {
+    if (room.empty()) {
+      context_.counters.Add(Counter::kBufferFullIn);
+    } else {
       const auto [io, bytes] = downstream_.stream.Read(room);
       in.Filled(bytes);
       moved = io == Io::kMoved;
@@ -329,6 +387,11 @@ bool HttpSession::SendRequest() {
   return bytes > 0;
 }
 
+bool HttpSession::RequestSent() const {
+  const Exchange& x = *exchange_;
+  return x.request_body.done() && downstream_.in.ready().empty() && x.to_upstream.empty();
+}
+
 void HttpSession::Reply(int status, std::string_view body) {
   Exchange& x = *exchange_;
   // One that was in the middle of this request is spoiled; one that waits for the next is not.
@@ -343,11 +406,15 @@ void HttpSession::Reply(int status, std::string_view body) {
     in.Pass(passed.consumed, 0);
     x.record.bytes_in += passed.consumed;
   }
-  x.keep_alive = x.keep_alive && x.request_body.done();
+  x.keep_alive = x.keep_alive && x.request_body.done() && !x.http10;
   x.local = true;
   x.to_downstream.Clear();
   x.to_downstream.Written(WriteErrorResponse(
-      {.status = status, .body = body, .close = !x.keep_alive, .head = x.response_context.head},
+      {.status = status,
+       .body = body,
+       .date = context_.DateText(),
+       .close = !x.keep_alive,
+       .head = x.response_context.head},
       x.to_downstream.Room(context_.buffers, kMaxErrorResponse)));
   x.record.status = static_cast<uint16_t>(status);
   x.response_head_done = true;

@@ -1,5 +1,6 @@
 // The way of a response: read, checked, rewritten, sent.
 #include <algorithm>
+#include <cstring>
 
 #include "common/http/head_writer.h"
 #include "dataplane/proxy/dechunk.h"
@@ -12,7 +13,7 @@ using access_log::Flag;
 
 namespace {
 
-constexpr size_t kOwnLines = 128;  // status line (its reason aside), Connection
+constexpr size_t kOwnLines = 128;  // status line (its reason aside), Connection, Date
 // Bodies at least this long are read in large pieces.
 constexpr uint64_t kLongBody = 128 * 1024;
 
@@ -46,7 +47,10 @@ bool HttpSession::ReadResponse() {
   const bool is_long = x.response_head_done && x.response_body.payload_ahead() >= kLongBody;
   const std::span<char> room =
       up.in.Room(context_.buffers, is_long ? BufferPool::kLarge : BufferPool::kNormal);
-  if (room.empty()) return false;
+  if (room.empty()) {
+    context_.counters.Add(Counter::kBufferFullOut);
+    return false;
+  }
   const auto [io, bytes] = up.stream.Read(room);
   up.in.Filled(bytes);
   return io != Io::kBlocked;
@@ -62,6 +66,7 @@ bool HttpSession::TakeResponseHead() {
       http::ParseResponseHead(in.raw(), context_.head_limits(), x.response_context, context_.heads,
                               &head, &x.response_progress);
   if (result.status == http::ParseStatus::kReject) {
+    if (result.over_limit()) context_.counters.Add(Counter::kHeadsOverLimit);
     BadResponse(result.reason);
     return true;
   }
@@ -73,6 +78,12 @@ bool HttpSession::TakeResponseHead() {
   if (head.interim()) {
     WriteInterim(head);
     in.Skip(head.head_bytes);
+    return true;
+  }
+  if (head.tunnel && !RequestSent()) {
+    // What is left of the request would go on as bytes of the tunnel, and what the client sends
+    // behind it without being judged.
+    BadResponse("switched before it had the whole request");
     return true;
   }
   if (!WriteResponseHead(head)) {
@@ -103,7 +114,7 @@ bool HttpSession::WriteResponseHead(const http::ResponseHead& head) {
   x.upstream_keep_alive = head.keep_alive && !x.until_close && !head.tunnel;
   // An answer before the whole request was sent: what is left of it may never come, or may come and
   // be taken for a request; only the end of the connection is certain.
-  const bool early = !x.request_body.done() || x.request_given_up;
+  const bool early = !RequestSent() || x.request_given_up;
   x.keep_alive = x.keep_alive && !x.until_close && !x.dechunk && !early && !context_.draining;
 
   http::FieldSet drop = head.hop_by_hop;
@@ -115,6 +126,10 @@ bool HttpSession::WriteResponseHead(const http::ResponseHead& head) {
   http::HeadWriter writer(x.to_downstream.Room(context_.buffers, head.head_bytes + kOwnLines));
   writer.StatusLine(head.status, head.reason);
   writer.Fields(head.fields, drop);
+  if (std::memchr(head.ids.data(), static_cast<int>(http::FieldId::kDate), head.ids.size()) ==
+      nullptr) {
+    writer.Field("date", context_.DateText());
+  }
   if (head.tunnel && head.status == 101) {
     writer.Field("connection", "upgrade");
   } else if (!x.keep_alive) {

@@ -132,7 +132,7 @@ void TcpSession::OnUpstream(Upstream& upstream) {
   if (finished_) return;
   if (upstream.state() == Upstream::State::kFailed) {
     const bool timeout = upstream.timed_out();
-    context_.counters.Add(timeout ? Counter::kUpstreamTimeouts : Counter::kUpstreamConnectFailed);
+    context_.counters.Add(timeout ? Counter::kUpstreamConnectTimeouts : Counter::kUpstreamConnectFailed);
     return Fail(timeout ? Flag::kUpstreamTimeout : Flag::kUpstreamConnectFailed);
   }
   Run();

@@ -16,6 +16,7 @@ std::unique_ptr<Upstream> UpstreamPool::Take(const Upstream::Key& key) {
 void UpstreamPool::Give(std::unique_ptr<Upstream> idle) {
   auto& same = idle_[idle->key()];
   if (same.size() >= limits_.max_idle_per_endpoint) {
+    counters_.Add(Counter::kPoolFull);
     idle->Close();
     loop_.Retire(std::move(idle));
     return;
@@ -35,6 +36,7 @@ void UpstreamPool::OnUpstream(Upstream& upstream) {
   const auto found = std::find_if(same.begin(), same.end(),
                                   [&](const auto& one) { return one.get() == &upstream; });
   if (found == same.end()) return;
+  if (upstream.timed_out()) counters_.Add(Counter::kPoolIdleTimeouts);
   upstream.Close();
   loop_.Retire(std::move(*found));
   same.erase(found);

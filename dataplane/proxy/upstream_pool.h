@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "dataplane/proxy/counters.h"
 #include "dataplane/proxy/limits.h"
 #include "dataplane/proxy/upstream.h"
 
@@ -14,7 +15,8 @@ namespace whence::proxy {
 
 class UpstreamPool final : public UpstreamUser {
  public:
-  UpstreamPool(loop::EventLoop& loop, const Limits& limits) : loop_(loop), limits_(limits) {}
+  UpstreamPool(loop::EventLoop& loop, const Limits& limits, WorkerCounters& counters)
+      : loop_(loop), limits_(limits), counters_(counters) {}
   ~UpstreamPool() = default;
 
   // Null: none idle. The new owner sets itself as the user.
@@ -31,6 +33,7 @@ class UpstreamPool final : public UpstreamUser {
  private:
   loop::EventLoop& loop_;
   const Limits& limits_;
+  WorkerCounters& counters_;
   absl::flat_hash_map<Upstream::Key, std::vector<std::unique_ptr<Upstream>>> idle_;
 };
 

@@ -25,6 +25,8 @@ Worker::Worker(int index, const DataPlaneOptions& options, SharedState& shared,
                access_log::Ring& ring, std::unique_ptr<loop::EventLoop> loop)
     : shared_(shared),
       loop_(std::move(loop)),
+      drain_accept_(
+          +[](void* self) { static_cast<Worker*>(self)->EndAccepting(); }, this),
       context_{.loop = *loop_,
                .options = options,
                .counters = counters_,
@@ -36,14 +38,15 @@ Worker::Worker(int index, const DataPlaneOptions& options, SharedState& shared,
                    *loop_, options, shared.tuples, counters_,
                    PortSequence(options.upstream_ports, static_cast<uint32_t>(options.workers),
                                 static_cast<uint32_t>(index), shared.random())),
-               .pool = UpstreamPool(*loop_, options.limits),
+               .pool = UpstreamPool(*loop_, options.limits, counters_),
                .request_ids = RequestIds({Random64(shared.random), Random64(shared.random)}),
                .snapshot = nullptr,
                .next_endpoint = {},
                .heads = {},
                .forwarding_memory = {},
                .target_memory = {},
-               .spare_exchanges = {}} {
+               .spare_exchanges = {},
+               .date = {}} {
   context_.forwarding_memory.resize(trust::ForwardingMemory(options.limits.max_header_bytes));
   context_.target_memory.resize(policy::JudgedTargetMemory(options.limits.max_header_bytes));
 }
@@ -90,19 +93,30 @@ void Worker::CloseListeners(const std::vector<ListenSpec>& specs) {
   }
 }
 
-void Worker::BeginDrain() {
-  loop_->Post([this] {
-    context_.draining = true;
+void Worker::BeginDrain(std::chrono::milliseconds deadline) {
+  shared_.open.Opened();  // for the listeners: the drain waits for them too
+  loop_->Post([this, deadline] {
+    if (std::exchange(context_.draining, true)) return shared_.open.Closed();
+    const Limits& limits = context_.options.limits;
+    context_.drain_idle_timeout = std::min(limits.drain_idle_timeout, deadline / 2);
     for (auto& listener : listeners_) {
-      listener->AcceptWaiting();  // the kernel has promised them a connection
-      listener->Close();
-      loop_->Retire(std::move(listener));
+      listener->IgnoreNew();
+      listener->AcceptWaiting();
     }
-    listeners_.clear();
-    // Also those just accepted: a silent one would hold the drain up to its deadline.
+    loop_->ArmAfter(drain_accept_, std::min(limits.drain_accept_time, deadline / 4));
     for (size_t i = connections_.size(); i-- > 0;) connections_[i]->OnDrain();
     context_.pool.Clear();
   });
+}
+
+void Worker::EndAccepting() {
+  for (auto& listener : listeners_) {
+    listener->AcceptWaiting();  // the kernel has promised them a connection
+    listener->Close();
+    loop_->Retire(std::move(listener));
+  }
+  listeners_.clear();
+  shared_.open.Closed();
 }
 
 void Worker::CutAll(access_log::Flag reason) {
@@ -116,6 +130,7 @@ void Worker::CutHere(access_log::Flag reason) {
 void Worker::Stop() {
   if (!thread_.joinable()) return;
   loop_->Post([this] {
+    drain_accept_.Cancel();
     listeners_.clear();  // nothing of this round can name them: posted tasks run last in it
     context_.pool.Clear();
     CutHere(access_log::Flag::kDrained);

@@ -41,8 +41,9 @@ class Worker final : public DownstreamOwner {
 
   void Start(Update first);
   void Apply(Update update);
-  // No new connections, idle ones end, the others are asked to.
-  void BeginDrain();
+  // No new connections; every response asks for the end of its connection, and those that stay idle
+  // are ended, all within `deadline` if clients do their part.
+  void BeginDrain(std::chrono::milliseconds deadline);
   // Ends all connections; each leaves its record.
   void CutAll(access_log::Flag reason);
   // Cuts what is left and joins the thread. Idempotent.
@@ -58,12 +59,14 @@ class Worker final : public DownstreamOwner {
          std::unique_ptr<loop::EventLoop> loop);
 
   void ApplyHere(Update& update);
+  void EndAccepting();
   void CloseListeners(const std::vector<ListenSpec>& specs);
   void CutHere(access_log::Flag reason);
 
   SharedState& shared_;
   WorkerCounters counters_;
   const std::unique_ptr<loop::EventLoop> loop_;
+  loop::Timer drain_accept_;
   Context context_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Downstream>> connections_;  // in no order

@@ -46,6 +46,12 @@ TEST(ConfigTest, RefusesWrongUsageInOneLineThatHelps) {
       {"admin for all", {"run", "--static", "d", "--admin", ":15000"}, "loopback"},
       {"port", {"run", "--static", "d", "--metrics", "15020"}, "--metrics \"15020\": give IP:PORT"},
       {"duration", {"run", "--static", "d", "--drain-timeout", "soon"}, "such as 10s"},
+      {"limit of no sense",
+       {"run", "--static", "d", "--max-header-bytes", "1000000"},
+       "--max-header-bytes \"1000000\": give 1024 to 65536"},
+      {"limit without unit",
+       {"run", "--static", "d", "--header-timeout", "10"},
+       "--header-timeout \"10\": give 1ms to 24h"},
       {"size", {"run", "--static", "d", "--spool-size", "1KiB"}, "at least 1MiB"},
       {"key alone", {"run", "--control-plane", "a:1", "--key", "k"}, "belong together"},
       {"TLS to nobody", {"run", "--static", "d", "--ca", "k"}, "for --control-plane"},
@@ -129,6 +135,30 @@ TEST(ConfigTest, TakesEveryFlag) {
   ASSERT_EQ(config.static_workloads.size(), 2u);
   EXPECT_EQ(config.static_workloads[0].labels.at("v"), "1");
   EXPECT_EQ(config.static_workloads[1].name, "other");
+}
+
+TEST(ConfigTest, LimitsHaveFlagsAndDefaults) {
+  const proxy::Limits defaults;
+  const CommandLine without = Parse({"run", "--static", "d"});
+  EXPECT_EQ(without.run.data_plane.limits.header_timeout, defaults.header_timeout);
+  EXPECT_EQ(without.run.data_plane.limits.max_header_bytes, defaults.max_header_bytes);
+  EXPECT_EQ(without.run.data_plane.limits.listen_backlog, defaults.listen_backlog);
+  setenv("WHENCE_MAX_HEADER_FIELDS", "50", 1);
+  const CommandLine with =
+      Parse({"run", "--static", "d", "--max-connections", "7", "--max-requests-per-connection", "9",
+             "--header-timeout", "1500ms", "--keep-alive-timeout", "2m", "--connect-timeout", "3s",
+             "--listen-backlog", "16"});
+  unsetenv("WHENCE_MAX_HEADER_FIELDS");
+  ASSERT_EQ(with.command, CommandLine::Command::kRun) << with.error;
+  const proxy::Limits& limits = with.run.data_plane.limits;
+  EXPECT_EQ(limits.max_connections, 7u);
+  EXPECT_EQ(limits.max_requests_per_connection, 9u);
+  EXPECT_EQ(limits.max_header_fields, 50u);
+  EXPECT_EQ(limits.header_timeout, std::chrono::milliseconds(1500));
+  EXPECT_EQ(limits.keep_alive_timeout, std::chrono::minutes(2));
+  EXPECT_EQ(limits.connect_timeout, std::chrono::seconds(3));
+  EXPECT_EQ(limits.listen_backlog, 16u);
+  EXPECT_THAT(Parse({"run", "--help"}).out, HasSubstr("WHENCE_STREAM_IDLE_TIMEOUT"));
 }
 
 TEST(ConfigTest, TakesTheEnvironmentForWhatIsNotGiven) {
