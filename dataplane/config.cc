@@ -18,6 +18,8 @@ constexpr char kExamples[] = R"(Examples:
   whence-agent intercept install                         # once per pod, as root: packets come to us
   whence-agent run --control-plane 10.0.0.5:15010 --namespace shop --name echo-1 --labels app=echo
   whence-agent run --static ./policies --role gateway --interception none --access-log -
+  whence-agent intercept install --mode node             # once per node, as root, on the host network
+  whence-agent run --control-plane 10.0.0.5:15010 --role node --namespace whence --host-ip 10.128.0.54
   whence-agent validate ./policies
 
 Exit codes: 0 good, 1 failed, 2 wrong usage.)";
@@ -65,7 +67,8 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
       ->delimiter(',');
   add("--host-ip", flags.host_ip, "Address of the node it runs on");
   add("--interception", flags.interception,
-      "How connections reach a sidecar: tproxy (the default) or redirect; other roles: none");
+      "How connections reach us. Sidecar: tproxy (the default) or redirect; node: tproxy (the "
+      "default) or none; gateway: none");
   add("--workers", flags.workers,
       "Worker threads; default: the processors we may use, at most 4");
   add("--inbound-port", flags.inbound_port,
@@ -174,7 +177,7 @@ std::string Role(const Flags& flags, AgentConfig* config) {
   config->self.role = config->data_plane.role = role->second;
   config->interception = flags.interception;
   if (config->interception.empty())
-    config->interception = role->second == trust::Role::kSidecar ? "tproxy" : "none";
+    config->interception = role->second == trust::Role::kGateway ? "none" : "tproxy";
   const auto mode = kModes.find(config->interception);
   if (mode == kModes.end())
     return "--interception " + Quoted(flags.interception) + ": give tproxy, redirect or none";
@@ -182,6 +185,9 @@ std::string Role(const Flags& flags, AgentConfig* config) {
     return "--interception none is for gateways and nodes: a sidecar serves what is intercepted, "
            "give "
            "tproxy or redirect";
+  }
+  if (role->second == trust::Role::kNode && mode->second == proxy::InterceptionMode::kRedirect) {
+    return "--interception redirect is for sidecars: a node agent takes tproxy or none";
   }
   config->data_plane.interception = mode->second;
   config->self.has_sidecar = role->second == trust::Role::kSidecar;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
 #include "common/bundle/gateway_builder.h"
+#include "common/bundle/node_builder.h"
 #include "common/bundle/selection.h"
 #include "common/bundle/service_names.h"
 #include "common/document/values.h"
@@ -83,6 +84,14 @@ void BuildTrust(const ConfigView& view, const std::vector<const Workload*>& inve
       }
     }
   }
+  if (self.role == trust::Role::kGateway) {
+    std::set<net::IpAddress> nodes;
+    for (const Workload* workload : inventory) {
+      if (workload->role != trust::Role::kNode) continue;
+      nodes.insert(workload->addresses.begin(), workload->addresses.end());
+    }
+    for (const net::IpAddress& address : nodes) trust->add_node_agents(address.ToString());
+  }
   const bool trusts_gateways = spec->has_trust_mesh_gateways() ? spec->trust_mesh_gateways()
                                                                : self.role == trust::Role::kSidecar;
   // Whoever does not trust them is not told, and not disturbed when they come and go.
@@ -107,6 +116,12 @@ void BuildPolicies(const ConfigView& view, const Workload& self, v1::WorkloadBun
   for (const auto& [name, document] : view.policies()) {
     if (!InScope(view, name.first, self.namespace_) ||
         !Selects(document->ip_policy().selector().match_labels(), self.labels)) {
+      continue;
+    }
+    // A node agent carries connections for gateways, which judge them by the same client. Policies
+    // for everybody mean workloads; one that says so in its selector means the node.
+    if (self.role == trust::Role::kNode &&
+        document->ip_policy().selector().match_labels().empty()) {
       continue;
     }
     v1::PolicyResource* policy = bundle->add_policies();
@@ -140,6 +155,7 @@ v1::WorkloadBundle Build(const ConfigView& view, const std::vector<Workload>& in
   BuildTrust(view, sorted, self, bundle.mutable_trust(), &ip_sets);
   BuildPolicies(view, self, &bundle, &ip_sets);
   if (self.role == trust::Role::kGateway) BuildListeners(view, sorted, self, &bundle);
+  if (self.role == trust::Role::kNode) BuildNodePorts(view, sorted, &bundle);
   if (self.role == trust::Role::kSidecar) {
     for (v1::PortSetting& setting : DeclaredPorts(view, self)) {
       *bundle.add_ports() = std::move(setting);

@@ -38,6 +38,20 @@ struct ServerHost {
   }
 };
 
+bool IsServed(const v1::GatewayServer& server) {
+  const std::string& protocol = server.port().protocol();
+  return protocol == "HTTP" || protocol == "TCP";  // others were applied with a warning
+}
+
+uint32_t PortOf(const ConfigView& view, const Workload& self, const v1::GatewayServer& server) {
+  return server.port().target_port() != 0 ? server.port().target_port()
+                                          : ListeningPort(view, self, server.port().number());
+}
+
+bool Concerns(const v1::GatewaySpec& gateway, const Workload& workload) {
+  return !gateway.selector().empty() && Selects(gateway.selector(), workload.labels);
+}
+
 class ListenerBuilder {
  public:
   ListenerBuilder(const ConfigView& view, const std::vector<const Workload*>& inventory,
@@ -46,13 +60,10 @@ class ListenerBuilder {
 
   void AddGateway(const DocumentName& name, const v1::GatewaySpec& gateway) {
     for (const v1::GatewayServer& server : gateway.servers()) {
-      const std::string& protocol = server.port().protocol();
-      if (protocol != "HTTP" && protocol != "TCP") continue;  // applied with a warning
-      const uint32_t port = server.port().target_port() != 0
-                                ? server.port().target_port()
-                                : ListeningPort(view_, self_, server.port().number());
+      if (!IsServed(server)) continue;
+      const uint32_t port = PortOf(view_, self_, server);
       Listener& listener = listeners_[port];
-      const v1::ListenerProtocol wanted = protocol == "HTTP" ? v1::HTTP : v1::TCP;
+      const v1::ListenerProtocol wanted = server.port().protocol() == "HTTP" ? v1::HTTP : v1::TCP;
       // Two Service ports may lead to one: the first in order holds.
       if (listener.resource.protocol() == v1::LISTENER_PROTOCOL_UNSPECIFIED) {
         listener.resource.set_port(port);
@@ -188,11 +199,19 @@ void BuildListeners(const ConfigView& view, const std::vector<const Workload*>& 
                     const Workload& self, v1::WorkloadBundle* bundle) {
   ListenerBuilder builder(view, inventory, self);
   for (const auto& [name, document] : view.gateways()) {
-    const v1::GatewaySpec& gateway = document->gateway();
-    if (gateway.selector().empty() || !Selects(gateway.selector(), self.labels)) continue;
-    builder.AddGateway(name, gateway);
+    if (Concerns(document->gateway(), self)) builder.AddGateway(name, document->gateway());
   }
   builder.Finish(bundle);
+}
+
+bool ListensOn(const ConfigView& view, const Workload& workload, uint32_t port) {
+  for (const auto& [name, document] : view.gateways()) {
+    if (!Concerns(document->gateway(), workload)) continue;
+    for (const v1::GatewayServer& server : document->gateway().servers()) {
+      if (IsServed(server) && PortOf(view, workload, server) == port) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace whence::bundle

@@ -18,6 +18,9 @@ namespace whence::bundle {
 void BuildListeners(const ConfigView& view, const std::vector<const Workload*>& inventory,
                     const Workload& self, v1::WorkloadBundle* bundle);
 
+// Whether a Gateway document has that workload listen on that port.
+bool ListensOn(const ConfigView& view, const Workload& workload, uint32_t port);
+
 // The hosts that both patterns ("a.b", "*.b", "*") hold, as one pattern, in lower case; nullopt:
 // none.
 std::optional<std::string> Intersection(std::string_view a, std::string_view b);

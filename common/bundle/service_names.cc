@@ -11,10 +11,6 @@
 namespace whence::bundle {
 namespace {
 
-bool IsTcp(const v1::ServiceSpec::Port& port) {
-  return port.protocol().empty() || port.protocol() == "TCP";
-}
-
 std::optional<DocumentName> ServiceName(const std::string& host, const std::string& space) {
   const size_t dot = host.find('.');
   if (dot == std::string::npos) return DocumentName(space, host);
@@ -23,19 +19,6 @@ std::optional<DocumentName> ServiceName(const std::string& host, const std::stri
   const std::string domain = second == std::string::npos ? "svc" : rest.substr(second + 1);
   if (domain != "svc" && domain != "svc.cluster.local") return std::nullopt;
   return DocumentName(rest.substr(0, second), host.substr(0, dot));
-}
-
-// As Kubernetes makes a Service single-stack unless told otherwise: the families that it names, or
-// the one of the workload's primary address. A client's address can be kept towards an endpoint of
-// its own family only, so a second family must not slip in.
-bool IsFamilyOf(const v1::ServiceSpec& service, const Workload& workload,
-                const net::IpAddress& address) {
-  if (service.ip_families().empty()) {
-    return address.is_v4() == workload.addresses.front().is_v4();
-  }
-  const char* family = address.is_v4() ? "IPv4" : "IPv6";
-  return std::find(service.ip_families().begin(), service.ip_families().end(), family) !=
-         service.ip_families().end();
 }
 
 const v1::ServiceSpec::Port* FindPort(const v1::ServiceSpec& service, uint32_t port) {
@@ -102,6 +85,20 @@ v1::ListenerProtocol DeclaredProtocol(const v1::ServiceSpec::Port& port) {
 }
 
 }  // namespace
+
+bool IsTcp(const v1::ServiceSpec::Port& port) {
+  return port.protocol().empty() || port.protocol() == "TCP";
+}
+
+bool IsFamilyOf(const v1::ServiceSpec& service, const Workload& workload,
+                const net::IpAddress& address) {
+  if (service.ip_families().empty()) {
+    return address.is_v4() == workload.addresses.front().is_v4();
+  }
+  const char* family = address.is_v4() ? "IPv4" : "IPv6";
+  return std::find(service.ip_families().begin(), service.ip_families().end(), family) !=
+         service.ip_families().end();
+}
 
 uint32_t TargetPort(const v1::ServiceSpec::Port& port) {
   uint32_t target = port.port();

@@ -27,6 +27,13 @@ v1::ClusterResource BuildCluster(const ConfigView& view,
 
 // Where a connection to `port` arrives in the pod.
 uint32_t TargetPort(const v1::ServiceSpec::Port& port);
+bool IsTcp(const v1::ServiceSpec::Port& port);
+
+// As Kubernetes makes a Service single-stack unless told otherwise: the families that it names, or
+// the one of the workload's primary address. A client's address can be kept towards an endpoint of
+// its own family only, so a second family must not slip in.
+bool IsFamilyOf(const v1::ServiceSpec& service, const Workload& workload,
+                const net::IpAddress& address);
 
 // The port on which `self` receives what is sent to `port` of a Service that selects it; `port`
 // itself if no Service does. Gateways declare the Service's port, as in Istio.

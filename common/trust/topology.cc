@@ -50,9 +50,14 @@ Topology DefaultTopology(Role role) {
 
 ProxyHeaderRule ProxyHeaderRuleFor(const Topology& topology, const net::DirectPeer& peer) {
   const net::IpAddress& ip = peer.address.ip;
-  const bool is_sender = topology.IsMeshAgent(ip) || topology.proxy_from.Contains(ip);
+  const bool is_node_agent = topology.node_agents.Contains(ip);
+  const bool is_sender =
+      is_node_agent || topology.IsMeshAgent(ip) || topology.proxy_from.Contains(ip);
   switch (topology.proxy_accept) {
     case ProxyAccept::kOff:
+      // Optional, since the node's address is also that of others: of what kube-proxy hides behind
+      // it while its agent is away, and of probes.
+      if (is_node_agent) return ProxyHeaderRule::kOptional;
       // Our own agents need no permission beyond being trusted. Where they may send one, nobody
       // else may: an application must not meet a stranger's header where it might expect ours.
       if (!topology.trust_mesh_gateways) return ProxyHeaderRule::kNotRead;

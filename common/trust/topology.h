@@ -65,6 +65,9 @@ struct Topology {
   // Live addresses of connected gateways and node agents, and whether they are trusted hops.
   net::CidrSet mesh_gateways;
   bool trust_mesh_gateways = false;
+  // Gateways: live addresses of connected node agents, which hand connections over with a PROXY
+  // protocol header and say nothing else.
+  net::CidrSet node_agents;
 
   ClientAddressFrom client_address_from = ClientAddressFrom::kForwardedFor;
   std::string client_address_header;  // lower case; for kHeader

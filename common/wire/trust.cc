@@ -196,6 +196,9 @@ trust::Topology ToTopology(const v1::TrustResource& resource, v1::AgentRole role
   std::vector<net::Cidr> gateways;
   AddAddresses(resource.mesh_gateways(), "trust.mesh_gateways", &gateways, faults);
   topology.mesh_gateways = net::CidrSet(std::move(gateways));
+  std::vector<net::Cidr> nodes;
+  AddAddresses(resource.node_agents(), "trust.node_agents", &nodes, faults);
+  topology.node_agents = net::CidrSet(std::move(nodes));
   SetClientAddressFrom(spec.client_address_from(), &topology, faults);
   SetForwardedFor(spec.forwarded_for(), &topology, faults);
   if (!spec.internal_cidrs().empty()) {

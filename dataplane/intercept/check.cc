@@ -46,8 +46,10 @@ void CheckTable(Kernel& kernel, const Intent& intent, const HostFacts& facts, co
     findings.Good("kernel: accepts the rules");
   } else {
     findings.Fault(absl::StrCat("kernel: refuses the rules: ", accepted.message()),
-                   intent.mode == Mode::kTproxy ? "load nft_tproxy and nft_fib_inet"
-                                                : "load nft_redir and nft_fib_inet");
+                   intent.mode == Mode::kRedirect ? "load nft_redir and nft_fib_inet"
+                   : intent.mode == Mode::kTproxy
+                       ? "load nft_tproxy and nft_fib_inet"
+                       : "load nft_tproxy, nft_socket, nft_ct and nft_fib_inet");
   }
 }
 
@@ -164,7 +166,7 @@ CheckResult Check(Kernel& kernel) {
   const HostFacts facts = ReadFacts(kernel);
   const Plan plan = MakePlan(intent, facts);
   if (!facts.has_ipv6) findings.Note("this kernel has IPv6 disabled: IPv4 only");
-  if (intent.on_exit == OnExit::kBypass) {
+  if (intent.on_exit == OnExit::kBypass && intent.mode != Mode::kNode) {
     findings.Note("on-exit is bypass: without an agent, connections pass without policy");
   }
   const auto up = kernel.LoopbackIsUp();
@@ -174,7 +176,12 @@ CheckResult Check(Kernel& kernel) {
   CheckRouting(kernel, intent, plan, findings);
   CheckConflicts(kernel, intent, findings);
   if (intent.mode == Mode::kTproxy) CheckReversePath(kernel, findings);
-  CheckListener(kernel, intent, facts.has_ipv6, findings);
+  if (intent.mode == Mode::kNode) {
+    findings.Note(
+        "a node port is taken while the node agent listens on it: see /config of its admin page");
+  } else {
+    CheckListener(kernel, intent, facts.has_ipv6, findings);
+  }
   return findings.Take();
 }
 

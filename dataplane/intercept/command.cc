@@ -24,7 +24,7 @@ using Json = nlohmann::ordered_json;
 struct Flags {
   Intent intent;
   std::string mode = "tproxy";
-  std::string on_exit = "block";
+  std::string on_exit;  // not given: block, on a node bypass
   std::vector<std::string> include_ports;
   std::vector<std::string> exclude_ports;
   std::string netns;
@@ -41,19 +41,21 @@ int Fail(const std::string& command, const absl::Status& status) {
 void AddIntentFlags(CLI::App* app, Flags* flags) {
   Intent* intent = &flags->intent;
   app->add_option("--mode", flags->mode,
-                  "tproxy: the application sees the client; redirect: it sees 127.0.0.6")
-      ->check(CLI::IsMember({"tproxy", "redirect"}, CLI::ignore_case))
+                  "tproxy: the application sees the client; redirect: it sees 127.0.0.6; node: on "
+                  "a node's host network, for an agent of role node")
+      ->check(CLI::IsMember({"tproxy", "redirect", "node"}, CLI::ignore_case))
       ->capture_default_str();
   app->add_option("--include-inbound-ports", flags->include_ports,
-                  "intercept only these, for example 80,443 (default: every port, also written *)")
+                  "intercept only these, for example 80,443 (default: every port, also written *; "
+                  "of a node 30000-32767)")
       ->delimiter(',');
   app->add_option("--exclude-inbound-ports", flags->exclude_ports,
                   "never intercept these; 15020 and 15021 never are")
       ->delimiter(',');
   app->add_option("--on-exit", flags->on_exit,
-                  "without an agent: block new connections, or bypass it (no policy then)")
-      ->check(CLI::IsMember({"block", "bypass"}, CLI::ignore_case))
-      ->capture_default_str();
+                  "without an agent: block new connections, or bypass it (no policy then). "
+                  "Default: block; of a node bypass, which leaves the port to kube-proxy")
+      ->check(CLI::IsMember({"block", "bypass"}, CLI::ignore_case));
   app->add_option("--inbound-port", intent->inbound_port, "where the agent listens")
       ->capture_default_str();
   app->add_option("--packet-mark", intent->packet_mark, "mark of intercepted packets (1337)");
@@ -80,8 +82,12 @@ absl::Status ParsePorts(const char* flag, const std::vector<std::string>& words,
 // Turns the words of the flags into the intent.
 absl::Status ReadIntent(Flags* flags) {
   Intent& intent = flags->intent;
-  intent.mode = EqualsIgnoreCase(flags->mode, "redirect") ? Mode::kRedirect : Mode::kTproxy;
-  intent.on_exit = EqualsIgnoreCase(flags->on_exit, "bypass") ? OnExit::kBypass : OnExit::kBlock;
+  for (const Mode mode : {Mode::kTproxy, Mode::kRedirect, Mode::kNode}) {
+    if (EqualsIgnoreCase(flags->mode, ToString(mode))) intent.mode = mode;
+  }
+  const bool bypass = flags->on_exit.empty() ? intent.mode == Mode::kNode
+                                             : EqualsIgnoreCase(flags->on_exit, "bypass");
+  intent.on_exit = bypass ? OnExit::kBypass : OnExit::kBlock;
   if (flags->include_ports == std::vector<std::string>{"*"}) flags->include_ports.clear();
   absl::Status status =
       ParsePorts("--include-inbound-ports", flags->include_ports, &intent.include_ports);
@@ -109,7 +115,9 @@ int RunInstall(Kernel& kernel, const Flags& flags) {
     return 0;
   }
   std::cout << (result->changed ? "installed: " : "already installed: ")
-            << ToString(flags.intent.mode) << " to port " << flags.intent.inbound_port << "\n";
+            << ToString(flags.intent.mode);
+  if (flags.intent.mode != Mode::kNode) std::cout << " to port " << flags.intent.inbound_port;
+  std::cout << "\n";
   if (!result->has_ipv6) std::cout << "this kernel has IPv6 disabled: IPv4 only\n";
   return 0;
 }
@@ -266,6 +274,7 @@ int RunCommand(std::span<const std::string> args) {
       "Examples:\n"
       "  whence-agent intercept install --mode tproxy --exclude-inbound-ports 22\n"
       "  whence-agent intercept install --mode redirect --netns pod-1\n"
+      "  whence-agent intercept install --mode node\n"
       "  whence-agent intercept check && echo sound\n"
       "  whence-agent intercept show --dry-run --on-exit bypass\n"
       "  whence-agent intercept remove");

@@ -155,7 +155,7 @@ absl::StatusOr<std::vector<std::string>> FindConflicts(Kernel& kernel, const Int
         "nftables has a table inet whence that Whence did not write; remove it: nft delete table "
         "inet whence");
   }
-  if (intent.mode == Mode::kRedirect) return conflicts;
+  if (intent.mode != Mode::kTproxy) return conflicts;  // neither marks nor tables are needed
   auto rules = kernel.ListRules();
   if (!rules.ok()) return rules.status();
   for (const FibRule& rule : *rules) {

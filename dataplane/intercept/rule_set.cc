@@ -64,6 +64,51 @@ void SortUnique(std::vector<uint16_t>* ports) {
   ports->erase(std::unique(ports->begin(), ports->end()), ports->end());
 }
 
+// Kubernetes' --service-node-port-range unless an operator changed it.
+constexpr std::string_view kNodePorts = "30000-32767";
+
+// Opening packets ask for a listener; without one `tproxy` does not match and they go on. All
+// others may belong to a connection of kube-proxy's, and would be reset by our listener: those are
+// ours that have a socket of ours. (In a pod such a rule would let a reused port of a connection in
+// TIME_WAIT pass by the agent. Here opening packets never reach it.)
+std::string NodeRules(const Intent& intent, const HostFacts& facts) {
+  constexpr char kOpening[] = "tcp flags syn / fin,syn,rst,ack";
+  std::string text = absl::StrCat("\t\tmeta nfproto ipv4 ", kOpening,
+                                  " tproxy ip to 127.0.0.1 notrack accept\n");
+  if (facts.has_ipv6) {
+    absl::StrAppend(&text, "\t\tmeta nfproto ipv6 ", kOpening,
+                    " tproxy ip6 to [::1] notrack accept\n");
+  }
+  if (intent.on_exit == OnExit::kBlock) {
+    absl::StrAppend(&text, "\t\t", kOpening, " counter drop\n");
+  }
+  absl::StrAppend(&text,
+                  "\t\ttcp flags != syn / fin,syn,rst,ack socket transparent 1 notrack accept\n"
+                  "\t}\n\n\tchain output {\n"
+                  "\t\ttype filter hook output priority raw; policy accept;\n\t\tmeta mark ",
+                  absl::StrFormat("0x%08x", kListenerMark), " notrack\n\t}\n}\n");
+  return text;
+}
+
+std::string_view HookOf(Mode mode) {
+  switch (mode) {
+    case Mode::kTproxy:
+      return "type filter hook prerouting priority mangle";
+    case Mode::kRedirect:
+      return "type nat hook prerouting priority dstnat";
+    case Mode::kNode:
+      return "type filter hook prerouting priority raw";  // before connection tracking
+  }
+  return "";
+}
+
+std::optional<Mode> ParseMode(std::string_view text) {
+  for (const Mode mode : {Mode::kTproxy, Mode::kRedirect, Mode::kNode}) {
+    if (text == ToString(mode)) return mode;
+  }
+  return std::nullopt;
+}
+
 // The text between the first `open` at or after `from` and the `close` that follows; empty if there
 // is none.
 std::string_view Between(std::string_view text, std::string_view open, std::string_view close) {
@@ -129,8 +174,9 @@ std::optional<Intent> ParseIntent(std::string_view listing) {
   for (const auto& [key, value] : Words(text)) {
     bool good = true;
     if (key == "mode") {
-      good = value == "tproxy" || value == "redirect";
-      intent.mode = value == "redirect" ? Mode::kRedirect : Mode::kTproxy;
+      const std::optional<Mode> mode = ParseMode(value);
+      good = mode.has_value();
+      intent.mode = mode.value_or(Mode::kTproxy);
     } else if (key == "on-exit") {
       good = value == "block" || value == "bypass";
       intent.on_exit = value == "bypass" ? OnExit::kBypass : OnExit::kBlock;
@@ -163,7 +209,8 @@ std::string Canonical(std::string_view listing) {
   }
   while (!words.empty() && words.back() == ' ') words.pop_back();
   return absl::StrReplaceAll(
-      words, {{"tcp flags & (fin | syn | rst | ack) == syn", "tcp flags syn / fin,syn,rst,ack"}});
+      words, {{"tcp flags & (fin | syn | rst | ack) == syn", "tcp flags syn / fin,syn,rst,ack"},
+              {"tcp flags & (fin | syn | rst | ack) != syn", "tcp flags != syn / fin,syn,rst,ack"}});
 }
 
 }  // namespace
@@ -191,6 +238,12 @@ absl::Status Normalize(Intent* intent) {
         "--on-exit bypass: a REDIRECT rule matches whether or not an agent listens; use --mode "
         "tproxy");
   }
+  if (intent->mode == Mode::kNode && intent->on_exit == OnExit::kBlock &&
+      intent->include_ports.empty()) {
+    return absl::InvalidArgumentError(
+        "--on-exit block on a node closes every port that the agent does not take; name them: "
+        "--include-inbound-ports 31380,31400");
+  }
   intent->exclude_ports.insert(intent->exclude_ports.end(), std::begin(kAgentPorts),
                                std::end(kAgentPorts));
   SortUnique(&intent->include_ports);
@@ -200,6 +253,7 @@ absl::Status Normalize(Intent* intent) {
 
 Plan MakePlan(const Intent& intent, const HostFacts& facts) {
   Plan plan;
+  if (intent.mode == Mode::kNode) return plan;
   if (intent.mode == Mode::kRedirect) {
     plan.needs_loopback_six = facts.has_ipv6;
     return plan;
@@ -222,17 +276,20 @@ Plan MakePlan(const Intent& intent, const HostFacts& facts) {
 }
 
 std::string TableText(const Intent& intent, const HostFacts& facts, const Memory& memory) {
-  const bool tproxy = intent.mode == Mode::kTproxy;
   std::string text = absl::StrCat("table inet whence {\n\tcomment \"", MemoryText(memory), "\"\n");
   AppendSet("excluded", intent.exclude_ports, &text);
   AppendSet("included", intent.include_ports, &text);
   absl::StrAppend(&text, "\tchain prerouting {\n\t\tcomment \"", IntentText(intent),
-                  "\"\n\t\ttype ", tproxy ? "filter" : "nat", " hook prerouting priority ",
-                  tproxy ? "mangle" : "dstnat", "; policy accept;\n");
+                  "\"\n\t\t", ToAbsl(HookOf(intent.mode)), "; policy accept;\n");
   absl::StrAppend(&text, "\t\tiifname \"lo\" return\n\t\tfib daddr type != local return\n");
   absl::StrAppend(&text, "\t\ttcp dport @excluded return\n");
-  if (!intent.include_ports.empty()) text += "\t\ttcp dport != @included return\n";
-  if (!tproxy) {
+  if (!intent.include_ports.empty()) {
+    text += "\t\ttcp dport != @included return\n";
+  } else if (intent.mode == Mode::kNode) {
+    absl::StrAppend(&text, "\t\ttcp dport != ", ToAbsl(kNodePorts), " return\n");
+  }
+  if (intent.mode == Mode::kNode) return text + NodeRules(intent, facts);
+  if (intent.mode == Mode::kRedirect) {
     absl::StrAppend(&text, "\t\tmeta l4proto tcp redirect to :", intent.inbound_port, "\n\t}\n}\n");
     return text;
   }
@@ -282,7 +339,17 @@ std::optional<Installed> ParseListing(std::string_view listing) {
 
 bool SameTable(std::string_view a, std::string_view b) { return Canonical(a) == Canonical(b); }
 
-std::string_view ToString(Mode mode) { return mode == Mode::kTproxy ? "tproxy" : "redirect"; }
+std::string_view ToString(Mode mode) {
+  switch (mode) {
+    case Mode::kTproxy:
+      return "tproxy";
+    case Mode::kRedirect:
+      return "redirect";
+    case Mode::kNode:
+      return "node";
+  }
+  return "";
+}
 
 std::string_view ToString(OnExit on_exit) { return on_exit == OnExit::kBlock ? "block" : "bypass"; }
 

@@ -14,6 +14,15 @@
 // original one. Nothing is spoofed: the agent calls the application from 127.0.0.6 or ::6, so ::6
 // has to exist on lo.
 //
+// NODE, on a node's host network: an opening packet for a node port on which the agent listens goes
+// to the agent, untracked, so that kube-proxy's NAT never sees the connection. The agent listens on
+// the loopback addresses and only while it knows a gateway for the port; a packet that finds no
+// listener goes on to kube-proxy, and so do all packets of connections that kube-proxy already has.
+// The destination is the node's own address, so no mark, rule or route is needed.
+//
+//   client -> eth0 -> raw: [tproxy to 127.0.0.1, notrack] -> agent on 127.0.0.1:31380
+//   agent -> raw output: [its mark 0x53b: notrack] -> eth0 -> client
+//
 // The nft table is also the memory of the installation: comments in it hold what was asked for and
 // what the sysctls were before, so that any later process can show, check and remove exactly. It
 // lives and dies with the namespace.
@@ -33,16 +42,16 @@
 
 namespace whence::intercept {
 
-enum class Mode { kTproxy, kRedirect };
+enum class Mode { kTproxy, kRedirect, kNode };
 
 // What a dead agent means: kBlock drops new connections, kBypass lets them reach the application
-// without policy.
+// without policy, or on a node kube-proxy.
 enum class OnExit { kBlock, kBypass };
 
 struct Intent {
   Mode mode = Mode::kTproxy;
   OnExit on_exit = OnExit::kBlock;
-  std::vector<uint16_t> include_ports;  // empty: every port
+  std::vector<uint16_t> include_ports;  // empty: every port; kNode: Kubernetes' range of node ports
   std::vector<uint16_t> exclude_ports;  // kAgentPorts are always excluded besides
   uint16_t inbound_port = 15006;
   uint32_t packet_mark = 0x539;    // intercepted packets
@@ -55,6 +64,9 @@ struct Intent {
 // The agent's own metrics and health: they must be reachable from outside and would only be handed
 // back to the agent.
 inline constexpr uint16_t kAgentPorts[] = {15020, 15021};
+
+// proxy::Marks::listener: what the agent accepts carries it.
+inline constexpr uint32_t kListenerMark = 0x53b;
 
 // Rules and routes carry this as their protocol (`ip rule` shows `proto 133`), which is how we know
 // ours from another's.

@@ -24,6 +24,11 @@ absl::Status Check(const DataPlaneOptions& options, size_t rings) {
     return absl::InvalidArgumentError(
         "interception none: a sidecar serves intercepted connections only; use tproxy or redirect");
   }
+  if (options.role != trust::Role::kSidecar &&
+      options.interception == InterceptionMode::kRedirect) {
+    return absl::InvalidArgumentError(
+        "interception redirect: it is for sidecars; a node agent takes tproxy or none");
+  }
   return absl::OkStatus();
 }
 
@@ -32,9 +37,8 @@ absl::Status Check(const DataPlaneOptions& options, size_t rings) {
 absl::Status OpenListeners(const DataPlaneOptions& options, const std::vector<ListenSpec>& specs,
                            std::vector<Worker::Update>* updates) {
   for (const ListenSpec& spec : specs) {
-    const bool transparent = spec.inbound && options.interception == InterceptionMode::kTproxy;
-    const os::ListenOptions listen{.transparent = transparent,
-                                   .mark = transparent ? options.marks.listener : 0,
+    const os::ListenOptions listen{.transparent = spec.transparent,
+                                   .mark = spec.transparent ? options.marks.listener : 0,
                                    .reuse_port = true,
                                    .backlog = static_cast<int>(options.limits.listen_backlog),
                                    .user_timeout = options.limits.user_timeout};

@@ -27,8 +27,8 @@
 
 namespace whence::proxy {
 
-// How connections come to a sidecar's inbound port. A gateway listens on the snapshot's ports and
-// ignores this.
+// How connections come to a sidecar's inbound port or to a node agent's node ports. A gateway
+// listens on the snapshot's ports and ignores this.
 enum class InterceptionMode : uint8_t { kTproxy, kRedirect, kNone };
 
 // Packet marks of DESIGN section 6; `whence-agent intercept` must install the same.

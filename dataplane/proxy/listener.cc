@@ -95,7 +95,7 @@ bool Listener::FindDestination(const os::Accepted& accepted, net::OriginalDestin
   }
   // Without interception the local address is the listener's own: someone connected to it directly,
   // perhaps we ourselves.
-  if (spec_.inbound && local->port == context_.options.inbound_port) {
+  if (IsUnintercepted(context_.options, spec_, *local)) {
     Refuse(accepted, Counter::kLoops, access_log::Flag::kLoop, *local);
     return false;
   }

@@ -3,6 +3,34 @@
 #include <algorithm>
 
 namespace whence::proxy {
+namespace {
+
+bool HasEndpoint(const snapshot::Snapshot& snapshot, const snapshot::Listener& listener, bool v4) {
+  if (!listener.tcp_cluster) return false;
+  const auto& endpoints = snapshot.clusters[*listener.tcp_cluster].endpoints;
+  return std::any_of(endpoints.begin(), endpoints.end(), [&](const snapshot::Endpoint& endpoint) {
+    return endpoint.address.ip.is_v4() == v4;
+  });
+}
+
+net::IpAddress Loopback(bool v4) {
+  return v4 ? net::IpAddress::FromV4({127, 0, 0, 1})
+            : net::IpAddress::FromV6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+}
+
+// Sorted by who calls.
+std::vector<ListenSpec> PlanNodePorts(const snapshot::Snapshot& snapshot, bool has_ipv6) {
+  std::vector<ListenSpec> specs;
+  for (const snapshot::Listener& listener : snapshot.listeners) {
+    for (const bool v4 : {true, false}) {
+      if ((!v4 && !has_ipv6) || !HasEndpoint(snapshot, listener, v4)) continue;
+      specs.push_back({{Loopback(v4), listener.port}, false, true});
+    }
+  }
+  return specs;
+}
+
+}  // namespace
 
 std::vector<ListenSpec> PlanListeners(const DataPlaneOptions& options,
                                       const snapshot::Snapshot& snapshot, bool has_ipv6) {
@@ -11,14 +39,19 @@ std::vector<ListenSpec> PlanListeners(const DataPlaneOptions& options,
   const bool inbound = options.role == trust::Role::kSidecar;
   if (!inbound && !options.listen_addresses.empty()) addresses = options.listen_addresses;
 
+  const bool tproxy = options.interception == InterceptionMode::kTproxy;
   std::vector<ListenSpec> specs;
+  if (options.role == trust::Role::kNode && tproxy) {
+    specs = PlanNodePorts(snapshot, has_ipv6);
+    addresses.clear();
+  }
   for (const net::IpAddress& address : addresses) {
     if (inbound) {
-      specs.push_back({{address, options.inbound_port}, true});
+      specs.push_back({{address, options.inbound_port}, true, tproxy});
       continue;
     }
     for (const snapshot::Listener& listener : snapshot.listeners) {
-      specs.push_back({{address, listener.port}, false});
+      specs.push_back({{address, listener.port}});
     }
   }
   std::sort(specs.begin(), specs.end());
@@ -38,6 +71,12 @@ snapshot::Protocol ProtocolOf(const snapshot::Snapshot& snapshot, uint16_t liste
   if (listener_port == 0) return snapshot.ProtocolOfPort(destination.address.port);
   const snapshot::Listener* listener = FindListener(snapshot, listener_port);
   return listener == nullptr ? snapshot::Protocol::kTcp : listener->protocol;
+}
+
+bool IsUnintercepted(const DataPlaneOptions& options, const ListenSpec& spec,
+                     const net::SocketAddress& local) {
+  if (spec.inbound) return local.port == options.inbound_port;
+  return spec.transparent && local.ip.is_loopback();
 }
 
 bool IsOwnListener(const DataPlaneOptions& options, const snapshot::Snapshot& snapshot,

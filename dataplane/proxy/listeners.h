@@ -13,12 +13,17 @@ namespace whence::proxy {
 
 struct ListenSpec {
   net::SocketAddress address;
-  bool inbound = false;  // a sidecar's interception port, else a gateway's declared port
+  bool inbound = false;  // a sidecar's interception port, else a declared port
+  bool transparent = false;  // accepts for addresses that are not its own
   friend auto operator<=>(const ListenSpec&, const ListenSpec&) = default;
 };
 
 // Sorted, without duplicates: one per family and port. A sidecar has its inbound port and nothing
-// else, a gateway (or node agent) the ports of the snapshot.
+// else, a gateway or node agent the ports of the snapshot.
+//
+// With TPROXY a node agent listens on the loopback addresses, where the packet rule looks for it:
+// so nobody can connect to it but through the rule, and a port without a listener is kube-proxy's.
+// It opens a port in a family only while an endpoint of that family is known.
 std::vector<ListenSpec> PlanListeners(const DataPlaneOptions& options,
                                       const snapshot::Snapshot& snapshot, bool has_ipv6);
 
@@ -28,6 +33,11 @@ const snapshot::Listener* FindListener(const snapshot::Snapshot& snapshot, uint1
 // What a new connection speaks. `listener_port` 0: it was intercepted.
 snapshot::Protocol ProtocolOf(const snapshot::Snapshot& snapshot, uint16_t listener_port,
                               const net::OriginalDestination& destination);
+
+// Whether a connection that was accepted with this local address was aimed at the agent itself: it
+// did not come by interception, or aims at ourselves.
+bool IsUnintercepted(const DataPlaneOptions& options, const ListenSpec& spec,
+                     const net::SocketAddress& local);
 
 // Whether connecting to `destination` would come back to this agent.
 bool IsOwnListener(const DataPlaneOptions& options, const snapshot::Snapshot& snapshot,

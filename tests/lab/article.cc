@@ -61,12 +61,14 @@ class Runner {
     Prepare(mesh_.Intercept(Interception::kRedirect));
     PodToPod(4, "pod to pod, REDIRECT sidecar");
     TwoTrustedProxies();
-    DeniedClient();
-    DeniedPeer();
     Prepare(mesh_.Intercept(Interception::kTproxy));
     if (broken_.ok()) Prepare(mesh_.Apply(kClientIsThePeer));
-    TcpThroughTheGateway();
+    TcpThroughTheGateway(6, "TCP through the gateway, TPROXY sidecar, TRUSTED_CLIENT");
+    DeniedClient();
+    DeniedPeer();
+    NodeAgentsKeepTheClient();
     HttpThroughTheGateway();
+    TcpThroughTheGateway(10, "row 2 with TPROXY sidecar, TRUSTED_CLIENT: TCP");
     if (broken_.ok()) Prepare(mesh_.Delete("TrustTopology", "default", "echo"));
     return std::move(rows_);
   }
@@ -140,10 +142,11 @@ class Runner {
                                 kClient.v4, ", x-envoy-external-address 2.2.2.2");
     row.expected_log = LogOfBoth("2.2.2.2", "xff-hop-2", kClient.v4);
     Finish(row, FromOutside(Family::kIpv4, {{"X-Forwarded-For", "1.1.1.1,2.2.2.2,3.3.3.3"}}), 2);
+    if (broken_.ok()) Prepare(mesh_.Delete("TrustTopology", "istio-system", "edge"));
   }
 
   void DeniedClient() {
-    if (broken_.ok()) Prepare(mesh_.Apply(kDenyClient));
+    if (broken_.ok()) Prepare(mesh_.Apply(absl::StrCat(kTwoTrustedProxies, "---", kDenyClient)));
     for (const Family family : {Family::kIpv4, Family::kIpv6}) {
       ArticleRow row = {7, family, "DENY remoteIpBlocks of the trusted client, at the gateway"};
       const bool v4 = family == Family::kIpv4;
@@ -171,35 +174,71 @@ class Runner {
     if (broken_.ok()) Prepare(mesh_.Delete("AuthorizationPolicy", "istio-system", "deny-peer"));
   }
 
-  // No header can carry the client here, and the application speaks no PROXY protocol.
-  void TcpThroughTheGateway() {
-    constexpr uint16_t kPort = 9000;
+  // Row 1 over again, the long way round, through nodes that would hide the client.
+  void NodeAgentsKeepTheClient() {
+    Prepare(SetTrafficPolicy(lab_, TrafficPolicy::kCluster));
+    if (broken_.ok()) Prepare(mesh_.StartNodeAgents());
     for (const Family family : {Family::kIpv4, Family::kIpv6}) {
       const std::string client = kClient.address(family);
-      ArticleRow row = {6, family, "TCP through the gateway, TPROXY sidecar, TRUSTED_CLIENT"};
+      ArticleRow row = {9, family, "row 1 with a node agent, policy Cluster: HTTP"};
+      row.expected = SeenByHttp(client);
+      row.expected_log = LogOfBoth(client, "proxy-protocol", kNode54.address(family), family);
+      Finish(row, FromOutside(family), 2);
+    }
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      const std::string client = kClient.address(family);
+      ArticleRow row = {9, family, "row 1 with a node agent, policy Cluster: TCP"};
+      row.expected = "peer " + client;
+      row.expected_log = absl::StrCat(
+          "gateway: client ", client, " (proxy-protocol), peer ", kNode54.address(family),
+          ", allow; node: client ", client, " (direct-peer), peer ", client,
+          ", allow; sidecar: client ", client, " (proxy-protocol), peer ",
+          kGateway.address(family), ", allow");
+      FinishTcp(row, 3);
+    }
+    mesh_.KillNodeAgents();
+    Prepare(SetTrafficPolicy(lab_, TrafficPolicy::kLocal));
+  }
+
+  static std::string SeenByHttp(const std::string& client) {
+    return absl::StrCat("peer ", client, ", x-forwarded-for ", client,
+                        ", x-envoy-external-address ", client);
+  }
+
+  // No header can carry the client here, and the application speaks no PROXY protocol.
+  void TcpThroughTheGateway(int number, const std::string& what) {
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      const std::string client = kClient.address(family);
+      ArticleRow row = {number, family, what};
       row.expected = "peer " + client;
       row.expected_log = absl::StrCat(
           "gateway: client ", client, " (direct-peer), peer ", client, ", allow; sidecar: client ",
           client, " (proxy-protocol), peer ", kGateway.address(family), ", allow");
-      if (broken_.ok()) {
-        row.seen = AskForPeer(kLoadBalancer.address(family), kPort);
-        const auto logs = mesh_.TcpLogs(client, kPort, 2);
-        row.log = logs.ok() ? Describe(*logs) : std::string(logs.status().message());
-      } else {
-        row.seen = absl::StrCat("not run: ", broken_.message());
-      }
-      tell_(row);
-      rows_.push_back(std::move(row));
+      FinishTcp(row, 2);
     }
+  }
+
+  void FinishTcp(ArticleRow row, size_t records) {
+    // One address has connected before, in an earlier row: the records of now are those after.
+    const std::string client = kClient.address(row.family);
+    if (broken_.ok()) {
+      const std::string since = mesh_.Now();
+      row.seen = AskForPeer(kLoadBalancer.address(row.family), 9000);
+      const auto logs = mesh_.TcpLogs(client, "9000,31400", since, records);
+      row.log = logs.ok() ? Describe(*logs) : std::string(logs.status().message());
+    } else {
+      row.seen = absl::StrCat("not run: ", broken_.message());
+    }
+    tell_(row);
+    rows_.push_back(std::move(row));
   }
 
   // The same for HTTP: not only a header names the client, the socket does.
   void HttpThroughTheGateway() {
     for (const Family family : {Family::kIpv4, Family::kIpv6}) {
       const std::string client = kClient.address(family);
-      ArticleRow row = {10, family, "row 2 with TPROXY sidecar, TRUSTED_CLIENT"};
-      row.expected = absl::StrCat("peer ", client, ", x-forwarded-for ", client,
-                                  ", x-envoy-external-address ", client);
+      ArticleRow row = {10, family, "row 2 with TPROXY sidecar, TRUSTED_CLIENT: HTTP"};
+      row.expected = SeenByHttp(client);
       row.expected_log = LogOfBoth(client, "direct-peer", client, family);
       Finish(row, FromOutside(family), 2);
     }

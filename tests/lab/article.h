@@ -24,8 +24,8 @@ struct ArticleRow {
   bool pass() const { return seen == expected && log == expected_log; }
 };
 
-// Runs rows 1, 2, 3, 4, 5, 7, 8 and 6 (3, 4, 7 and 6 over IPv6 as well), in that order, and tells of
-// each as soon as it is done. A row that cannot be run has the reason in `seen`.
+// Runs rows 1 to 10 in order (3, 4, 6, 7, 9 and 10 over IPv6 as well, 9 and 10 with HTTP and TCP)
+// and tells of each as soon as it is done. A row that cannot be run has the reason in `seen`.
 // REQUIRES: a started mesh.
 std::vector<ArticleRow> RunArticle(const Lab& lab, Mesh& mesh,
                                    const std::function<void(const ArticleRow&)>& tell);

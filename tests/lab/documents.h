@@ -17,6 +17,19 @@ spec:
   - {name: http, port: 80, targetPort: 8080, appProtocol: http}
   - {name: tcp, port: 9000, targetPort: 9000, appProtocol: tcp}
 ---
+apiVersion: v1
+kind: Service
+metadata: {name: istio-ingressgateway, namespace: istio-system}
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Cluster
+  selector: {istio: ingressgateway}
+  ipFamilyPolicy: PreferDualStack
+  ipFamilies: [IPv4, IPv6]
+  ports:
+  - {name: http, port: 80, targetPort: 80, nodePort: 31380}
+  - {name: tcp, port: 9000, targetPort: 9000, nodePort: 31400}
+---
 apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: edge, namespace: istio-system}

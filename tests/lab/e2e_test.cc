@@ -38,7 +38,7 @@ class MeshTest : public ::testing::Test {
 
   void TearDown() override {
     if (!HasFailure() || !mesh_) return;
-    for (const char* name : {"control-plane", "agent-gateway", "agent-echo"}) {
+    for (const char* name : {"control-plane", "agent-gateway", "agent-echo", "agent-node54"}) {
       std::string log = ReadFile(lab_->directory() + "/" + name + ".log");
       if (log.size() > 4000) log = log.substr(log.size() - 4000);
       std::printf("---- %s\n%s\n", name, log.c_str());
@@ -68,8 +68,39 @@ class MeshTest : public ::testing::Test {
 TEST_F(MeshTest, TheArticlesRowsPass) {
   Begin(Interception::kRedirect);
   const auto rows = RunArticle(*lab_, *mesh_, [](const ArticleRow&) {});
-  EXPECT_EQ(rows.size(), 14u);
+  EXPECT_EQ(rows.size(), 20u);
   for (const ArticleRow& row : rows) EXPECT_TRUE(row.pass()) << ToText(row);
+}
+
+// Without its agent, and without a gateway to hand connections to, a node is as if Whence were not
+// there: kube-proxy hides the client as it always did.
+TEST_F(MeshTest, WhatANodeAgentCannotTakeIsKubeProxys) {
+  Begin(Interception::kTproxy);
+  const auto client = [&] {
+    const auto answer = Ask(lab_->Space("client"), kLoadBalancer.v4, 80, {.target = "/node"});
+    if (!answer.ok()) return std::string(answer.status().message());
+    const auto seen = ParseSeen(*answer);
+    return seen.ok() ? seen->Header("x-forwarded-for") : answer->body;
+  };
+  const auto node_listens = [&] {
+    return lab_->Space("node54").Run({"ss", "-Hltn"}).out.find(":31380 ") != std::string::npos;
+  };
+  ASSERT_EQ(SetTrafficPolicy(*lab_, TrafficPolicy::kCluster), absl::OkStatus());
+  ASSERT_EQ(client(), kNode54.v4);
+  ASSERT_EQ(mesh_->StartNodeAgents(), absl::OkStatus());
+  EXPECT_EQ(client(), kClient.v4);
+  // Of a connection that the agent carries connection tracking knows nothing.
+  EXPECT_EQ(lab_->Space("node54").Run({"cat", "/proc/net/nf_conntrack"}).out.find("ESTABLISHED src=" +
+                std::string(kClient.v4) + " dst=" + kNode54.v4),
+            std::string::npos);
+
+  mesh_->gateway().Stop();
+  EXPECT_TRUE(WaitUntil([&] { return !node_listens(); }));
+  ASSERT_EQ(mesh_->StartGateway(), absl::OkStatus());
+  EXPECT_TRUE(WaitUntil(node_listens));
+  EXPECT_EQ(client(), kClient.v4);
+  mesh_->KillNodeAgents();
+  EXPECT_EQ(client(), kNode54.v4);
 }
 
 TEST_F(MeshTest, APolicyPushedLiveDecidesAndStopsDeciding) {

@@ -25,18 +25,19 @@ constexpr char kExamples[] = R"(Examples:
   whence-lab article                       run the acceptance table on real programs
   whence-lab article -o json
   whence-lab up --name demo                start a cluster that stays
+  whence-lab up --name cure --external-traffic-policy cluster --node-agents
   whence-lab exec --name demo client -- curl -s http://35.188.212.88/
   whence-lab exec --name demo control -- whencectl agents
   whence-lab down --name demo
 
 Hosts and pods: client, lb, node53, node54, control, gateway, echo, sleep.
-The article does not run row 9 (node agent) yet.
 Exit codes: 0 good, 1 failed, 2 wrong usage.)";
 
 struct Flags {
   std::string name = "lab";
   std::string mode = "tproxy";
   std::string policy = "local";
+  bool node_agents = false;
   std::string output = "text";
   std::string host;
   std::string program;               // as we were called
@@ -93,6 +94,7 @@ int RunUp(const Flags& flags) {
   if (status.ok() && flags.policy == "cluster") {
     status = SetTrafficPolicy(**lab, TrafficPolicy::kCluster);
   }
+  if (status.ok() && flags.node_agents) status = mesh.StartNodeAgents();
   if (status.ok()) status = (*lab)->Disown();
   if (!status.ok()) return Fail(status);
   PrintEntrances(flags, (*lab)->directory(), mesh.logs_db());
@@ -166,6 +168,7 @@ int Main(int argc, char** argv) {
   up->add_option("--external-traffic-policy", flags.policy, "Of the gateway's Service")
       ->check(CLI::IsMember({"local", "cluster"}))
       ->capture_default_str();
+  up->add_flag("--node-agents", flags.node_agents, "An agent on each node keeps the client");
   for (CLI::App* command : {up, article}) {
     command->add_option("-o,--output", flags.output, "text or json")
         ->check(CLI::IsMember({"text", "json"}))

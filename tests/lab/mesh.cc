@@ -6,6 +6,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/lab/documents.h"
 #include "tests/lab/programs.h"
 
@@ -70,15 +72,17 @@ absl::Status Mesh::StartControlPlane() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Process> Mesh::StartAgent(const std::string& name, const Host& pod,
+absl::StatusOr<Process> Mesh::StartAgent(const std::string& name, const Host& host,
                                          const std::vector<std::string>& flags) const {
-  const Host& node = std::string_view(pod.node) == kNode53.name ? kNode53 : kNode54;
+  const Host& node = host.node == nullptr                            ? host
+                     : std::string_view(host.node) == kNode53.name ? kNode53
+                                                                     : kNode54;
   std::vector<std::string> command = {ProgramPath("whence-agent"),
                                       "run",
                                       "--control-plane",
                                       control_address(),
                                       "--pod-ip",
-                                      absl::StrCat(pod.v4, ",", pod.v6),
+                                      absl::StrCat(host.v4, ",", host.v6),
                                       "--host-ip",
                                       node.v4,
                                       "--state-dir",
@@ -86,17 +90,17 @@ absl::StatusOr<Process> Mesh::StartAgent(const std::string& name, const Host& po
                                       "--workers",
                                       "1"};
   command.insert(command.end(), flags.begin(), flags.end());
-  auto process = Launch("agent-" + name, pod, command);
+  auto process = Launch("agent-" + name, host, command);
   if (!process.ok()) return process.status();
   const bool ready = WaitUntil([&] {
     if (!process->IsRunning()) return true;
-    auto answer = Ask(lab_.Space(pod.name), "127.0.0.1", 15021, {.target = "/healthz/ready"},
+    auto answer = Ask(lab_.Space(host.name), "127.0.0.1", 15021, {.target = "/healthz/ready"},
                       std::chrono::seconds(1));
     return answer.ok() && answer->status == 200;
   });
   if (!ready || !process->IsRunning()) {
     return absl::UnavailableError(
-        absl::StrCat("the agent of ", pod.name, " is not ready: ", Tail(process->Output())));
+        absl::StrCat("the agent of ", host.name, " is not ready: ", Tail(process->Output())));
   }
   return process;
 }
@@ -109,6 +113,41 @@ absl::Status Mesh::StartGateway() {
   if (!process.ok()) return process.status();
   gateway_ = *std::move(process);
   return absl::OkStatus();
+}
+
+absl::Status Mesh::StartNodeAgents() {
+  for (const Host& node : {kNode53, kNode54}) {
+    const Namespace space = lab_.Space(node.name);
+    if (absl::Status s = RunOk({ProgramPath("whence-agent"), "intercept", "install", "--mode",
+                                "node", "--netns", space.name()});
+        !s.ok()) {
+      return s;
+    }
+    auto process = StartAgent(
+        node.name, node, {"--role", "node", "--namespace", "whence-system", "--name", node.name});
+    if (!process.ok()) return process.status();
+    node_agents_.push_back(*std::move(process));
+    const bool listens = WaitUntil([&] {
+      const std::string sockets = space.Run({"ss", "-Hltn"}).out;
+      for (const PublishedPort& port : kPublished) {
+        for (const char* loopback : {"127.0.0.1:", "[::1]:"}) {
+          if (sockets.find(absl::StrCat(loopback, port.node_port)) == std::string::npos) return false;
+        }
+      }
+      return true;
+    });
+    if (!listens) {
+      return absl::DeadlineExceededError(absl::StrCat("the agent of ", node.name,
+                                                      " takes no node ports: ",
+                                                      Tail(node_agents_.back().Output())));
+    }
+  }
+  return WaitForAgents(revision_, 4);
+}
+
+void Mesh::KillNodeAgents() {
+  for (Process& agent : node_agents_) agent.Kill();
+  node_agents_.clear();
 }
 
 absl::Status Mesh::StartSidecar(Interception interception) {
@@ -229,10 +268,15 @@ absl::StatusOr<std::vector<LogRow>> Mesh::Logs(const std::string& path, size_t c
   return LogsWhere(absl::StrCat("path = '", path, "'"), count);
 }
 
-absl::StatusOr<std::vector<LogRow>> Mesh::TcpLogs(const std::string& client, uint16_t port,
-                                                  size_t count) const {
+std::string Mesh::Now() {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::Now(), absl::UTCTimeZone());
+}
+
+absl::StatusOr<std::vector<LogRow>> Mesh::TcpLogs(const std::string& client,
+                                                  const std::string& ports,
+                                                  const std::string& since, size_t count) const {
   return LogsWhere(absl::StrCat("protocol = 'tcp' and client_address = '", client,
-                                "' and destination_port = ", port),
+                                "' and destination_port in (", ports, ") and time >= '", since, "'"),
                    count);
 }
 

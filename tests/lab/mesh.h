@@ -43,6 +43,11 @@ class Mesh {
   absl::Status Intercept(Interception interception);
   absl::Status StartSidecar(Interception interception);
   absl::Status StartGateway();
+  // An agent on the host network of each node, with its packet rules. Returns when they take the
+  // gateway's node ports.
+  absl::Status StartNodeAgents();
+  // Ends them as a crash would and leaves their rules.
+  void KillNodeAgents();
   Process& sidecar() { return *sidecar_; }
   Process& gateway() { return *gateway_; }
 
@@ -63,9 +68,12 @@ class Mesh {
   // Records of requests for that path, in the order of their roles (gateway before sidecar); waits
   // until there are `count`.
   absl::StatusOr<std::vector<LogRow>> Logs(const std::string& path, size_t count) const;
-  // The same for TCP connections of that client to that port; complete when they have ended.
-  absl::StatusOr<std::vector<LogRow>> TcpLogs(const std::string& client, uint16_t port,
-                                              size_t count) const;
+  // The same for TCP connections of that client to one of these ports ("31400,9000"); complete when
+  // they have ended. Only of those that began at `since` or later.
+  absl::StatusOr<std::vector<LogRow>> TcpLogs(const std::string& client, const std::string& ports,
+                                              const std::string& since, size_t count) const;
+  // The time as the access log writes it.
+  static std::string Now();
   // What sqlite3 prints for a query of the log database.
   CommandResult Sql(const std::string& query, bool json = false) const;
 
@@ -76,7 +84,8 @@ class Mesh {
   absl::StatusOr<Process> Launch(const std::string& name, const Host& host,
                                  const std::vector<std::string>& command) const;
   absl::Status StartApplications();
-  absl::StatusOr<Process> StartAgent(const std::string& name, const Host& pod,
+  // `host`: a pod, or a node.
+  absl::StatusOr<Process> StartAgent(const std::string& name, const Host& host,
                                      const std::vector<std::string>& flags) const;
   absl::StatusOr<std::vector<LogRow>> LogsWhere(const std::string& condition, size_t count) const;
   absl::Status WaitForCommit(const CommandResult& result);
@@ -84,6 +93,7 @@ class Mesh {
   const Lab& lab_;
   const bool detached_;
   std::optional<Process> control_plane_, gateway_, sidecar_, echo_;
+  std::vector<Process> node_agents_;
   uint64_t revision_ = 0;  // of the last change we made
 };
 

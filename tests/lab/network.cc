@@ -23,12 +23,12 @@ std::string LeafBatch(const Host& host) {
                       kNextHop6, " dev eth0 src ", host.v6, "\n");
 }
 
-// The side that routes to it.
-std::string HubBatch(const Host& host) {
+// The side that routes to it and connects from `hub`'s own address.
+std::string HubBatch(const Host& host, const Host& hub) {
   return absl::StrCat("address add ", kNextHop4, "/32 dev ", host.name, "\n", "address add ",
                       kNextHop6, "/64 dev ", host.name, " nodad\n", "link set ", host.name, " up\n",
-                      "route add ", host.v4, "/32 dev ", host.name, "\n", "route add ", host.v6,
-                      "/128 dev ", host.name, "\n");
+                      "route add ", host.v4, "/32 dev ", host.name, " src ", hub.v4, "\n",
+                      "route add ", host.v6, "/128 dev ", host.name, " src ", hub.v6, "\n");
 }
 
 // A host on the nodes' network; the load balancer is its way out.
@@ -58,12 +58,16 @@ std::string FabricHubBatch() {
   // Its public addresses; what is not translated would be answered by itself.
   absl::StrAppend(&batch, "address add ", kLoadBalancer.v4, "/32 dev lo\n", "address add ",
                   kLoadBalancer.v6, "/128 dev lo nodad\n");
-  return batch + HubBatch(kClient) + PodRoutes(true, kNode53) + PodRoutes(false, kNode54);
+  return batch + HubBatch(kClient, kLoadBalancer) + PodRoutes(true, kNode53) + PodRoutes(false, kNode54);
 }
 
 std::string Dnat(const char* address, bool v6, uint16_t port) {
   return v6 ? absl::StrCat("dnat ip6 to [", address, "]:", port)
             : absl::StrCat("dnat ip to ", address, ":", port);
+}
+
+const Host& NodeOf(const Host& pod) {
+  return std::string_view(pod.node) == kNode53.name ? kNode53 : kNode54;
 }
 
 absl::Status Cable(const Lab& lab) {
@@ -88,7 +92,7 @@ absl::Status Address(const Lab& lab) {
       {kNode53.name, FabricBatch(kNode53) + PodRoutes(false, kNode54)},
       {kNode54.name, FabricBatch(kNode54) + PodRoutes(true, kNode53)}};
   for (const Host& pod : kPods) {
-    batches.emplace_back(pod.node, HubBatch(pod));
+    batches.emplace_back(pod.node, HubBatch(pod, NodeOf(pod)));
     batches.emplace_back(pod.name, LeafBatch(pod));
   }
   for (const auto& [host, batch] : batches) {

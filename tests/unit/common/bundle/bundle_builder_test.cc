@@ -117,6 +117,90 @@ TEST(BundleTest, NamesMeshGatewaysToThoseWhoTrustThem) {
   EXPECT_THAT(Build(on, inventory, gateway).trust().mesh_gateways(), ElementsAre("10.128.0.2"));
 }
 
+// "31380 -> name of cluster: its endpoints", one line a node port.
+std::vector<std::string> NodePorts(const v1::WorkloadBundle& bundle) {
+  std::vector<std::string> lines;
+  for (const v1::ListenerResource& listener : bundle.listeners()) {
+    EXPECT_EQ(listener.protocol(), v1::TCP);
+    std::string line = std::to_string(listener.port()) + " -> " + listener.cluster();
+    for (const v1::ClusterResource& cluster : bundle.clusters()) {
+      if (cluster.name() != listener.cluster()) continue;
+      for (const v1::EndpointResource& endpoint : cluster.endpoints()) {
+        EXPECT_TRUE(endpoint.has_sidecar());
+        line += " " + endpoint.address() + ":" + std::to_string(endpoint.port());
+      }
+    }
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+std::string GatewayService(const std::string& name, const std::string& spec) {
+  return "---\nkind: Service\napiVersion: v1\nmetadata: {name: " + name +
+         ", namespace: edge}\nspec: {" + spec + "}\n";
+}
+
+TEST(BundleTest, ANodeAgentTakesTheNodePortsOfGatewaysAndNoOthers) {
+  const std::string gateway =
+      "---\nkind: Gateway\napiVersion: networking.istio.io/v1\nmetadata: {name: g, namespace: "
+      "edge}\nspec: {selector: {app: gw}, servers: [{port: {number: 80, name: http, protocol: HTTP}, "
+      "hosts: ['*']}, {port: {number: 9000, name: tcp, protocol: TCP}, hosts: ['*']}]}\n";
+  const std::string ports =
+      "ports: [{name: http, port: 80, targetPort: 8080, nodePort: 31380}, {name: tcp, port: 9000, "
+      "nodePort: 31400}, {name: ssh, port: 22, nodePort: 31022}, {name: inner, port: 81}]";
+  const std::string selector = ", selector: {app: gw}, ";
+  const Workload node = MakeWorkload("kube", "node", {}, {"10.128.0.2"}, trust::Role::kNode);
+  const std::vector<Workload> inventory = {
+      node,
+      MakeWorkload("edge", "gw1", {{"app", "gw"}}, {"10.0.0.9", "fd00::9"}, trust::Role::kGateway),
+      MakeWorkload("edge", "gw2", {{"app", "gw"}}, {"10.0.0.8"}, trust::Role::kGateway),
+      // Not a gateway, not of that namespace, not selected.
+      MakeWorkload("edge", "web", {{"app", "gw"}}, {"10.0.0.1"}),
+      MakeWorkload("other", "gw3", {{"app", "gw"}}, {"10.0.0.7"}, trust::Role::kGateway),
+      MakeWorkload("edge", "gw4", {{"app", "x"}}, {"10.0.0.6"}, trust::Role::kGateway)};
+  const auto build = [&](const std::string& documents, const std::vector<Workload>& workloads) {
+    const ConfigView view(Documents(documents));
+    return NodePorts(Build(view, workloads, node));
+  };
+  const std::string taken = GatewayService("gw", "type: LoadBalancer" + selector + ports);
+  EXPECT_THAT(build(gateway + taken, inventory),
+              ElementsAre("31380 -> gw.edge.svc.cluster.local:80 10.0.0.9:8080 10.0.0.8:8080",
+                          "31400 -> gw.edge.svc.cluster.local:9000 10.0.0.9:9000 10.0.0.8:9000"));
+  EXPECT_THAT(build(gateway + taken, {node}), IsEmpty());
+  EXPECT_THAT(build(taken, inventory), IsEmpty());  // no Gateway has them listen
+  for (const char* left_alone :
+       {"type: ClusterIP", "type: LoadBalancer, externalTrafficPolicy: Local",
+        "type: NodePort, sessionAffinity: ClientIP"}) {
+    EXPECT_THAT(build(gateway + GatewayService("gw", left_alone + selector + ports), inventory),
+                IsEmpty())
+        << left_alone;
+  }
+  // One port, two Services: the first in order.
+  EXPECT_THAT(
+      build(gateway + taken +
+                GatewayService("a", "type: NodePort" + selector + "ports: [{port: 9000, nodePort: 31380}]"),
+            inventory),
+      ElementsAre("31380 -> a.edge.svc.cluster.local:9000 10.0.0.9:9000 10.0.0.8:9000",
+                  "31400 -> gw.edge.svc.cluster.local:9000 10.0.0.9:9000 10.0.0.8:9000"));
+  // The gateway is told whose hand-over to take; a sidecar knows node agents as agents of the mesh.
+  const ConfigView view(Documents(gateway + taken));
+  EXPECT_THAT(Build(view, inventory, inventory[1]).trust().node_agents(), ElementsAre("10.128.0.2"));
+  EXPECT_THAT(Build(view, inventory, inventory[3]).trust().node_agents(), IsEmpty());
+}
+
+TEST(BundleTest, PoliciesForEverybodyAreNotForNodes) {
+  const std::string policy =
+      "---\nkind: IpPolicy\napiVersion: whence.dev/v1\nmetadata: {name: p, namespace: istio-system}"
+      "\nspec: {";
+  const Workload node =
+      MakeWorkload("kube", "node", {{"app", "node"}}, {"10.128.0.2"}, trust::Role::kNode);
+  const ConfigView all(Documents(policy + "action: DENY, rules: [{}]}\n"));
+  EXPECT_EQ(Build(all, {}, node).policies_size(), 0);
+  const ConfigView named(Documents(
+      policy + "selector: {matchLabels: {app: node}}, action: DENY, rules: [{}]}\n"));
+  EXPECT_EQ(Build(named, {}, node).policies_size(), 1);
+}
+
 TEST(BundleTest, ResolvesTrustedWorkloadsToLiveAddresses) {
   const std::vector<Workload> inventory = {
       MakeWorkload("shop", "p2", {{"app", "proxy"}}, {"10.0.0.7", "10.0.0.6"}),

@@ -546,6 +546,16 @@ TEST(ResolverTest, TraceTellsTheWayFromTheNearestHop) {
   EXPECT_EQ(trace.hops[2].judgement, "not trusted: the client");
 }
 
+TEST(ProxyHeaderRuleTest, AGatewayLetsNodeAgentsHandConnectionsOver) {
+  Topology topology = DefaultTopology(Role::kGateway);
+  topology.node_agents = Cidrs({"10.128.0.54"});
+  EXPECT_EQ(ProxyHeaderRuleFor(topology, Peer("10.128.0.54")), ProxyHeaderRule::kOptional);
+  EXPECT_EQ(ProxyHeaderRuleFor(topology, Peer("10.128.0.53")), ProxyHeaderRule::kNotRead);
+  topology.proxy_accept = ProxyAccept::kRequired;
+  EXPECT_EQ(ProxyHeaderRuleFor(topology, Peer("10.128.0.54")), ProxyHeaderRule::kRequired);
+  EXPECT_EQ(ProxyHeaderRuleFor(topology, Peer("10.128.0.53")), ProxyHeaderRule::kRefusePeer);
+}
+
 TEST(ProxyHeaderRuleTest, SendersAreKnownByTheKernelsAddress) {
   Topology topology = Sidecar();
   topology.proxy_from = AddressRanges{Cidrs({"10.128.0.0/16"}), {}};

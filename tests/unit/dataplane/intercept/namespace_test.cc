@@ -127,7 +127,7 @@ class NamespaceTest : public ::testing::Test {
 
 TEST_F(NamespaceTest, InstallingTwiceEqualsOnceAndRemovingRestores) {
   const std::string before = Snapshot();
-  for (const Mode mode : {Mode::kTproxy, Mode::kRedirect}) {
+  for (const Mode mode : {Mode::kTproxy, Mode::kRedirect, Mode::kNode}) {
     const Intent intent = {.mode = mode, .include_ports = {8080, 443}, .exclude_ports = {22}};
     auto installed = InstallHere(intent);
     ASSERT_TRUE(installed.ok()) << installed.status();
@@ -213,6 +213,44 @@ TEST_F(NamespaceTest, ExcludedAndNotIncludedPortsAreLeftAlone) {
   EXPECT_EQ(TryApplication(kPod4), absl::StatusCode::kOk);
   ASSERT_TRUE(InstallHere({.include_ports = {kAppPort}}).ok());
   EXPECT_EQ(TryApplication(kPod4), absl::StatusCode::kDeadlineExceeded);
+}
+
+// The application stands where kube-proxy would take over.
+TEST_F(NamespaceTest, ANodePortIsTheAgentsWhileItListensAndElseAsIfThereWereNone) {
+  StartApplication();
+  auto before = HttpConnection::Open(Client(), kPod4, kAppPort);
+  ASSERT_TRUE(before.ok());
+  ASSERT_TRUE(InstallHere(
+                  {.mode = Mode::kNode, .on_exit = OnExit::kBypass, .include_ports = {kAppPort}})
+                  .ok());
+  EXPECT_TRUE(CheckHere().sound());
+  EXPECT_EQ(TryApplication(kPod4), absl::StatusCode::kOk);
+  ASSERT_EQ(before->Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), absl::OkStatus());
+  EXPECT_EQ(before->ReadLine().value_or("nothing"), "HTTP/1.1 200 OK\r\n");
+
+  const int on = 1;
+  auto agent = Pod().Listen("127.0.0.1", kAppPort);
+  ASSERT_FALSE(agent.ok()) << "the application holds the port on every address";
+  application_->Stop();
+  agent = Pod().Listen("127.0.0.1", kAppPort);
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  // Not transparent: somebody else's, and left alone.
+  EXPECT_EQ(TryApplication(kPod4), absl::StatusCode::kUnavailable);
+  ASSERT_EQ(setsockopt(*agent, SOL_IP, IP_TRANSPARENT, &on, sizeof(on)), 0);
+  auto connection = HttpConnection::Open(Client(), kPod4, kAppPort);
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  const int accepted = accept(*agent, nullptr, nullptr);
+  ASSERT_GE(accepted, 0);
+  sockaddr_in local{};
+  socklen_t size = sizeof(local);
+  ASSERT_EQ(getsockname(accepted, reinterpret_cast<sockaddr*>(&local), &size), 0);
+  char text[INET_ADDRSTRLEN];
+  EXPECT_STREQ(inet_ntop(AF_INET, &local.sin_addr, text, sizeof(text)), kPod4);
+  // Without a listener what is open goes on.
+  close(*agent);
+  ASSERT_EQ(write(accepted, "hello\n", 6), 6);
+  EXPECT_EQ(connection->ReadLine().value_or("nothing"), "hello\n");
+  close(accepted);
 }
 
 TEST_F(NamespaceTest, RepliesToTheApplicationsOwnConnectionsPass) {

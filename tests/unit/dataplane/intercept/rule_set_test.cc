@@ -100,6 +100,50 @@ TEST(RuleSetTest, RedirectNeedsNoRouting) {
   EXPECT_FALSE(MakePlan(intent, {.has_ipv6 = false}).needs_loopback_six);
 }
 
+TEST(RuleSetTest, ANodeGivesNothingButOpeningPacketsThatFindAListener) {
+  const Intent intent = Normal({.mode = Mode::kNode, .on_exit = OnExit::kBypass});
+  EXPECT_EQ(TableText(intent, {}, {}), R"(table inet whence {
+	comment "whence/1 before:"
+	set excluded {
+		type inet_service
+		elements = { 15020, 15021 }
+	}
+
+	chain prerouting {
+		comment "mode=node on-exit=bypass port=15006 marks=0x539,0x53a table=133"
+		type filter hook prerouting priority raw; policy accept;
+		iifname "lo" return
+		fib daddr type != local return
+		tcp dport @excluded return
+		tcp dport != 30000-32767 return
+		meta nfproto ipv4 tcp flags syn / fin,syn,rst,ack tproxy ip to 127.0.0.1 notrack accept
+		meta nfproto ipv6 tcp flags syn / fin,syn,rst,ack tproxy ip6 to [::1] notrack accept
+		tcp flags != syn / fin,syn,rst,ack socket transparent 1 notrack accept
+	}
+
+	chain output {
+		type filter hook output priority raw; policy accept;
+		meta mark 0x0000053b notrack
+	}
+}
+)");
+  const Plan plan = MakePlan(intent, {.strict_reverse_path = true});
+  EXPECT_TRUE(plan.rules.empty() && plan.routes.empty() && plan.sysctls.empty());
+  EXPECT_FALSE(plan.needs_loopback_six);
+}
+
+TEST(RuleSetTest, ABlockingNodeDropsWhatFindsNoListener) {
+  const Intent intent = Normal({.mode = Mode::kNode, .include_ports = {31380}});
+  const std::string text = TableText(intent, {.has_ipv6 = false}, {});
+  EXPECT_NE(text.find("\t\ttcp dport != @included return\n"
+                      "\t\tmeta nfproto ipv4 tcp flags syn / fin,syn,rst,ack tproxy ip to "
+                      "127.0.0.1 notrack accept\n"
+                      "\t\ttcp flags syn / fin,syn,rst,ack counter drop\n"
+                      "\t\ttcp flags != syn"),
+            std::string::npos)
+      << text;
+}
+
 TEST(RuleSetTest, PlanOfTproxy) {
   const Plan plan = MakePlan(Normal({}), {.strict_reverse_path = true});
   std::string commands;
@@ -126,6 +170,7 @@ TEST(RuleSetTest, AListingSaysWhatWasAskedForAndWhatWasBefore) {
   const Intent intents[] = {
       Normal({}),
       Normal({.mode = Mode::kRedirect, .include_ports = {80, 443}}),
+      Normal({.mode = Mode::kNode, .include_ports = {31380}}),
       Normal({.on_exit = OnExit::kBypass,
               .exclude_ports = {22},
               .inbound_port = 16006,
@@ -198,6 +243,7 @@ TEST(RuleSetTest, RefusesWhatCannotWork) {
       {{.table = 255}, "--table 255"},
       {{.table = 0}, "--table 0"},
       {{.mode = Mode::kRedirect, .on_exit = OnExit::kBypass}, "use --mode tproxy"},
+      {{.mode = Mode::kNode, .on_exit = OnExit::kBlock}, "name them: --include-inbound-ports"},
   };
   for (auto [intent, want] : rows) {
     const absl::Status status = Normalize(&intent);

@@ -15,8 +15,8 @@ snapshot::Snapshot WithPorts(std::initializer_list<uint16_t> ports) {
 
 TEST(PlanListenersTest, SidecarHasItsInboundPortAlone) {
   EXPECT_THAT(PlanListeners({}, WithPorts({80}), true),
-              testing::ElementsAre(ListenSpec{Address("[::]:15006"), true},
-                                   ListenSpec{Address("0.0.0.0:15006"), true}));
+              testing::ElementsAre(ListenSpec{Address("[::]:15006"), true, true},
+                                   ListenSpec{Address("0.0.0.0:15006"), true, true}));
   EXPECT_EQ(PlanListeners({}, WithPorts({}), false).size(), 1u);
 }
 
@@ -28,6 +28,23 @@ TEST(PlanListenersTest, GatewayHasThePortsOfTheSnapshot) {
   EXPECT_THAT(PlanListeners(options, WithPorts({443, 80}), true),
               testing::ElementsAre(ListenSpec{Address("10.0.0.1:80")},
                                    ListenSpec{Address("10.0.0.1:443")}));
+}
+
+TEST(PlanListenersTest, ANodeAgentWaitsBehindItsRuleAndOnlyWhereItKnowsAGateway) {
+  DataPlaneOptions options{.role = trust::Role::kNode, .interception = InterceptionMode::kTproxy};
+  snapshot::Snapshot made = WithPorts({31380, 31400, 31500, 31600});
+  made.clusters = {{"both", {{Address("10.0.0.1:80"), "", true}, {Address("[fd00::1]:80"), "", true}}},
+                   {"v4", {{Address("10.0.0.1:90"), "", true}}},
+                   {"none", {}}};
+  for (uint32_t i = 0; i < 3; ++i) made.listeners[i].tcp_cluster = i;
+  const auto spec = [](const char* address) { return ListenSpec{Address(address), false, true}; };
+  EXPECT_THAT(PlanListeners(options, made, true),
+              testing::UnorderedElementsAre(spec("127.0.0.1:31380"), spec("[::1]:31380"),
+                                            spec("127.0.0.1:31400")));
+  EXPECT_EQ(PlanListeners(options, made, false).size(), 2u);
+  // Reached without its rule: by itself, or by someone on the node.
+  EXPECT_TRUE(IsUnintercepted(options, spec("127.0.0.1:31380"), Address("127.0.0.1:31380")));
+  EXPECT_FALSE(IsUnintercepted(options, spec("127.0.0.1:31380"), Address("10.128.0.1:31380")));
 }
 
 TEST(ProtocolOfTest, InterceptedPortsAreAsDeclaredElseDetected) {
