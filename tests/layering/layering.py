@@ -28,7 +28,7 @@ FORBIDDEN = [
     ("tests/lab/", r"^(controlplane|dataplane)/", "the lab runs the real programs from outside"),
 ]
 # In common/, each folder may include those that stand before it (STYLE section 2).
-CORE_ORDER = ["base", "net", "http", "proxy_protocol", "trust", "policy", "snapshot", "wire", "document", "bundle", "explain"]
+CORE_ORDER = ["base", "net", "http", "proxy_protocol", "trust", "policy", "snapshot", "wire", "document", "bundle", "explain", "inject"]
 
 
 def faults(root):
