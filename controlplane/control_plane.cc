@@ -41,7 +41,7 @@ ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const
       writer_(*stores_.config, current_, clock, logger),
       ingest_service_(*stores_.logs),
       log_service_(*stores_.logs),
-      config_service_(writer_, current_, inventory_, clock, worker_),
+      config_service_(writer_, *stores_.config, current_, inventory_, clock, worker_),
       agent_service_(inventory_, current_) {}
 
 absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& config,

@@ -1,6 +1,7 @@
 #include "common/document/check.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/document/resource_version.h"
 #include "common/net/cidr.h"
 
 namespace whence::document {
@@ -62,6 +63,13 @@ void CheckMetadata(CheckContext& context) {
   }
   context.Expect(CheckLabelName(metadata.namespace_()), "metadata.namespace");
   context.CheckSelector(metadata.labels(), "metadata.labels");
+  if (IsOurResourceVersion(metadata.resource_version()) &&
+      !ParseResourceVersion(metadata.resource_version())) {
+    context.Fault("metadata.resourceVersion",
+                  absl::StrCat("\"", metadata.resource_version(),
+                               "\" is no such version: leave it as get printed it, such as "
+                               "revision-12, or take it out"));
+  }
 }
 
 void CheckSpec(CheckContext& context) {

@@ -11,6 +11,7 @@
 #include "common/document/fault_sink.h"
 #include "common/document/ip_set_file.h"
 #include "common/document/kinds.h"
+#include "common/document/resource_version.h"
 #include "common/document/schema.h"
 #include "common/document/text_node.h"
 
@@ -120,7 +121,9 @@ class FileParser {
     if (parsed.document.metadata().namespace_().empty()) {
       parsed.document.mutable_metadata()->set_namespace_(options_.default_namespace);
     }
-    parsed.document.mutable_metadata()->mutable_annotations()->erase(kLastApplied);
+    v1::ObjectMeta& metadata = *parsed.document.mutable_metadata();
+    metadata.mutable_annotations()->erase(kLastApplied);
+    if (!IsOurResourceVersion(metadata.resource_version())) metadata.clear_resource_version();
     ReadIpSetFile(&parsed);
     CheckContext context(parsed, &sink_, options_.ignore_unsupported);
     CheckMetadata(context);

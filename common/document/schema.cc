@@ -50,17 +50,11 @@ constexpr Row kUnsupported[] = {
     {"whence.v1.ServiceSpec", kService},
 };
 
-constexpr string_view kServerMeta[] = {"creationTimestamp",
-                                       "resourceVersion",
-                                       "uid",
-                                       "generation",
-                                       "managedFields",
-                                       "ownerReferences",
-                                       "selfLink",
-                                       "finalizers",
-                                       "generateName",
-                                       "deletionTimestamp",
-                                       "deletionGracePeriodSeconds"};
+constexpr string_view kServerMeta[] = {"creationTimestamp", "uid",
+                                       "generation",        "managedFields",
+                                       "ownerReferences",   "selfLink",
+                                       "finalizers",        "generateName",
+                                       "deletionTimestamp", "deletionGracePeriodSeconds"};
 // How the cluster reaches the Service from outside, and details of kube-proxy: Whence only takes
 // names, selectors and ports from it.
 constexpr string_view kServiceDetail[] = {"externalIPs",

@@ -10,6 +10,7 @@
 #include "controlplane/admin/worker.h"
 #include "controlplane/discovery/inventory.h"
 #include "controlplane/model/current_config.h"
+#include "controlplane/store/store.h"
 #include "whence/v1/admin.grpc.pb.h"
 
 namespace whence::admin {
@@ -17,9 +18,14 @@ namespace whence::admin {
 // Thread-safe. Must outlive the server; `worker` must outlive every call.
 class ConfigService final : public v1::ConfigService::CallbackService {
  public:
-  ConfigService(ConfigWriter& writer, const model::CurrentConfig& current,
+  ConfigService(ConfigWriter& writer, store::Store& store, const model::CurrentConfig& current,
                 const discovery::Inventory& inventory, const Clock& clock, Worker& worker)
-      : writer_(writer), current_(current), inventory_(inventory), clock_(clock), worker_(worker) {}
+      : writer_(writer),
+        store_(store),
+        current_(current),
+        inventory_(inventory),
+        clock_(clock),
+        worker_(worker) {}
 
   grpc::ServerUnaryReactor* Apply(grpc::CallbackServerContext* context,
                                   const v1::ApplyRequest* request,
@@ -29,6 +35,15 @@ class ConfigService final : public v1::ConfigService::CallbackService {
                                    v1::ApplyResponse* response) override;
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* context, const v1::GetRequest* request,
                                 v1::GetResponse* response) override;
+  grpc::ServerUnaryReactor* History(grpc::CallbackServerContext* context,
+                                    const v1::HistoryRequest* request,
+                                    v1::HistoryResponse* response) override;
+  grpc::ServerUnaryReactor* Diff(grpc::CallbackServerContext* context,
+                                 const v1::DiffRequest* request,
+                                 v1::DiffResponse* response) override;
+  grpc::ServerUnaryReactor* Rollback(grpc::CallbackServerContext* context,
+                                     const v1::RollbackRequest* request,
+                                     v1::ApplyResponse* response) override;
   grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
                                     const v1::ExplainRequest* request,
                                     v1::ExplainResponse* response) override;
@@ -39,7 +54,11 @@ class ConfigService final : public v1::ConfigService::CallbackService {
   grpc::ServerUnaryReactor* Later(grpc::CallbackServerContext* context, Response* response,
                                   std::function<absl::StatusOr<Response>()> work);
 
+  absl::StatusOr<v1::HistoryResponse> ReadHistory(const v1::HistoryRequest& request);
+  absl::StatusOr<v1::DiffResponse> Compare(const v1::DiffRequest& request);
+
   ConfigWriter& writer_;
+  store::Store& store_;  // to look back
   const model::CurrentConfig& current_;
   const discovery::Inventory& inventory_;
   const Clock& clock_;

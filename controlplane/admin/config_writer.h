@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,6 +19,12 @@
 
 namespace whence::admin {
 
+// Who a revision is recorded for.
+struct Author {
+  std::string name;
+  bool verified = false;  // by a client certificate; else it is a claim
+};
+
 // Plans against the current revision, commits on the condition that it still is the current one,
 // and publishes what the store then holds. Thread-safe; calls wait for each other and for the disk.
 class ConfigWriter final : public metrics::Source {
@@ -28,19 +36,33 @@ class ConfigWriter final : public metrics::Source {
   // Publishes what the store holds. To be called once, before serving.
   absl::Status Load();
 
-  // Faults come back in the response, with `revision` 0. An error means that nothing was committed.
-  absl::StatusOr<v1::ApplyResponse> Apply(const v1::ApplyRequest& request,
-                                          const std::string& author);
-  absl::StatusOr<v1::ApplyResponse> Delete(const v1::DeleteRequest& request,
-                                           const std::string& author);
+  // Faults come back in the response, with `revision` 0. An error means that nothing was committed;
+  // kAborted: somebody else has changed what the request is based on, and the message says who.
+  absl::StatusOr<v1::ApplyResponse> Apply(const v1::ApplyRequest& request, const Author& author);
+  absl::StatusOr<v1::ApplyResponse> Delete(const v1::DeleteRequest& request, const Author& author);
+  // kNotFound: there never was such a revision.
+  absl::StatusOr<v1::ApplyResponse> Rollback(const v1::RollbackRequest& request,
+                                             const Author& author);
 
   // Why the last write failed in the store (a full disk); OK once one has succeeded again.
   absl::Status Health() const;
   void Collect(metrics::TextWriter& out) const override;
 
  private:
-  absl::StatusOr<v1::ApplyResponse> Carry(const model::ConfigState& state, Plan plan, bool dry_run,
-                                          const std::string& author, const std::string& message);
+  // What holds for every write. All with write_mutex_ held.
+  struct Request {
+    Author author;
+    std::string message;
+    bool dry_run = false;
+    std::optional<uint64_t> if_revision;
+  };
+  absl::StatusOr<v1::ApplyResponse> Carry(const model::ConfigState& state, Plan plan,
+                                          const Request& request);
+  // What was changed after `target`, and by whom: a rollback takes all of it back.
+  absl::Status WarnOfUndone(uint64_t target, Plan* plan);
+  absl::Status CheckRevision(const model::ConfigState& state,
+                             const std::optional<uint64_t>& expected);
+  absl::Status ToStatus(const std::vector<Conflict>& conflicts);
   absl::Status PublishStored();
 
   store::Store& store_;

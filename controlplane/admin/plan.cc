@@ -3,12 +3,14 @@
 #include <google/protobuf/util/message_differencer.h>
 
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
 #include "common/document/document.h"
 #include "common/document/kinds.h"
+#include "common/document/resource_version.h"
 
 namespace whence::admin {
 namespace {
@@ -79,20 +81,47 @@ absl::Status Missing(const model::ConfigState& state, const document::Kind& kind
       name, elsewhere.empty() ? "" : absl::StrCat(" (there is one in namespace ", elsewhere, ")")));
 }
 
-}  // namespace
+using google::protobuf::util::MessageDifferencer;
 
-Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request) {
-  document::ParseOptions options;
-  options.ignore_unsupported = request.ignore_unsupported();
-  if (!request.default_namespace().empty()) options.default_namespace = request.default_namespace();
+// Takes the version out of a document that is to be applied, and notes if it is not the one of now.
+// A document that already is as asked for is none: nothing could be lost.
+void TakeVersion(const std::map<store::DocumentKey, const v1::StoredDocument*>& stored,
+                 v1::Document* document, std::vector<Conflict>* conflicts) {
+  const std::optional<uint64_t> based_on =
+      document::ParseResourceVersion(document->metadata().resource_version());
+  document->mutable_metadata()->clear_resource_version();
+  if (!based_on) return;
+  auto found = stored.find(KeyOf(*document));
+  const v1::StoredDocument* now = found == stored.end() ? nullptr : found->second;
+  if (now != nullptr &&
+      (now->revision() == *based_on || MessageDifferencer::Equals(now->document(), *document))) {
+    return;
+  }
+  Conflict& conflict = conflicts->emplace_back(
+      Conflict{.key = KeyOf(*document), .name = document::DisplayName(*document), .author = {}});
+  conflict.based_on = *based_on;
+  if (now == nullptr) return;
+  conflict.revision = now->revision();
+  conflict.time_us = now->time_us();
+  conflict.author = now->author();
+  conflict.author_verified = now->author_verified();
+}
+
+// The configuration with these documents applied, and without `gone`.
+Plan PlanFiles(const model::ConfigState& state,
+               const google::protobuf::RepeatedPtrField<v1::SourceFile>& files,
+               const document::ParseOptions& options, const std::vector<store::DocumentKey>& gone) {
+  std::map<store::DocumentKey, const v1::StoredDocument*> stored;
+  for (const v1::StoredDocument& one : state.documents) stored[KeyOf(one.document())] = &one;
   Plan plan;
   std::vector<document::ParsedDocument> changed;
-  for (const v1::SourceFile& file : request.files()) {
+  for (const v1::SourceFile& file : files) {
     document::ParseResult parsed = document::Parse(file.name(), file.content(), options);
     Append(parsed.faults, &plan.faults);
     Append(parsed.warnings, &plan.warnings);
     for (document::ParsedDocument& document : parsed.documents) {
       CheckSize(document, &plan.faults);
+      TakeVersion(stored, &document.document, &plan.conflicts);
       changed.push_back(std::move(document));
     }
   }
@@ -100,6 +129,7 @@ Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request)
   for (const document::ParsedDocument& parsed : changed) {
     result[KeyOf(parsed.document)] = &parsed.document;
   }
+  for (const store::DocumentKey& key : gone) result.erase(key);
   // Also when documents had faults of their own: one run should show everything there is to mend.
   document::Findings findings = document::Validate(changed, Copy(result));
   Append(findings.faults, &plan.faults);
@@ -107,7 +137,37 @@ Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request)
   for (const document::ParsedDocument& parsed : changed) {
     plan.mutations.push_back({KeyOf(parsed.document), parsed.document});
   }
+  for (const store::DocumentKey& key : gone) plan.mutations.push_back({key, std::nullopt});
   return plan;
+}
+
+}  // namespace
+
+Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request) {
+  document::ParseOptions options;
+  options.ignore_unsupported = request.ignore_unsupported();
+  if (!request.default_namespace().empty()) options.default_namespace = request.default_namespace();
+  return PlanFiles(state, request.files(), options, {});
+}
+
+Plan PlanRollback(const model::ConfigState& state, const store::Contents& target) {
+  DocumentMap now = Index(state);
+  google::protobuf::RepeatedPtrField<v1::SourceFile> files;
+  for (const v1::StoredDocument& stored : target.documents) {
+    auto found = now.find(KeyOf(stored.document()));
+    const bool same =
+        found != now.end() && MessageDifferencer::Equals(*found->second, stored.document());
+    if (found != now.end()) now.erase(found);
+    if (same) continue;
+    v1::SourceFile* file = files.Add();
+    file->set_name(absl::StrCat("revision ", target.revision));
+    file->set_content(document::ToYaml(stored.document()));
+  }
+  std::vector<store::DocumentKey> gone;
+  for (const auto& [key, document] : now) gone.push_back(key);
+  document::ParseOptions options;
+  options.ignore_unsupported = true;  // as it was applied, whatever was asked for then
+  return PlanFiles(state, files, options, gone);
 }
 
 absl::StatusOr<Plan> PlanDelete(const model::ConfigState& state, const v1::DeleteRequest& request) {
@@ -128,7 +188,6 @@ absl::StatusOr<Plan> PlanDelete(const model::ConfigState& state, const v1::Delet
 
 std::vector<v1::Change> Preview(const model::ConfigState& state,
                                 const std::vector<store::Mutation>& mutations) {
-  using google::protobuf::util::MessageDifferencer;
   DocumentMap documents = Index(state);
   std::vector<v1::Change> changes;
   for (const store::Mutation& mutation : mutations) {
@@ -166,7 +225,10 @@ absl::StatusOr<v1::GetResponse> Select(const model::ConfigState& state,
     if (kind && document::KeyKind(stored.document()) != kind->key) continue;
     if (!request.namespace_().empty() && metadata.namespace_() != request.namespace_()) continue;
     if (!request.name().empty() && metadata.name() != request.name()) continue;
-    *response.add_documents() = stored;
+    v1::StoredDocument* found = response.add_documents();
+    *found = stored;
+    found->mutable_document()->mutable_metadata()->set_resource_version(
+        document::ResourceVersionText(stored.revision()));
   }
   if (!request.name().empty() && response.documents().empty()) {
     return Missing(state, *kind, request.namespace_(), request.name());

@@ -17,14 +17,31 @@ namespace whence::admin {
 // whole, in one message.
 constexpr size_t kMaxDocumentBytes = 512 << 10;
 
+// A document that was changed since the value that the operator has in hand.
+struct Conflict {
+  store::DocumentKey key;
+  std::string name;       // for people
+  uint64_t based_on = 0;  // the revision of that value
+  // What is there now; revision 0: nothing, as far as this configuration tells.
+  uint64_t revision = 0;
+  int64_t time_us = 0;
+  std::string author;
+  bool author_verified = false;
+};
+
 struct Plan {
   std::vector<store::Mutation> mutations;  // to be committed only if there are no faults
+  std::vector<Conflict> conflicts;         // nor these
   std::vector<v1::Fault> faults;
   std::vector<v1::Fault> warnings;
 };
 
 // Parses every file and validates the configuration as it would be. Collects all faults.
 Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request);
+
+// Makes the documents what `target`, of another revision, has: those that differ, come or go. They
+// are read anew from their text, so that today's checks hold for them.
+Plan PlanRollback(const model::ConfigState& state, const store::Contents& target);
 
 // kInvalidArgument: no such kind. kNotFound: no such document; the message says where one of that
 // name is. Faults: other documents need it.
@@ -34,7 +51,8 @@ absl::StatusOr<Plan> PlanDelete(const model::ConfigState& state, const v1::Delet
 std::vector<v1::Change> Preview(const model::ConfigState& state,
                                 const std::vector<store::Mutation>& mutations);
 
-// Errors as in PlanDelete; a kind without documents is no error.
+// Documents carry their resourceVersion. Errors as in PlanDelete; a kind without documents is no
+// error.
 absl::StatusOr<v1::GetResponse> Select(const model::ConfigState& state,
                                        const v1::GetRequest& request);
 

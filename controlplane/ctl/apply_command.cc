@@ -24,30 +24,9 @@ std::string Author() {
   return ValidUtf8(std::string(user && *user ? user : "unknown") + "@" + host);
 }
 
-std::string Line(const v1::Fault& fault) {
-  // The place is ours and may hold any path; the rest came over the wire.
-  return Escape(document::FaultText(fault)) + "\n";
-}
-
-const char* ActionName(v1::Change::Action action) {
-  switch (action) {
-    case v1::Change::CREATED:
-      return "created";
-    case v1::Change::UPDATED:
-      return "updated";
-    case v1::Change::DELETED:
-      return "deleted";
-    default:
-      return "unchanged";
-  }
-}
-
 void PrintChanges(const v1::ApplyResponse& response, bool dry_run, std::ostream& out) {
   for (const v1::Change& change : response.changes()) {
-    std::string name =
-        change.namespace_().empty() ? change.name() : change.namespace_() + "/" + change.name();
-    out << Escape(change.kind()) << " " << Escape(name) << " " << ActionName(change.action())
-        << (dry_run ? " (dry run)" : "") << "\n";
+    out << Escape(ChangeText(change)) << (dry_run ? " (dry run)" : "") << "\n";
   }
   if (response.revision() != 0) {
     out << "revision " << response.revision() << "\n";
@@ -58,7 +37,7 @@ void PrintChanges(const v1::ApplyResponse& response, bool dry_run, std::ostream&
 
 int PrintFaults(const v1::ApplyResponse& response, Output output, Session& session) {
   if (output == Output::kJson) session.out << ToJson(response);
-  for (const v1::Fault& fault : response.faults()) session.err << Line(fault);
+  for (const v1::Fault& fault : response.faults()) session.err << FaultLine(fault);
   int count = response.faults_size();
   session.err << "whencectl: nothing was changed: " << count << (count == 1 ? " fault" : " faults")
               << "\n";
@@ -67,7 +46,8 @@ int PrintFaults(const v1::ApplyResponse& response, Output output, Session& sessi
 
 int PrintResponse(const v1::ApplyResponse& response, Output output, bool dry_run,
                   Session& session) {
-  for (const v1::Fault& warning : response.warnings()) session.err << "warning: " << Line(warning);
+  for (const v1::Fault& warning : response.warnings())
+    session.err << "warning: " << FaultLine(warning);
   if (!response.faults().empty()) return PrintFaults(response, output, session);
   if (output == Output::kJson) {
     session.out << ToJson(response);
@@ -85,6 +65,7 @@ v1::ApplyRequest ToRequest(const ApplyOptions& options, const SourceFiles& sourc
   request.set_default_namespace(options.default_namespace);
   request.set_author(Author());
   request.set_message(ValidUtf8(options.message));
+  if (options.if_revision) request.set_if_revision(*options.if_revision);
   return request;
 }
 
@@ -112,7 +93,7 @@ int Apply(const ApplyOptions& options, Session& session, std::istream& input) {
   grpc::Status status =
       v1::ConfigService::NewStub(session.channel)->Apply(&context, request, &response);
   if (!status.ok()) {
-    for (const v1::Fault& fault : sources.faults()) session.err << Line(fault);
+    for (const v1::Fault& fault : sources.faults()) session.err << FaultLine(fault);
     return PrintFailure(session, status);
   }
   if (has_faults) response.clear_changes();  // there will be none
@@ -133,6 +114,19 @@ int Delete(const DeleteOptions& options, Session& session) {
       v1::ConfigService::NewStub(session.channel)->Delete(&context, request, &response);
   if (!status.ok()) return PrintFailure(session, status);
   return PrintResponse(response, options.output, false, session);
+}
+
+int Rollback(const RollbackOptions& options, Session& session) {
+  v1::RollbackRequest request = options.request;
+  request.set_author(Author());
+  request.set_message(ValidUtf8(request.message()));
+  v1::ApplyResponse response;
+  grpc::ClientContext context;
+  SetDeadline(context, kWriteDeadline);
+  grpc::Status status =
+      v1::ConfigService::NewStub(session.channel)->Rollback(&context, request, &response);
+  if (!status.ok()) return PrintFailure(session, status);
+  return PrintResponse(response, options.output, request.dry_run(), session);
 }
 
 }  // namespace whence::ctl

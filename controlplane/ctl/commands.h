@@ -12,6 +12,10 @@ namespace whence::ctl {
 // `input` is what "-" reads.
 int Apply(const ApplyOptions& options, Session& session, std::istream& input);
 int Delete(const DeleteOptions& options, Session& session);
+// Exit codes as of diff(1): 0 no difference, 1 there is one, 2 failed.
+int Diff(const DiffOptions& options, Session& session, std::istream& input);
+int History(const HistoryOptions& options, Session& session);
+int Rollback(const RollbackOptions& options, Session& session);
 int Get(const GetOptions& options, Session& session);
 int Agents(const AgentsOptions& options, Session& session);
 // Ends, with -f, only when the connection does or the process is interrupted.

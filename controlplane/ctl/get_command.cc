@@ -2,6 +2,7 @@
 
 #include "common/document/document.h"
 #include "controlplane/ctl/commands.h"
+#include "controlplane/ctl/print.h"
 #include "controlplane/ctl/text.h"
 #include "whence/v1/admin.grpc.pb.h"
 
@@ -53,7 +54,8 @@ void PrintTable(const v1::GetResponse& response, std::ostream& out) {
     const v1::Document& document = stored.document();
     table.Add({document.metadata().namespace_(), document.metadata().name(), document.kind(),
                Summary(document), std::to_string(stored.revision()),
-               TimeText(stored.time_us()).substr(0, 19) + "Z", stored.author()});
+               TimeText(stored.time_us()).substr(0, 19) + "Z",
+               AuthorText(stored.author(), stored.author_verified())});
   }
   table.Print(out);
 }
@@ -90,6 +92,11 @@ int Get(const GetOptions& options, Session& session) {
   grpc::Status status =
       v1::ConfigService::NewStub(session.channel)->Get(&context, options.request, &response);
   if (!status.ok()) return PrintFailure(session, status);
+  if (options.for_export) {
+    for (v1::StoredDocument& stored : *response.mutable_documents()) {
+      stored.mutable_document()->mutable_metadata()->clear_resource_version();
+    }
+  }
   switch (options.output) {
     case Output::kYaml:
       PrintYaml(response, session.out);

@@ -6,6 +6,7 @@
 
 #include "common/base/command_line.h"
 #include "common/net/ip_address.h"
+#include "controlplane/ctl/history_options.h"
 #include "controlplane/ctl/log_options.h"
 
 namespace whence::ctl {
@@ -15,7 +16,9 @@ constexpr char kExamples[] = R"(Examples:
   whencectl apply -f topology.yaml --dry-run     # what would change, and every fault there is
   whencectl apply -f policies/
   whencectl get policies -n istio-system
-  whencectl get ippolicy edge -o yaml | whencectl --control-plane other:15010 apply -f -
+  whencectl get all -o yaml --export | whencectl --control-plane other:15010 apply -f -
+  whencectl diff -f policies/                    # exit code 0: nothing would change, 1: it would
+  whencectl history && whencectl rollback 12
   whencectl explain --workload istio-system/gateway --peer 10.0.0.9 --xff "1.1.1.1, 2.2.2.2"
   whencectl logs --client 2.2.2.0/24 --decision deny --since 10m -f
   whencectl logs export --since 1d --format csv -o yesterday.csv
@@ -30,6 +33,7 @@ struct Flags {
   GetOptions get;
   DeleteOptions remove;
   ExplainOptions explain;
+  HistoryFlags history;
   std::string output = "table";
   std::string kind, name, namespace_name;
   LogFlags logs;
@@ -68,6 +72,7 @@ void DeclareDocuments(CLI::App& app, Flags& flags) {
   apply->add_flag("--ignore-unsupported", flags.apply.ignore_unsupported,
                   "Warn of Istio fields that Whence does not act on, instead of refusing them");
   apply->add_option("-m,--message", flags.apply.message, "Why, for the history");
+  AddIfRevision(apply);
   AddNamespace(apply, flags, "For documents without one (default: default)");
   AddOutput(apply, flags, {"table", "json"});
 
@@ -75,12 +80,17 @@ void DeclareDocuments(CLI::App& app, Flags& flags) {
   get->add_option("KIND", flags.kind, "Such as policies, trusttopology, svc, all")->required();
   get->add_option("NAME", flags.name, "One document");
   AddNamespace(get, flags, "Only this namespace (default: all)");
+  get->add_flag("--export", flags.get.for_export,
+                "Without metadata.resourceVersion: to be applied elsewhere, or kept");
   AddOutput(get, flags, {"table", "yaml", "json"});
 
   CLI::App* remove = app.add_subcommand("delete", "Delete a document");
   remove->add_option("KIND", flags.kind, "Such as ippolicy")->required();
   remove->add_option("NAME", flags.name, "The document")->required();
   AddNamespace(remove, flags, "Its namespace (default: default)");
+  std::string* message = flags.remove.request.mutable_message();
+  remove->add_option("-m,--message", *message, "Why, for the history");
+  AddIfRevision(remove);
   AddOutput(remove, flags, {"table", "json"});
 }
 
@@ -176,6 +186,7 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
   std::string error;
   if (app.got_subcommand("apply")) {
     flags.apply.default_namespace = flags.namespace_name;
+    flags.apply.if_revision = IfRevision(*app.get_subcommand("apply"));
     flags.apply.output = output;
     options->command = flags.apply;
   } else if (app.got_subcommand("get")) {
@@ -188,16 +199,21 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
     flags.remove.request.set_kind(flags.kind);
     flags.remove.request.set_name(flags.name);
     flags.remove.request.set_namespace_(flags.namespace_name);
+    if (auto revision = IfRevision(*app.get_subcommand("delete"))) {
+      flags.remove.request.set_if_revision(*revision);
+    }
     flags.remove.output = output;
     options->command = flags.remove;
   } else if (app.got_subcommand("agents")) {
     options->command = AgentsOptions{output};
   } else if (app.got_subcommand("logs") || app.got_subcommand("top")) {
     error = InterpretLogs(app, flags.logs, &options->command);
-  } else {
+  } else if (app.got_subcommand("explain")) {
     error = InterpretExplain(flags, &flags.explain.request);
     flags.explain.output = output;
     options->command = flags.explain;
+  } else {
+    error = InterpretHistory(app, flags.history, options);
   }
   return error;
 }
@@ -215,6 +231,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   DeclareDocuments(app, flags);
   DeclareObservation(app, flags);
   DeclareExplain(app, flags);
+  DeclareHistory(app, flags.history);
   NameEnvironment(app);
   CommandLine result;
   Options options;

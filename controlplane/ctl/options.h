@@ -22,11 +22,13 @@ struct ApplyOptions {
   bool ignore_unsupported = false;
   std::string default_namespace;
   std::string message;
+  std::optional<uint64_t> if_revision;
   Output output = Output::kTable;
 };
 
 struct GetOptions {
   v1::GetRequest request;
+  bool for_export = false;  // without resourceVersion
   Output output = Output::kTable;
 };
 
@@ -70,8 +72,25 @@ struct ExplainOptions {
   Output output = Output::kTable;
 };
 
+struct HistoryOptions {
+  v1::HistoryRequest request;
+  Output output = Output::kTable;
+};
+
+struct DiffOptions {
+  std::vector<std::string> files;
+  v1::DiffRequest request;  // without the files
+  Output output = Output::kTable;
+};
+
+struct RollbackOptions {
+  v1::RollbackRequest request;
+  Output output = Output::kTable;
+};
+
 using Command = std::variant<ApplyOptions, GetOptions, DeleteOptions, AgentsOptions, LogsOptions,
-                             ExportOptions, TopOptions, ExplainOptions>;
+                             ExportOptions, TopOptions, ExplainOptions, HistoryOptions, DiffOptions,
+                             RollbackOptions>;
 
 struct Options {
   ConnectionOptions connection;

@@ -2,6 +2,9 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include "common/document/document.h"
+#include "controlplane/ctl/text.h"
+
 namespace whence::ctl {
 
 std::string ToJson(const google::protobuf::Message& message) {
@@ -12,6 +15,34 @@ std::string ToJson(const google::protobuf::Message& message) {
   // Fails only on Any and timestamps out of range, of which our messages have none.
   (void)google::protobuf::util::MessageToJsonString(message, &text, options);
   return text;
+}
+
+std::string FaultLine(const v1::Fault& fault) {
+  // The place is ours and may hold any path; the rest came over the wire.
+  return Escape(document::FaultText(fault)) + "\n";
+}
+
+std::string ActionName(v1::Change::Action action) {
+  switch (action) {
+    case v1::Change::CREATED:
+      return "created";
+    case v1::Change::UPDATED:
+      return "updated";
+    case v1::Change::DELETED:
+      return "deleted";
+    default:
+      return "unchanged";
+  }
+}
+
+std::string ChangeText(const v1::Change& change) {
+  const std::string name =
+      change.namespace_().empty() ? change.name() : change.namespace_() + "/" + change.name();
+  return change.kind() + " " + name + " " + ActionName(change.action());
+}
+
+std::string AuthorText(const std::string& author, bool verified) {
+  return verified ? author : author + " (unverified)";
 }
 
 std::string RoleName(v1::AgentRole role) {

@@ -31,7 +31,10 @@ int Run(const Options& options, std::istream& input, std::ostream& out, std::ost
                  [&](const LogsOptions& logs) { return Logs(logs, session); },
                  [&](const ExportOptions& all) { return Export(all, session); },
                  [&](const TopOptions& top) { return Top(top, session); },
-                 [&](const ExplainOptions& explain) { return Explain(explain, session); }},
+                 [&](const ExplainOptions& explain) { return Explain(explain, session); },
+                 [&](const HistoryOptions& history) { return History(history, session); },
+                 [&](const DiffOptions& diff) { return Diff(diff, session, input); },
+                 [&](const RollbackOptions& rollback) { return Rollback(rollback, session); }},
       options.command);
 }
 

@@ -3,11 +3,10 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
-#include <chrono>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/strings.h"
+#include "controlplane/store/sqlite_rows.h"
 
 namespace whence::store {
 namespace {
@@ -36,6 +35,11 @@ create table document (
   name text not null,
   revision integer not null,     -- its value is in `change`
   primary key (kind, namespace, name)) without rowid;
+)sql",
+                           // 2: who is known for sure, and the kind as it was written.
+                           R"sql(
+alter table revision add column author_verified integer not null default 0;
+alter table change add column written_kind text not null default '';
 )sql"};
 
 // Same value, same bytes: otherwise an unchanged document could look changed (maps have no order).
@@ -48,27 +52,6 @@ std::string Serialize(const v1::Document& document) {
     document.SerializeToCodedStream(&out);
   }
   return bytes;
-}
-
-std::string Name(const DocumentKey& key) {
-  return absl::StrCat(key.kind, " ", key.namespace_name, key.namespace_name.empty() ? "" : "/",
-                      key.name);
-}
-
-absl::Status Parse(std::string_view bytes, const DocumentKey& key, v1::Document* document) {
-  if (document->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return absl::OkStatus();
-  }
-  return absl::DataLossError(absl::StrCat("the store's ", Name(key), " cannot be read back"));
-}
-
-DocumentKey KeyAt(const Statement& row, int column) {
-  return {std::string(row.Text(column)), std::string(row.Text(column + 1)),
-          std::string(row.Text(column + 2))};
-}
-
-WallTime TimeAt(const Statement& row, int column) {
-  return WallTime(std::chrono::microseconds(row.Int(column)));
 }
 
 v1::Change ChangeOf(const Mutation& mutation, bool existed, bool same,
@@ -133,8 +116,8 @@ absl::StatusOr<SqliteStore::Statements> SqliteStore::PrepareAll(Database& databa
   Preparer prepare(database);
   auto last = prepare("select coalesce(max(revision), 0) from revision", "read the revision");
   auto list = prepare(
-      "select d.kind, d.namespace, d.name, d.revision, c.document, r.time_us, r.author "
-      "from document d join change c using (kind, namespace, name, revision) "
+      "select d.kind, d.namespace, d.name, d.revision, c.document, r.time_us, r.author, "
+      "r.author_verified from document d join change c using (kind, namespace, name, revision) "
       "join revision r using (revision) order by d.kind, d.namespace, d.name",
       "list the documents");
   auto find = prepare(
@@ -142,16 +125,37 @@ absl::StatusOr<SqliteStore::Statements> SqliteStore::PrepareAll(Database& databa
       "join change c using (kind, namespace, name, revision) "
       "where d.kind = ?1 and d.namespace = ?2 and d.name = ?3",
       "find a document");
-  auto revision = prepare("insert into revision values (?1, ?2, ?3, ?4)", "write a revision");
-  auto change =
-      prepare("insert into change values (?1, ?2, ?3, ?4, ?5, ?6, ?7)", "write a document");
+  auto revision = prepare(
+      "insert into revision (revision, time_us, author, author_verified, message) "
+      "values (?1, ?2, ?3, ?4, ?5)",
+      "write a revision");
+  auto change = prepare(
+      "insert into change (revision, kind, namespace, name, action, old_revision, document, "
+      "written_kind) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+      "write a document");
   auto set =
       prepare("insert or replace into document values (?1, ?2, ?3, ?4)", "make a document current");
   auto remove = prepare("delete from document where kind = ?1 and namespace = ?2 and name = ?3",
                         "delete a document");
+  // Of each document the newest value that is not newer than asked for.
+  auto list_at = prepare(
+      "select c.kind, c.namespace, c.name, c.revision, c.document, r.time_us, r.author, "
+      "r.author_verified from (select kind, namespace, name, max(revision) as revision "
+      "from change where revision <= ?1 group by kind, namespace, name) last "
+      "join change c using (kind, namespace, name, revision) join revision r using (revision) "
+      "where c.document is not null order by c.kind, c.namespace, c.name",
+      "list the documents of a revision");
   auto history = prepare(
-      "select revision, time_us, author, message from revision order by revision desc limit ?1",
+      "select revision, time_us, author, author_verified, message from revision "
+      "where revision < ?2 order by revision desc limit ?1",
       "read the history");
+  auto changes = prepare(
+      "select kind, written_kind, namespace, name, action from change where revision = ?1 "
+      "order by kind, namespace, name",
+      "read the changes of a revision");
+  auto last_change =
+      prepare("select max(revision) from change where kind = ?1 and namespace = ?2 and name = ?3",
+              "find the last change of a document");
   auto has = prepare("select 1 from revision where revision = ?1", "find a revision");
   auto differences = prepare(
       "select n.kind, n.namespace, n.name, o.document, n.document from change n "
@@ -160,9 +164,10 @@ absl::StatusOr<SqliteStore::Statements> SqliteStore::PrepareAll(Database& databa
       "order by n.kind, n.namespace, n.name",
       "read a difference");
   if (!prepare.status.ok()) return prepare.status;
-  return Statements{std::move(*last),       std::move(*list),    std::move(*find),
-                    std::move(*revision),   std::move(*change),  std::move(*set),
-                    std::move(*remove),     std::move(*history), std::move(*has),
+  return Statements{std::move(*last),       std::move(*list),        std::move(*find),
+                    std::move(*revision),   std::move(*change),      std::move(*set),
+                    std::move(*remove),     std::move(*list_at),     std::move(*history),
+                    std::move(*changes),    std::move(*last_change), std::move(*has),
                     std::move(*differences)};
 }
 
@@ -180,12 +185,17 @@ absl::StatusOr<Contents> SqliteStore::Load() {
   // we hold the mutex.
   absl::StatusOr<uint64_t> revision = LastRevision();
   if (!revision.ok()) return revision.status();
-  Contents contents{*revision, {}};
-  Statement& list = statements_.list;
+  absl::StatusOr<std::vector<v1::StoredDocument>> documents = List(statements_.list);
+  if (!documents.ok()) return documents.status();
+  return Contents{*revision, *std::move(documents)};
+}
+
+absl::StatusOr<std::vector<v1::StoredDocument>> SqliteStore::List(Statement& list) {
+  std::vector<v1::StoredDocument> documents;
   absl::StatusOr<bool> row = list.Step();
   for (; row.ok() && *row; row = list.Step()) {
-    v1::StoredDocument& stored = contents.documents.emplace_back();
-    absl::Status parsed = Parse(list.Text(4), KeyAt(list, 0), stored.mutable_document());
+    v1::StoredDocument& stored = documents.emplace_back();
+    absl::Status parsed = ParseValue(list.Text(4), KeyAt(list, 0), stored.mutable_document());
     if (!parsed.ok()) {
       list.Reset();
       return parsed;
@@ -193,9 +203,10 @@ absl::StatusOr<Contents> SqliteStore::Load() {
     stored.set_revision(static_cast<uint64_t>(list.Int(3)));
     stored.set_time_us(list.Int(5));
     stored.set_author(std::string(list.Text(6)));
+    stored.set_author_verified(list.Int(7) != 0);
   }
   if (!row.ok()) return row.status();
-  return contents;
+  return documents;
 }
 
 absl::StatusOr<SqliteStore::Current> SqliteStore::Find(const DocumentKey& key) {
@@ -210,7 +221,7 @@ absl::StatusOr<SqliteStore::Current> SqliteStore::Find(const DocumentKey& key) {
   current.bytes = std::string(find.Text(1));
   find.Reset();
   v1::Document document;
-  if (absl::Status parsed = Parse(current.bytes, key, &document); !parsed.ok()) return parsed;
+  if (absl::Status parsed = ParseValue(current.bytes, key, &document); !parsed.ok()) return parsed;
   current.kind = document.kind();
   return current;
 }
@@ -225,8 +236,9 @@ absl::Status SqliteStore::Write(const Mutation& mutation, const std::string& byt
   if (old_revision != 0) replaced = old_revision;
   std::optional<Blob> blob;
   if (mutation.document) blob = Blob{bytes};
-  absl::Status status = statements_.insert_change.Run(revision, kind, space, name,
-                                                      ActionName(change.action()), replaced, blob);
+  absl::Status status =
+      statements_.insert_change.Run(revision, kind, space, name, ActionName(change.action()),
+                                    replaced, blob, std::string_view(change.kind()));
   if (!status.ok()) return status;
   return mutation.document ? statements_.set_document.Run(kind, space, name, revision)
                            : statements_.delete_document.Run(kind, space, name);
@@ -259,7 +271,7 @@ absl::StatusOr<CommitResult> SqliteStore::Commit(const CommitRequest& request) {
       begun = true;
       absl::Status written = statements_.insert_revision.Run(
           revision, request.time.time_since_epoch().count(), std::string_view(request.author),
-          std::string_view(request.message));
+          int64_t{request.author_verified}, std::string_view(request.message));
       if (!written.ok()) return written;
     }
     absl::Status written =
@@ -270,44 +282,6 @@ absl::StatusOr<CommitResult> SqliteStore::Commit(const CommitRequest& request) {
   if (absl::Status status = transaction->Commit(); !status.ok()) return status;
   result.revision = revision;
   return result;
-}
-
-absl::StatusOr<std::vector<Revision>> SqliteStore::History(int limit) {
-  std::lock_guard lock(mutex_);
-  std::vector<Revision> revisions;
-  Statement& history = statements_.history;
-  history.Bind(1, limit);
-  absl::StatusOr<bool> row = history.Step();
-  for (; row.ok() && *row; row = history.Step()) {
-    revisions.push_back({static_cast<uint64_t>(history.Int(0)), TimeAt(history, 1),
-                         std::string(history.Text(2)), std::string(history.Text(3))});
-  }
-  if (!row.ok()) return row.status();
-  return revisions;
-}
-
-absl::StatusOr<std::vector<Difference>> SqliteStore::Differences(uint64_t revision) {
-  std::lock_guard lock(mutex_);
-  absl::StatusOr<bool> known = statements_.has_revision.Bind(1, revision).Step();
-  if (!known.ok()) return known.status();
-  statements_.has_revision.Reset();
-  if (!*known) return absl::NotFoundError(absl::StrCat("there is no revision ", revision));
-  std::vector<Difference> found;
-  Statement& rows = statements_.differences;
-  rows.Bind(1, revision);
-  absl::StatusOr<bool> row = rows.Step();
-  absl::Status status;
-  for (; row.ok() && *row && status.ok(); row = rows.Step()) {
-    Difference& difference = found.emplace_back(Difference{KeyAt(rows, 0), {}, {}});
-    if (!rows.IsNull(3)) status = Parse(rows.Text(3), difference.key, &difference.before.emplace());
-    if (status.ok() && !rows.IsNull(4)) {
-      status = Parse(rows.Text(4), difference.key, &difference.after.emplace());
-    }
-  }
-  rows.Reset();
-  if (!row.ok()) return row.status();
-  if (!status.ok()) return status;
-  return found;
 }
 
 }  // namespace whence::store

@@ -3,12 +3,13 @@
 // Three tables. `change` holds each value a document ever had, under the revision that wrote it,
 // and the revision of the value it replaced; `document` says which of them is the one of now;
 // `revision` says who wrote it, when and why. So a value is stored once, a difference is two rows,
-// and going back to an old revision will be a query.
+// and an old revision is a query.
 #ifndef WHENCE_CONTROLPLANE_STORE_SQLITE_STORE_H_
 #define WHENCE_CONTROLPLANE_STORE_SQLITE_STORE_H_
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,14 +29,16 @@ class SqliteStore final : public Store {
 
   absl::StatusOr<Contents> Load() override;
   absl::StatusOr<CommitResult> Commit(const CommitRequest& request) override;
-  absl::StatusOr<std::vector<Revision>> History(int limit) override;
+  absl::StatusOr<Contents> LoadAt(uint64_t revision) override;
+  absl::StatusOr<std::vector<Revision>> History(int limit, uint64_t before) override;
+  absl::StatusOr<std::optional<Revision>> LastChange(const DocumentKey& key) override;
   absl::StatusOr<std::vector<Difference>> Differences(uint64_t revision) override;
 
  private:
   // Prepared once; all used under mutex_.
   struct Statements {
     Statement last_revision, list, find, insert_revision, insert_change, set_document,
-        delete_document, history, has_revision, differences;
+        delete_document, list_at, history, changes, last_change, has_revision, differences;
   };
   // The value of now under `key`; revision 0: none.
   struct Current {
@@ -47,7 +50,12 @@ class SqliteStore final : public Store {
   SqliteStore(std::unique_ptr<Database> database, Statements statements)
       : database_(std::move(database)), statements_(std::move(statements)) {}
   static absl::StatusOr<Statements> PrepareAll(Database& database);
+  // All with mutex_ held.
   absl::StatusOr<uint64_t> LastRevision();
+  absl::Status Expect(uint64_t revision);  // kNotFound if it never was
+  absl::StatusOr<std::vector<v1::StoredDocument>> List(Statement& list);
+  absl::StatusOr<std::vector<Revision>> HistoryBefore(int limit, uint64_t before);
+  absl::StatusOr<std::vector<v1::Change>> Changes(uint64_t revision);
   absl::StatusOr<Current> Find(const DocumentKey& key);
   absl::Status Write(const Mutation& mutation, const std::string& bytes, const v1::Change& change,
                      uint64_t revision, uint64_t old_revision);

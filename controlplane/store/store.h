@@ -36,6 +36,7 @@ struct Mutation {
 struct CommitRequest {
   std::vector<Mutation> mutations;  // no key twice
   std::string author;
+  bool author_verified = false;  // by a certificate; else it is what somebody said
   std::string message;
   WallTime time;
   // If set, and the store is at another revision, nothing happens (kAborted): what was validated is
@@ -58,7 +59,9 @@ struct Revision {
   uint64_t revision = 0;
   WallTime time;
   std::string author;
+  bool author_verified = false;
   std::string message;
+  std::vector<v1::Change> changes;  // in the order of keys
 };
 
 // What one revision did to one document: the value before, the value after.
@@ -76,8 +79,13 @@ class Store {
   virtual absl::StatusOr<Contents> Load() = 0;
   // kNotFound if a document to delete is not there. On any error nothing was changed.
   virtual absl::StatusOr<CommitResult> Commit(const CommitRequest& request) = 0;
-  // Newest first, at most `limit`.
-  virtual absl::StatusOr<std::vector<Revision>> History(int limit) = 0;
+  // The documents as they were at `revision`; at 0 there were none. kNotFound for a revision that
+  // never was.
+  virtual absl::StatusOr<Contents> LoadAt(uint64_t revision) = 0;
+  // Newest first, at most `limit`, all below `before` (0: from the newest).
+  virtual absl::StatusOr<std::vector<Revision>> History(int limit, uint64_t before) = 0;
+  // The newest revision that changed (or deleted) the document; nullopt: there never was one.
+  virtual absl::StatusOr<std::optional<Revision>> LastChange(const DocumentKey& key) = 0;
   // In the order of keys. kNotFound for a revision that never was.
   virtual absl::StatusOr<std::vector<Difference>> Differences(uint64_t revision) = 0;
 };

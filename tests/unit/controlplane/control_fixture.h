@@ -33,7 +33,7 @@ class ControlFixture : public ::testing::Test {
     explicit Plane(const std::string& directory)
         : store(*store::SqliteStore::Open(directory + "/config.db")),
           writer(*store, current, clock, logger),
-          service(writer, current, inventory, clock, worker),
+          service(writer, *store, current, inventory, clock, worker),
           agents(inventory, current) {
       EXPECT_TRUE(writer.Load().ok());
       auto started = control::GrpcServer::Start(

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "controlplane/ctl/options.h"
-#include "tests/unit/controlplane/control_fixture.h"
+#include "tests/unit/controlplane/ctl/ctl_fixture.h"
 
 namespace whence::ctl {
 namespace {
@@ -18,27 +18,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class CommandsTest : public ControlFixture {
- protected:
-  // As typed: exit code; out_ and err_ are what was printed.
-  int Ctl(std::vector<std::string> arguments, const std::string& input = "") {
-    arguments.insert(arguments.begin(), {"whencectl", "--control-plane", Address()});
-    std::vector<const char*> raw;
-    for (const std::string& argument : arguments) raw.push_back(argument.c_str());
-    CommandLine line = ParseCommandLine(static_cast<int>(raw.size()), raw.data());
-    out_ = line.out;
-    err_ = line.error;
-    if (!line.options) return line.exit_code;
-    std::istringstream in(input);
-    std::ostringstream out, err;
-    int code = ctl::Run(*line.options, in, out, err);
-    out_ = out.str();
-    err_ = err.str();
-    return code;
-  }
-
-  std::string out_, err_;
-};
+using CommandsTest = CtlFixture;
 
 constexpr char kPolicy[] =
     "apiVersion: whence.dev/v1\n"
@@ -275,7 +255,8 @@ TEST_F(CommandsTest, NamesTheVariableOfEveryFlag) {
     std::istringstream lines(out_);
     for (std::string line; std::getline(lines, line);) {
       const size_t word = line.find_first_not_of(' ');
-      if (word == std::string::npos || line[word] != '-' || line.compare(word, 4, "-h,-") == 0) continue;
+      if (word == std::string::npos || line[word] != '-' || line.compare(word, 4, "-h,-") == 0)
+        continue;
       EXPECT_THAT(line, HasSubstr("WHENCE_")) << command;
     }
   }

@@ -156,11 +156,91 @@ TEST_F(SqliteStoreTest, RemembersEachDifference) {
   EXPECT_FALSE((*store->Differences(4))[0].before);
   EXPECT_EQ(store->Differences(5).status().code(), absl::StatusCode::kNotFound);
 
-  auto history = store->History(3);
+  auto history = store->History(3, 0);
   ASSERT_THAT(*history, SizeIs(3));
   EXPECT_EQ((*history)[0].revision, 4u);
   EXPECT_EQ((*history)[0].author, "ana");
   EXPECT_EQ((*history)[0].message, "because");
+}
+
+TEST_F(SqliteStoreTest, LooksBackToEveryRevision) {
+  CommitRequest known = Put({Policy("a", "10.0.0.0/8"), Mesh("x")});
+  known.author_verified = true;
+  {
+    auto store = Open();
+    ASSERT_TRUE(store->Commit(known).ok());
+    ASSERT_TRUE(store->Commit(Put({Policy("a", "11.0.0.0/8")})).ok());
+    ASSERT_TRUE(store->Commit(Remove({"IpPolicy", "demo", "a"})).ok());
+    ASSERT_TRUE(store->Commit(Put({Policy("b", "12.0.0.0/8")})).ok());
+  }
+  auto store = Open();
+  EXPECT_THAT(store->LoadAt(0)->documents, SizeIs(0));
+  auto first = store->LoadAt(1);
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_THAT(first->documents, SizeIs(2));
+  EXPECT_EQ(first->documents[0].document().SerializeAsString(),
+            Policy("a", "10.0.0.0/8").SerializeAsString());
+  EXPECT_TRUE(first->documents[0].author_verified());
+  EXPECT_EQ(store->LoadAt(2)->documents[0].revision(), 2u);
+  ASSERT_THAT(store->LoadAt(3)->documents, SizeIs(1));
+  ASSERT_THAT(store->LoadAt(4)->documents, SizeIs(2));
+  EXPECT_EQ(store->LoadAt(4)->documents[0].document().metadata().name(), "b");
+  EXPECT_EQ(store->LoadAt(5).status().code(), absl::StatusCode::kNotFound);
+
+  auto page = store->History(2, 4);
+  ASSERT_THAT(*page, SizeIs(2));
+  EXPECT_EQ((*page)[0].revision, 3u);
+  EXPECT_EQ((*page)[0].changes[0].action(), v1::Change::DELETED);
+  EXPECT_EQ((*page)[0].changes[0].kind(), "AuthorizationPolicy");
+  EXPECT_FALSE((*page)[1].author_verified);
+  EXPECT_TRUE(store->History(1, 2)->front().author_verified);
+  EXPECT_THAT(store->History(1, 2)->front().changes, SizeIs(2));
+
+  EXPECT_EQ((*store->LastChange({"IpPolicy", "demo", "a"}))->revision, 3u);
+  EXPECT_EQ((*store->LastChange({"Mesh", "", "mesh"}))->revision, 1u);
+  EXPECT_EQ(*store->LastChange({"IpPolicy", "demo", "never"}), std::nullopt);
+}
+
+// A file as the first version of the program left it.
+TEST_F(SqliteStoreTest, OpensAFileOfTheFirstSchemaAndGoesOn) {
+  {
+    auto database = Database::Open(path_);
+    ASSERT_TRUE(database.ok()) << database.status();
+    constexpr Sql kFirst[] = {R"sql(
+      create table revision (revision integer primary key, time_us integer not null,
+        author text not null, message text not null);
+      create table change (revision integer not null references revision(revision),
+        kind text not null, namespace text not null, name text not null, action text not null,
+        old_revision integer, document blob, unique (kind, namespace, name, revision));
+      create index change_by_revision on change(revision);
+      create table document (kind text not null, namespace text not null, name text not null,
+        revision integer not null, primary key (kind, namespace, name)) without rowid;
+    )sql"};
+    ASSERT_TRUE(Migrate(**database, 0x77686e63, kFirst).ok());
+    ASSERT_TRUE((*database)
+                    ->Execute("insert into revision values (7, 1700000000000001, 'ana', 'old')",
+                              "write a revision")
+                    .ok());
+    auto change = (*database)->Prepare(
+        "insert into change values (7, 'IpPolicy', 'demo', 'a', 'created', null, ?1)", "write");
+    const std::string bytes = Policy("a", "10.0.0.0/8").SerializeAsString();
+    ASSERT_TRUE(change->Run(Blob{bytes}).ok());
+    ASSERT_TRUE((*database)
+                    ->Execute("insert into document values ('IpPolicy', 'demo', 'a', 7)", "write")
+                    .ok());
+  }
+  auto store = Open();
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->Load()->documents[0].document().SerializeAsString(),
+            Policy("a", "10.0.0.0/8").SerializeAsString());
+  EXPECT_FALSE(store->Load()->documents[0].author_verified());
+  EXPECT_EQ(store->Commit(Put({Policy("a", "11.0.0.0/8")}))->revision, 8u);
+  auto history = store->History(5, 0);
+  ASSERT_THAT(*history, SizeIs(2));
+  EXPECT_EQ((*history)[1].message, "old");
+  EXPECT_EQ((*history)[1].changes[0].kind(), "IpPolicy");  // how it was written is not known
+  EXPECT_EQ((*history)[0].changes[0].kind(), "AuthorizationPolicy");
+  EXPECT_EQ(store->LoadAt(7)->documents[0].revision(), 7u);
 }
 
 TEST_F(SqliteStoreTest, NamesADeletedPolicyAsItWasWritten) {
