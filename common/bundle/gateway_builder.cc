@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "common/base/duration.h"
 #include "common/base/strings.h"
 #include "common/bundle/selection.h"
 #include "common/bundle/service_names.h"
@@ -52,6 +53,29 @@ bool Concerns(const v1::GatewaySpec& gateway, const Workload& workload) {
   return !gateway.selector().empty() && Selects(gateway.selector(), workload.labels);
 }
 
+// Through which server of which Gateway a VirtualService is reached.
+struct Binding {
+  std::string gateway;  // "namespace/name"
+  uint32_t port;        // as the server declares it
+  friend auto operator<=>(const Binding&, const Binding&) = default;
+};
+// The VirtualServices of one host, in the order of their names.
+using Bindings = std::map<DocumentName, std::set<Binding>>;
+
+// The part of a match that only the builder can decide.
+template <typename Match>
+bool Admits(const Match& match, const std::string& space, const std::set<Binding>& bindings) {
+  for (const Binding& binding : bindings) {
+    if (match.port() != 0 && match.port() != binding.port) continue;
+    bool admits = match.gateways().empty();
+    for (const std::string& written : match.gateways()) {
+      admits = admits || document::QualifiedName(written, space) == binding.gateway;
+    }
+    if (admits) return true;
+  }
+  return false;
+}
+
 class ListenerBuilder {
  public:
   ListenerBuilder(const ConfigView& view, const std::vector<const Workload*>& inventory,
@@ -72,7 +96,7 @@ class ListenerBuilder {
       if (listener.resource.protocol() != wanted) continue;
       for (const auto& [service_name, document] : view_.virtual_services()) {
         if (IsBound(document->virtual_service(), service_name.first, name)) {
-          AddVirtualService(name, server, service_name, document->virtual_service(), &listener);
+          Bind(name, server, service_name, document->virtual_service(), &listener);
         }
       }
     }
@@ -80,8 +104,12 @@ class ListenerBuilder {
 
   void Finish(v1::WorkloadBundle* bundle) {
     for (auto& [port, listener] : listeners_) {
-      for (auto& [domain, host] : listener.hosts) {
-        *listener.resource.add_virtual_hosts() = std::move(host);
+      for (const auto& [domain, bindings] : listener.hosts) {
+        if (listener.resource.protocol() == v1::HTTP) {
+          AddHost(domain, bindings, &listener.resource);
+        } else {
+          AddTcp(bindings, &listener.resource);
+        }
       }
       *bundle->add_listeners() = std::move(listener.resource);
     }
@@ -91,9 +119,7 @@ class ListenerBuilder {
  private:
   struct Listener {
     v1::ListenerResource resource;
-    std::map<std::string, v1::VirtualHost> hosts;  // by domain
-    // (domain, VirtualService) that have been added: two servers on one port may share both.
-    std::set<std::pair<std::string, DocumentName>> added;
+    std::map<std::string, Bindings> hosts;  // by domain; TCP knows none: ""
   };
 
   static bool IsBound(const v1::VirtualServiceSpec& service, const std::string& space,
@@ -106,61 +132,140 @@ class ListenerBuilder {
     return false;
   }
 
-  void AddVirtualService(const DocumentName& gateway, const v1::GatewayServer& server,
-                         const DocumentName& name, const v1::VirtualServiceSpec& service,
-                         Listener* listener) {
+  void Bind(const DocumentName& gateway, const v1::GatewayServer& server, const DocumentName& name,
+            const v1::VirtualServiceSpec& service, Listener* listener) {
+    const bool is_http = listener->resource.protocol() == v1::HTTP;
+    if (is_http ? service.http().empty() : service.tcp().empty()) return;
     for (const std::string& text : server.hosts()) {
       const ServerHost server_host(text);
       if (!server_host.Admits(name.first, gateway.first)) continue;
       for (const std::string& host : service.hosts()) {
         const std::optional<std::string> domain = Intersection(server_host.host, host);
         if (!domain) continue;
-        if (listener->resource.protocol() == v1::TCP) {
-          AddTcp(server.port().number(), name.first, service, listener);
-        } else if (listener->added.emplace(*domain, name).second) {
-          AddHttp(*domain, name.first, service, listener);
-        }
+        listener->hosts[is_http ? *domain : ""][name].insert(
+            {gateway.first + "/" + gateway.second, server.port().number()});
       }
     }
   }
 
-  void AddHttp(const std::string& domain, const std::string& space,
-               const v1::VirtualServiceSpec& service, Listener* listener) {
-    if (service.http().empty()) return;
-    v1::VirtualHost& host = listener->hosts[domain];
-    if (host.domains().empty()) host.add_domains(domain);
-    for (const v1::HttpRoute& route : service.http()) {
-      if (route.route().empty()) continue;
-      const std::string cluster = AddCluster(route.route(0), space);
-      v1::RouteResource resource;
-      resource.set_name(route.name());
-      resource.set_cluster(cluster);
-      resource.set_prefix("/");
-      if (route.match().empty()) *host.add_routes() = resource;
-      for (const v1::HttpMatch& match : route.match()) {
-        if (match.uri().has_exact()) {
-          resource.set_exact(match.uri().exact());
+  // What takes everything goes behind the routes of all VirtualServices of the host, as in Istio:
+  // or the names of documents would decide whether others are ever asked.
+  void AddHost(const std::string& domain, const Bindings& bindings,
+               v1::ListenerResource* listener) {
+    v1::VirtualHost* host = listener->add_virtual_hosts();
+    host->add_domains(domain);
+    std::vector<v1::RouteResource> last;
+    for (const auto& [name, reached_by] : bindings) {
+      for (v1::RouteResource& route :
+           RoutesOf(view_.virtual_services().at(name)->virtual_service(), name.first, reached_by)) {
+        if (TakesEverything(route)) {
+          last.push_back(std::move(route));
         } else {
-          resource.set_prefix(match.uri().has_prefix() ? match.uri().prefix() : "/");
+          *host->add_routes() = std::move(route);
         }
-        *host.add_routes() = resource;
+      }
+    }
+    for (v1::RouteResource& route : last) *host->add_routes() = std::move(route);
+  }
+
+  static bool TakesEverything(const v1::RouteResource& route) {
+    return route.prefix() == "/" && !route.has_conditions();
+  }
+
+  // In the document's order, up to one that takes everything: behind it none is ever asked.
+  std::vector<v1::RouteResource> RoutesOf(const v1::VirtualServiceSpec& service,
+                                          const std::string& space,
+                                          const std::set<Binding>& reached_by) {
+    std::vector<v1::RouteResource> routes;
+    for (const v1::HttpRoute& route : service.http()) {
+      const v1::RouteResource action = ActionOf(route, space);
+      std::vector<v1::HttpMatch> matches(route.match().begin(), route.match().end());
+      if (matches.empty()) matches.emplace_back();
+      for (const v1::HttpMatch& match : matches) {
+        if (!Admits(match, space, reached_by)) continue;
+        routes.push_back(action);
+        SetMatch(match, &routes.back());
+        if (TakesEverything(routes.back())) return routes;
+      }
+    }
+    return routes;
+  }
+
+  static void SetMatch(const v1::HttpMatch& match, v1::RouteResource* route) {
+    if (match.uri().has_exact()) {
+      route->set_exact(match.uri().exact());
+    } else if (match.uri().has_regex()) {
+      route->set_regex(match.uri().regex());
+    } else {
+      route->set_prefix(match.uri().has_prefix() ? match.uri().prefix() : "/");
+    }
+    route->set_ignore_case(match.ignore_uri_case());
+    v1::HttpMatch rest = match;
+    rest.clear_name();
+    rest.clear_uri();
+    rest.clear_ignore_uri_case();
+    rest.clear_port();
+    rest.clear_gateways();
+    if (rest.ByteSizeLong() != 0) *route->mutable_conditions() = std::move(rest);
+  }
+
+  v1::RouteResource ActionOf(const v1::HttpRoute& route, const std::string& space) {
+    v1::RouteResource resource;
+    resource.set_name(route.name());
+    if (route.has_redirect()) {
+      *resource.mutable_redirect() = route.redirect();
+    } else if (route.has_direct_response()) {
+      *resource.mutable_direct_response() = route.direct_response();
+    } else if (route.route_size() == 1 && !route.route(0).has_headers()) {
+      resource.set_cluster(AddCluster(route.route(0), space));
+    } else {
+      AddShares(route.route(), space, resource.mutable_clusters());
+    }
+    if (route.has_rewrite()) *resource.mutable_rewrite() = route.rewrite();
+    if (route.has_headers()) *resource.mutable_headers() = route.headers();
+    if (route.has_retries()) *resource.mutable_retries() = route.retries();
+    const auto timeout = ParseDuration(route.timeout());
+    resource.set_timeout_ms(timeout ? static_cast<uint32_t>(timeout->count()) : 0);
+    return resource;
+  }
+
+  void AddShares(const google::protobuf::RepeatedPtrField<v1::RouteDestination>& route,
+                 const std::string& space,
+                 google::protobuf::RepeatedPtrField<v1::WeightedCluster>* clusters) {
+    for (const v1::RouteDestination& one : route) {
+      v1::WeightedCluster* cluster = clusters->Add();
+      cluster->set_cluster(AddCluster(one, space));
+      cluster->set_weight(one.weight());
+      if (one.has_headers()) *cluster->mutable_headers() = one.headers();
+    }
+  }
+
+  // In the order of the documents' names, up to one that takes everyone.
+  void AddTcp(const Bindings& bindings, v1::ListenerResource* listener) {
+    for (const auto& [name, reached_by] : bindings) {
+      for (const v1::TcpRoute& route : view_.virtual_services().at(name)->virtual_service().tcp()) {
+        std::vector<v1::TcpRoute::Match> matches(route.match().begin(), route.match().end());
+        if (matches.empty()) matches.emplace_back();
+        for (const v1::TcpRoute::Match& match : matches) {
+          if (!Admits(match, name.first, reached_by)) continue;
+          if (AddTcpRoute(route, match, name.first, listener)) return;
+        }
       }
     }
   }
 
-  // The first route in order that takes the port; a TCP listener has one destination.
-  void AddTcp(uint32_t port, const std::string& space, const v1::VirtualServiceSpec& service,
-              Listener* listener) {
-    for (const v1::TcpRoute& route : service.tcp()) {
-      if (!listener->resource.cluster().empty()) return;
-      bool matches = route.match().empty();
-      for (const v1::TcpRoute::Match& match : route.match()) {
-        matches = matches || match.port() == 0 || match.port() == port;
-      }
-      if (matches && !route.route().empty()) {
-        listener->resource.set_cluster(AddCluster(route.route(0), space));
-      }
+  // True: it takes everyone.
+  bool AddTcpRoute(const v1::TcpRoute& route, const v1::TcpRoute::Match& match,
+                   const std::string& space, v1::ListenerResource* listener) {
+    const bool takes_everyone = match.source_cidrs().empty();
+    if (takes_everyone && route.route_size() == 1) {
+      listener->set_cluster(AddCluster(route.route(0), space));
+      return true;
     }
+    v1::TcpRouteResource* resource = listener->add_tcp_routes();
+    *resource->mutable_source_cidrs() = match.source_cidrs();
+    AddShares(route.route(), space, resource->mutable_clusters());
+    return takes_everyone;
   }
 
   std::string AddCluster(const v1::RouteDestination& route, const std::string& space) {

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
 #include "common/document/check.h"
+#include "common/document/check_routes.h"
 #include "common/document/edit_distance.h"
 #include "common/net/ip_address.h"
 
@@ -45,18 +46,42 @@ Complaint CheckDestinationHost(std::string_view text) {
   return CheckHostPattern(text);
 }
 
+void CheckWeights(const google::protobuf::RepeatedPtrField<v1::RouteDestination>& route,
+                  const std::string& path, CheckContext& context) {
+  if (route.size() < 2) return;
+  uint64_t sum = 0;
+  for (const v1::RouteDestination& one : route) sum += one.weight();
+  if (sum == 0) {
+    context.Fault(
+        Item(path, 0) + ".weight",
+        "is missing: of several destinations each has a weight, and one at least is not 0");
+  } else if (sum > UINT32_MAX) {
+    context.Fault(path, absl::StrCat("the weights sum up to ", sum, "; at most ", UINT32_MAX));
+  }
+}
+
+void CheckTcpRoute(const v1::TcpRoute& route, const std::string& path, CheckContext& context) {
+  for (int m = 0; m < route.match_size(); ++m) {
+    const std::string at = Item(path + ".match", m);
+    const uint32_t port = route.match(m).port();
+    if (port != 0) context.Expect(CheckPort(port), at + ".port");
+    CheckMatchGateways(route.match(m).gateways(), at + ".gateways", context);
+    context.CheckCidrs(route.match(m).source_cidrs(), at + ".sourceCidrs");
+  }
+  CheckDestinations(route.route(), path + ".route", context);
+  for (int i = 0; i < route.route_size(); ++i) {
+    if (route.route(i).has_headers()) {
+      context.Fault(Item(path + ".route", i) + ".headers", "TCP has no headers");
+    }
+  }
+}
+
+}  // namespace
+
 void CheckDestinations(const google::protobuf::RepeatedPtrField<v1::RouteDestination>& route,
                        const std::string& path, CheckContext& context) {
-  if (route.empty()) {
-    context.Fault(path, "is missing: name a destination");
-    return;
-  }
-  if (route.size() > 1) {
-    context.Unsupported(Item(path, 1),
-                        "sharing requests between several destinations is a feature of Istio that "
-                        "Whence does not act on yet",
-                        "the first gets all");
-  }
+  if (route.empty()) return context.Fault(path, "is missing: name a destination");
+  CheckWeights(route, path, context);
   for (int i = 0; i < route.size(); ++i) {
     const auto& destination = route[i].destination();
     const std::string at = Item(path, i) + ".destination";
@@ -73,25 +98,17 @@ void CheckDestinations(const google::protobuf::RepeatedPtrField<v1::RouteDestina
   }
 }
 
-void CheckHttpRoute(const v1::HttpRoute& route, const std::string& path, CheckContext& context) {
-  for (int i = 0; i < route.match_size(); ++i) {
-    const v1::HttpMatch& match = route.match(i);
-    const std::string at = Item(path + ".match", i) + ".uri";
-    if (!match.has_uri()) continue;
-    if (match.uri().match_case() == v1::StringMatch::MATCH_NOT_SET) {
-      context.Fault(at, "needs exact or prefix");
+void CheckMatchGateways(const google::protobuf::RepeatedPtrField<std::string>& gateways,
+                        const std::string& path, CheckContext& context) {
+  for (int i = 0; i < gateways.size(); ++i) {
+    if (gateways[i] == "mesh") {
+      context.Unsupported(Item(path, i),
+                          "\"mesh\" means the sidecars of clients; Whence routes at gateways only");
     } else {
-      const std::string& text =
-          match.uri().has_exact() ? match.uri().exact() : match.uri().prefix();
-      if (text.empty() || text[0] != '/') {
-        context.Fault(at, absl::StrCat("\"", text, "\" must begin with \"/\""));
-      }
+      context.Expect(CheckReference(gateways[i]), Item(path, i));
     }
   }
-  CheckDestinations(route.route(), path + ".route", context);
 }
-
-}  // namespace
 
 void CheckGateway(const v1::GatewaySpec& spec, CheckContext& context) {
   if (spec.selector().empty()) {
@@ -133,14 +150,7 @@ void CheckVirtualService(const v1::VirtualServiceSpec& spec, CheckContext& conte
                         "at gateways only",
                         "kept: routes nothing");
   }
-  for (int i = 0; i < spec.gateways_size(); ++i) {
-    if (spec.gateways(i) == "mesh") {
-      context.Unsupported(Item("spec.gateways", i),
-                          "\"mesh\" means the sidecars of clients; Whence routes at gateways only");
-    } else {
-      context.Expect(CheckReference(spec.gateways(i)), Item("spec.gateways", i));
-    }
-  }
+  CheckMatchGateways(spec.gateways(), "spec.gateways", context);
   if (spec.http().empty() && spec.tcp().empty()) {
     context.Fault("spec", "has no routes: give http or tcp");
   }
@@ -148,12 +158,7 @@ void CheckVirtualService(const v1::VirtualServiceSpec& spec, CheckContext& conte
     CheckHttpRoute(spec.http(i), Item("spec.http", i), context);
   }
   for (int i = 0; i < spec.tcp_size(); ++i) {
-    const std::string path = Item("spec.tcp", i);
-    for (int m = 0; m < spec.tcp(i).match_size(); ++m) {
-      const uint32_t port = spec.tcp(i).match(m).port();
-      if (port != 0) context.Expect(CheckPort(port), Item(path + ".match", m) + ".port");
-    }
-    CheckDestinations(spec.tcp(i).route(), path + ".route", context);
+    CheckTcpRoute(spec.tcp(i), Item("spec.tcp", i), context);
   }
 }
 

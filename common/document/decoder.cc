@@ -175,7 +175,7 @@ void Decoder::DecodeEntry(const TextNode& key, const TextNode& value, const std:
 void Decoder::DecodeField(const pb::FieldDescriptor& field, const TextNode& value,
                           const std::string& path, pb::Message* message) {
   if (field.is_map()) {
-    DecodeStringMap(field, value, path, message);
+    DecodeMap(field, value, path, message);
   } else if (field.is_repeated()) {
     DecodeList(field, value, path, message);
   } else if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) {
@@ -217,31 +217,47 @@ void Decoder::DecodeList(const pb::FieldDescriptor& field, const TextNode& value
   }
 }
 
-void Decoder::DecodeStringMap(const pb::FieldDescriptor& field, const TextNode& value,
-                              const std::string& path, pb::Message* message) {
+void Decoder::DecodeMap(const pb::FieldDescriptor& field, const TextNode& value,
+                        const std::string& path, pb::Message* message) {
   if (!Visit(value, path)) return;
+  const pb::FieldDescriptor& type = *field.message_type()->map_value();
+  const bool of_messages = type.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE;
   if (value.kind != Kind::kMapping) {
     sink_.Fault(value.at, path,
-                absl::StrCat("must be a mapping of names to strings, not ", Describe(value)));
+                absl::StrCat("must be a mapping of names to ", of_messages ? "mappings" : "strings",
+                             ", not ", Describe(value)));
     return;
   }
-  const pb::Reflection& reflection = *message->GetReflection();
   std::set<std::string_view> seen;
   for (const TextNode::Child& child : value.children) {
     const std::string child_path = absl::StrCat(path, ".", child.key->text);
-    std::string text;
     if (child.key->kind != Kind::kScalar) {
       sink_.Fault(child.key->at, path, "a name must be text");
     } else if (!seen.insert(child.key->text).second) {
       sink_.Fault(child.key->at, child_path, "is given twice; the first is in the same mapping");
-    } else if (Visit(*child.value, child_path) &&
-               ReadString(*child.value, child_path, /*number_allowed=*/false, &text)) {
-      locations_.Set(child_path, child.value->at);
-      pb::Message* entry = reflection.AddMessage(message, &field);
-      const pb::Descriptor& entry_type = *entry->GetDescriptor();
-      entry->GetReflection()->SetString(entry, entry_type.map_key(), child.key->text);
-      entry->GetReflection()->SetString(entry, entry_type.map_value(), std::move(text));
+    } else {
+      DecodeMapEntry(field, child, child_path, message);
     }
+  }
+}
+
+void Decoder::DecodeMapEntry(const pb::FieldDescriptor& field, const TextNode::Child& child,
+                             const std::string& path, pb::Message* message) {
+  const pb::FieldDescriptor& type = *field.message_type()->map_value();
+  const bool of_messages = type.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE;
+  std::string text;
+  if (!of_messages && !(Visit(*child.value, path) &&
+                        ReadString(*child.value, path, /*number_allowed=*/false, &text))) {
+    return;
+  }
+  locations_.Set(path, of_messages ? child.key->at : child.value->at);
+  pb::Message* entry = message->GetReflection()->AddMessage(message, &field);
+  const pb::Reflection& reflection = *entry->GetReflection();
+  reflection.SetString(entry, field.message_type()->map_key(), child.key->text);
+  if (of_messages) {
+    DecodeMessage(*child.value, path, reflection.MutableMessage(entry, &type));
+  } else {
+    reflection.SetString(entry, &type, std::move(text));
   }
 }
 

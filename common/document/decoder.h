@@ -37,8 +37,11 @@ class Decoder {
                    const std::string& path, google::protobuf::Message* message);
   void DecodeList(const google::protobuf::FieldDescriptor& field, const TextNode& value,
                   const std::string& path, google::protobuf::Message* message);
-  void DecodeStringMap(const google::protobuf::FieldDescriptor& field, const TextNode& value,
-                       const std::string& path, google::protobuf::Message* message);
+  // Names to strings or to messages.
+  void DecodeMap(const google::protobuf::FieldDescriptor& field, const TextNode& value,
+                 const std::string& path, google::protobuf::Message* message);
+  void DecodeMapEntry(const google::protobuf::FieldDescriptor& field, const TextNode::Child& child,
+                      const std::string& path, google::protobuf::Message* message);
   // Sets the field, or adds to it if it is repeated.
   void DecodeScalar(const google::protobuf::FieldDescriptor& field, const TextNode& value,
                     const std::string& path, google::protobuf::Message* message);

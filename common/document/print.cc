@@ -55,17 +55,17 @@ Value FromScalar(const pb::Message& message, const pb::FieldDescriptor& field, i
   }
 }
 
-Value FromStringMap(const pb::Message& message, const pb::FieldDescriptor& field) {
-  std::map<std::string, std::string> sorted;
+Value FromMap(const pb::Message& message, const pb::FieldDescriptor& field) {
+  std::map<std::string, Value> sorted;
   const pb::Reflection& reflection = *message.GetReflection();
   for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
     const pb::Message& entry = reflection.GetRepeatedMessage(message, &field, i);
     const pb::Descriptor& type = *entry.GetDescriptor();
     sorted[entry.GetReflection()->GetString(entry, type.map_key())] =
-        entry.GetReflection()->GetString(entry, type.map_value());
+        FromScalar(entry, *type.map_value(), 0);
   }
   Value value;
-  for (const auto& [name, text] : sorted) value.members.push_back({name, Text(text)});
+  for (auto& [name, member] : sorted) value.members.push_back({name, std::move(member)});
   return value;
 }
 
@@ -81,7 +81,7 @@ Value FromMessage(const pb::Message& message) {
     if (!is_set) continue;
     Value member;
     if (field.is_map()) {
-      member = FromStringMap(message, field);
+      member = FromMap(message, field);
     } else if (field.is_repeated()) {
       member.kind = Value::Kind::kList;
       for (int item = 0; item < reflection.FieldSize(message, &field); ++item) {

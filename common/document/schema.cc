@@ -17,17 +17,13 @@ constexpr string_view kPolicySource[] = {"trustDomains", "notTrustDomains"};
 constexpr string_view kGatewayServer[] = {"tls", "bind", "defaultEndpoint"};
 constexpr string_view kVirtualService[] = {"tls", "exportTo"};
 constexpr string_view kHttpRoute[] = {
-    "redirect",         "directResponse", "delegate", "rewrite", "timeout",
-    "retries",          "fault",          "mirror",   "mirrors", "mirrorPercent",
-    "mirrorPercentage", "corsPolicy",     "headers"};
-constexpr string_view kHttpMatch[] = {
-    "scheme",        "method",         "authority",       "headers",
-    "port",          "sourceLabels",   "gateways",        "queryParams",
-    "ignoreUriCase", "withoutHeaders", "sourceNamespace", "statPrefix"};
-constexpr string_view kStringMatch[] = {"regex"};
+    "delegate", "fault", "mirror", "mirrors", "mirrorPercent", "mirrorPercentage", "corsPolicy"};
+constexpr string_view kHttpMatch[] = {"sourceLabels", "sourceNamespace", "statPrefix"};
+constexpr string_view kHttpRetry[] = {"retryRemoteLocalities", "retryIgnorePreviousHosts",
+                                      "backoff"};
+constexpr string_view kDirectBody[] = {"bytes"};
 constexpr string_view kTcpMatch[] = {"destinationSubnets", "sourceSubnet", "sourceLabels",
-                                     "gateways", "sourceNamespace"};
-constexpr string_view kRouteDestination[] = {"weight", "headers"};
+                                     "sourceNamespace"};
 constexpr string_view kDestination[] = {"subset"};
 constexpr string_view kService[] = {"externalName"};
 
@@ -43,9 +39,9 @@ constexpr Row kUnsupported[] = {
     {"whence.v1.VirtualServiceSpec", kVirtualService},
     {"whence.v1.HttpRoute", kHttpRoute},
     {"whence.v1.HttpMatch", kHttpMatch},
-    {"whence.v1.StringMatch", kStringMatch},
+    {"whence.v1.HttpRetry", kHttpRetry},
+    {"whence.v1.HttpDirectResponse.Body", kDirectBody},
     {"whence.v1.TcpRoute.Match", kTcpMatch},
-    {"whence.v1.RouteDestination", kRouteDestination},
     {"whence.v1.RouteDestination.Destination", kDestination},
     {"whence.v1.ServiceSpec", kService},
 };

@@ -52,7 +52,7 @@ class Explainer {
     }
     response_.set_trusted_client(resolution.client.ip().ToString());
     response_.set_reason(trust::ReasonText(resolution));
-    if (Judge(resolution) && FindCluster()) Forward(resolution);
+    if (Judge(resolution) && FindCluster(resolution)) Forward(resolution);
   }
 
  private:
@@ -165,26 +165,74 @@ class Explainer {
   }
 
   // A gateway's next step: where the request goes. False if nowhere. Sidecars go to their workload.
-  bool FindCluster() {
+  bool FindCluster(const trust::Resolution& resolution) {
     if (snapshot_.topology.role != trust::Role::kGateway) return true;
     const uint16_t port = access_.destination.address.port;
-    std::optional<uint32_t> index;
     if (access_.listener == nullptr) {
       AddReason(absl::StrCat("but no Gateway declares port ", port, ", so nothing listens there"));
       return false;
     }
     if (access_.listener->protocol == snapshot::Protocol::kTcp) {
-      index = access_.listener->tcp_cluster;
-    } else if (const snapshot::Route* route =
-                   snapshot::Match(*access_.listener, access_.host, access_.target)) {
-      index = route->cluster;
+      const snapshot::TcpRoute* route = snapshot::MatchTcp(*access_.listener, resolution.client);
+      if (route != nullptr) return GoTo(route->destinations);
+      AddReason("but no route takes connections on this port (reset)");
+      return false;
     }
-    if (!index) {
+    const snapshot::RoutedRequest request{.host = access_.host,
+                                          .target = access_.target,
+                                          .method = access_.method,
+                                          .fields = access_.fields,
+                                          .ids = access_.ids,
+                                          .peer_is_trusted = resolution.peer_is_trusted,
+                                          .client = &resolution.client};
+    const snapshot::Route* route = snapshot::Match(*access_.listener, request);
+    if (route == nullptr) {
       AddReason(absl::StrCat("but no route takes host \"", access_.host, "\" and path \"",
                              access_.target, "\" (answered with 404)"));
       return false;
     }
-    cluster_ = &snapshot_.clusters[*index];
+    if (!route->name.empty()) AddReason(absl::StrCat("route \"", route->name, "\" takes it"));
+    action_ = route->action.get();
+    if (action_ == nullptr) return GoTo({{.cluster = route->cluster}});
+    if (action_->destinations.empty()) {
+      Answer(request);
+      return false;
+    }
+    std::string memory;
+    const std::string_view target = snapshot::RewriteTarget(*route, access_.target, &memory);
+    if (target != access_.target) AddReason(absl::StrCat("its target becomes ", ToAbsl(target)));
+    if (action_->rewrite && !action_->rewrite->authority.empty()) {
+      AddReason(absl::StrCat("its Host becomes ", action_->rewrite->authority));
+    }
+    return GoTo(action_->destinations);
+  }
+
+  // The route's own answer.
+  void Answer(const snapshot::RoutedRequest& request) {
+    if (!action_->redirect) {
+      return AddReason(
+          absl::StrCat("the route answers it with ", action_->direct_response->status));
+    }
+    std::string location;
+    snapshot::WriteLocation(*action_->redirect, request, &location);
+    AddReason(
+        absl::StrCat("the route answers it with ", action_->redirect->status, " to ", location));
+  }
+
+  // Of several destinations the first goes on being explained.
+  bool GoTo(const std::vector<snapshot::Destination>& destinations) {
+    cluster_ = &snapshot_.clusters[destinations.front().cluster];
+    if (action_ != nullptr) edit_ = &destinations.front().request;
+    if (destinations.size() > 1) {
+      uint32_t before = 0;
+      std::string shares;
+      for (const snapshot::Destination& one : destinations) {
+        absl::StrAppend(&shares, shares.empty() ? "" : ", ", one.upto - before, " to ",
+                        snapshot_.clusters[one.cluster].name);
+        before = one.upto;
+      }
+      AddReason(absl::StrCat("of ", before, " such, ", shares, "; taken here is the first"));
+    }
     if (cluster_->endpoints.empty()) {
       AddReason(absl::StrCat("but ", cluster_->name,
                              " has no endpoint: no connected workload is behind it"));
@@ -229,14 +277,27 @@ class Explainer {
         plan->dropped |
         http::ReadConnectionOptions(access_.fields, access_.ids, /*upgrade_may_pass=*/true).drop;
     for (size_t i = 0; i < access_.fields.size(); ++i) {
-      if (!dropped.Contains(i)) AddHeader(access_.fields[i]);
+      if (!dropped.Contains(i)) AddReceived(access_.fields[i]);
     }
     for (const http::HeaderField& field : plan->Added()) AddHeader(field);
+    if (edit_ != nullptr) {
+      for (const auto& [name, value] : edit_->lines) AddHeader({name, value});
+    }
     if (plan->spoof_attempts > 0) {
       AddReason(absl::StrCat(plan->spoof_attempts,
                              " header fields claimed what their sender may not claim and are "
                              "removed"));
     }
+  }
+
+  // As the route has it: `host` rewritten, or left out.
+  void AddReceived(const http::HeaderField& field) {
+    if (edit_ != nullptr && edit_->Drops(field.name)) return;
+    const bool is_host = EqualsIgnoreCase(field.name, "host");
+    if (is_host && action_ != nullptr && action_->rewrite && !action_->rewrite->authority.empty()) {
+      return AddHeader({field.name, action_->rewrite->authority});
+    }
+    AddHeader(field);
   }
 
   void AddHeader(const http::HeaderField& field) {
@@ -262,6 +323,8 @@ class Explainer {
   const WallTime now_;
   v1::ExplainResponse& response_;
   const snapshot::Cluster* cluster_ = nullptr;
+  const snapshot::RouteAction* action_ = nullptr;
+  const snapshot::HeaderEdit* edit_ = nullptr;
 };
 
 }  // namespace

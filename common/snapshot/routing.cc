@@ -77,4 +77,8 @@ const VirtualHost* VirtualHosts::Find(std::string_view host) const {
   return any_ ? &hosts_[*any_] : nullptr;
 }
 
+uint32_t TcpRoute::Pick(uint32_t random) const {
+  return PickShare(destinations, shares, random).cluster;
+}
+
 }  // namespace whence::snapshot

@@ -6,13 +6,18 @@
 #define WHENCE_COMMON_SNAPSHOT_ROUTING_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "common/net/cidr_set.h"
 #include "common/net/socket_address.h"
+#include "common/snapshot/conditions.h"
+#include "common/snapshot/route_action.h"
+#include "common/snapshot/text_match.h"
 
 namespace whence::snapshot {
 
@@ -34,12 +39,16 @@ struct Cluster {
 };
 
 struct Route {
-  enum class PathMatch : uint8_t { kPrefix, kExact };
+  enum class PathMatch : uint8_t { kPrefix, kExact, kRegex };
 
   std::string name;  // only for messages
   PathMatch match = PathMatch::kPrefix;
-  std::string path = "/";  // kPrefix: plain text, "/echo" also takes "/echoes", as in Istio
-  uint32_t cluster = 0;    // index into Snapshot::clusters
+  std::string path = "/";    // kPrefix: plain text, "/echo" also takes "/echoes", as in Istio
+  uint32_t cluster = 0;      // index into Snapshot::clusters; unless `action` says otherwise
+  bool ignore_case = false;  // of kPrefix and kExact
+  std::shared_ptr<const Regex> regex = {};            // kRegex
+  std::shared_ptr<const Conditions> conditions = {};  // null: the path is all
+  std::shared_ptr<const RouteAction> action = {};     // null: to `cluster`, as it is
 };
 
 struct VirtualHost {
@@ -74,12 +83,21 @@ class VirtualHosts {
   std::optional<uint32_t> any_;
 };
 
+// A TCP listener's way to an endpoint.
+struct TcpRoute {
+  std::optional<net::CidrSet> source_cidrs;  // one holds the trusted client; none: everyone's
+  std::vector<Destination> destinations;     // at least one; without edits
+  uint32_t shares = 1;                       // their sum
+
+  uint32_t Pick(uint32_t random) const;  // index into Snapshot::clusters
+};
+
 // A declared port of a gateway.
 struct Listener {
   uint16_t port = 0;
   Protocol protocol = Protocol::kHttp;
-  VirtualHosts virtual_hosts;           // kHttp
-  std::optional<uint32_t> tcp_cluster;  // kTcp: index into Snapshot::clusters; none: refuse
+  VirtualHosts virtual_hosts;        // kHttp
+  std::vector<TcpRoute> tcp_routes;  // kTcp: the first match wins; none: refuse
 };
 
 }  // namespace whence::snapshot

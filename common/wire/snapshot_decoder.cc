@@ -9,6 +9,7 @@
 #include "common/base/strings.h"
 #include "common/wire/faults.h"
 #include "common/wire/policy.h"
+#include "common/wire/routes.h"
 #include "common/wire/trust.h"
 
 namespace whence::wire {
@@ -105,13 +106,6 @@ class Decoder {
     }
   }
 
-  std::optional<uint32_t> FindCluster(const std::string& name, const std::string& path) {
-    const auto found = cluster_index_.find(name);
-    if (found != cluster_index_.end()) return found->second;
-    faults_.Add(path, absl::StrCat("there is no cluster \"", name, "\""));
-    return std::nullopt;
-  }
-
   void DecodeListeners(std::vector<snapshot::Listener>* listeners) {
     std::set<uint32_t> ports;
     for (int i = 0; i < bundle_.listeners_size(); ++i) {
@@ -128,9 +122,7 @@ class Decoder {
         listener.virtual_hosts = DecodeVirtualHosts(resource, path);
       } else if (resource.protocol() == v1::TCP) {
         listener.protocol = snapshot::Protocol::kTcp;
-        if (!resource.cluster().empty()) {
-          listener.tcp_cluster = FindCluster(resource.cluster(), path + ".cluster");
-        }
+        DecodeTcpRoutes(resource, path, &listener.tcp_routes);
       } else {
         faults_.Add(path + ".protocol",
                     absl::StrCat("unknown value ", static_cast<int>(resource.protocol())));
@@ -151,7 +143,7 @@ class Decoder {
         host.domains.push_back(resource.domains(d));
       }
       for (int r = 0; r < resource.routes_size(); ++r) {
-        DecodeRoute(resource.routes(r), Item(at + ".routes", r), &host.routes);
+        host.routes.push_back(routes_.Decode(resource.routes(r), Item(at + ".routes", r)));
       }
     }
     return snapshot::VirtualHosts(std::move(hosts));
@@ -171,23 +163,14 @@ class Decoder {
     }
   }
 
-  void DecodeRoute(const v1::RouteResource& resource, const std::string& path,
-                   std::vector<snapshot::Route>* routes) {
-    snapshot::Route& route = routes->emplace_back();
-    route.name = resource.name();
-    switch (resource.path_case()) {
-      case v1::RouteResource::kPrefix:
-        route.match = snapshot::Route::PathMatch::kPrefix;
-        route.path = resource.prefix();
-        break;
-      case v1::RouteResource::kExact:
-        route.match = snapshot::Route::PathMatch::kExact;
-        route.path = resource.exact();
-        break;
-      case v1::RouteResource::PATH_NOT_SET:
-        faults_.Add(path, "has neither prefix nor exact");
+  void DecodeTcpRoutes(const v1::ListenerResource& listener, const std::string& path,
+                       std::vector<snapshot::TcpRoute>* routes) {
+    for (int r = 0; r < listener.tcp_routes_size(); ++r) {
+      routes->push_back(routes_.DecodeTcp(listener.tcp_routes(r), Item(path + ".tcp_routes", r)));
     }
-    route.cluster = FindCluster(resource.cluster(), path + ".cluster").value_or(0);
+    if (listener.cluster().empty()) return;
+    const auto cluster = routes_.FindCluster(listener.cluster(), path + ".cluster");
+    routes->emplace_back().destinations.push_back({.cluster = cluster.value_or(0)});
   }
 
   void DecodePorts(std::vector<std::pair<uint16_t, snapshot::Protocol>>* ports) {
@@ -216,6 +199,7 @@ class Decoder {
   const IpSetMap& ip_sets_;
   std::map<std::string, uint32_t> cluster_index_;
   Faults faults_;
+  RouteDecoder routes_{cluster_index_, &faults_};
 };
 
 }  // namespace

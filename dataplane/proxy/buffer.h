@@ -114,6 +114,8 @@ class WriteBuffer {
   std::string_view pending() const { return {chunk_.data() + begin_, end_ - begin_}; }
   bool empty() const { return begin_ == end_; }
   bool untouched() const { return begin_ == 0; }  // nothing of it was sent
+  // What can be added so that Rewind still has all of it.
+  size_t room() const { return chunk_.size() - end_; }
 
   // At least `bytes` behind what is pending.
   std::span<char> Room(BufferPool& pool, size_t bytes);

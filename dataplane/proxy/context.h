@@ -4,6 +4,7 @@
 #define WHENCE_DATAPLANE_PROXY_CONTEXT_H_
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "common/http/head.h"
@@ -15,6 +16,7 @@
 #include "dataplane/proxy/connector.h"
 #include "dataplane/proxy/counters.h"
 #include "dataplane/proxy/data_plane.h"
+#include "dataplane/proxy/random.h"
 #include "dataplane/proxy/request_id.h"
 #include "dataplane/proxy/source_port.h"
 #include "dataplane/proxy/upstream_pool.h"
@@ -54,12 +56,14 @@ struct Context {
   std::vector<uint32_t> next_endpoint;                 // round robin, per cluster of the snapshot
   bool draining = false;
   std::chrono::milliseconds drain_idle_timeout{0};  // while draining
+  Random random;  // for shares of a route: no secret
 
   // Memory for one head at a time: a head is parsed, judged and written in one go, so that one
   // place serves all connections.
   http::HeadStorage heads;
   std::vector<char> forwarding_memory;
   std::vector<char> target_memory;
+  std::string route_memory;  // a rewritten target, or a Location; keeps its capacity
   std::vector<std::unique_ptr<Exchange>> spare_exchanges;
   http::HttpDate date;
 

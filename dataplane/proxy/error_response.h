@@ -23,7 +23,7 @@ inline constexpr size_t kMaxErrorResponse = 512;
 // The whole response; returns its length. REQUIRES: `out` holds kMaxErrorResponse.
 size_t WriteErrorResponse(const ErrorResponse& response, std::span<char> out);
 
-// "Forbidden" for 403; "Error" for what has no name here.
+// "Forbidden" for 403; "Error" (below 400 "Status") for what has no name here.
 std::string_view ReasonPhrase(int status);
 
 // The body of a denied request: Envoy's text, which people and tools look for.

@@ -2,12 +2,14 @@
 #ifndef WHENCE_DATAPLANE_PROXY_EXCHANGE_H_
 #define WHENCE_DATAPLANE_PROXY_EXCHANGE_H_
 
+#include <memory>
 #include <optional>
 
 #include "common/base/clock.h"
 #include "common/http/body_decoder.h"
 #include "common/http/response_head.h"
 #include "common/net/socket_address.h"
+#include "common/snapshot/route_action.h"
 #include "dataplane/access_log/record.h"
 #include "dataplane/proxy/buffer.h"
 #include "dataplane/proxy/source_choice.h"
@@ -36,6 +38,16 @@ struct Exchange {
   std::optional<uint32_t> cluster;  // gateways; until there is a newer snapshot
   bool endpoint_has_sidecar = false;
   bool retried = false;
+
+  // What the route asks for besides; null: nothing.
+  std::shared_ptr<const snapshot::RouteAction> action;
+  const snapshot::Destination* share = nullptr;  // in `action`: where it goes
+  uint32_t tries_left = 0;                       // of action->retries
+  bool idempotent = false;                       // RFC 9110, 9.2.2
+  bool replayable = true;              // all that was sent of the request is still in to_upstream
+  bool timed = false;                  // the route has timeouts
+  bool try_timed = false;              // and the one of this try runs
+  std::optional<SteadyTime> deadline;  // of the whole; begins when the request is complete
 
   // Response.
   http::ResponseContext response_context;

@@ -149,6 +149,7 @@ bool HttpSession::MoveExchange() {
       return true;
     }
   }
+  if (exchange_->timed && upstream_ && !exchange_->local && !KeepTime()) return true;
   bool moved = MoveRequest();
   if (phase_ == Phase::kExchange) moved |= MoveResponse();
   if (phase_ != Phase::kExchange) return true;

@@ -14,7 +14,7 @@
 // pool between requests (gateway). It is reused only if both messages on it ended cleanly.
 //
 // Files: http_session.cc has the states, request_side.cc and response_side.cc the two directions of
-// an exchange.
+// an exchange, route_side.cc what a gateway's route asks for.
 #ifndef WHENCE_DATAPLANE_PROXY_HTTP_SESSION_H_
 #define WHENCE_DATAPLANE_PROXY_HTTP_SESSION_H_
 
@@ -33,6 +33,9 @@
 
 namespace whence::trust {
 struct Forwarding;
+}
+namespace whence::snapshot {
+struct RoutedRequest;
 }
 
 namespace whence::proxy {
@@ -80,8 +83,6 @@ class HttpSession final : public Session, private UpstreamUser {
   void Serve(const http::RequestHead& head);
   // Max-Forwards (RFC 9110, 7.6.2). False: it was answered instead.
   bool MayGoFurther(const http::RequestHead& head);
-  // Decides where the request goes. False: it was answered instead.
-  bool ChooseDestination(const http::RequestHead& head, const net::TrustedClient& client);
   void NoteForwarding(const trust::Forwarding& plan);
   void KeepHead(std::string_view text);
   bool WriteUpstreamHead(const http::RequestHead& head, const trust::Forwarding& plan);
@@ -97,6 +98,27 @@ class HttpSession final : public Session, private UpstreamUser {
   bool RequestSent() const;
   // Answers the request ourselves. `body` is for people.
   void Reply(int status, std::string_view body);
+  void BeginReply();  // the exchange becomes ours to answer
+  void EndReply(int status);
+
+  // --- route_side.cc: gateways ---
+  // Decides where the request goes. False: it was answered instead.
+  bool ChooseDestination(const http::RequestHead& head, const trust::Resolution& resolution);
+  bool ChooseEndpoint(uint32_t cluster, const net::TrustedClient& client);
+  void AnswerFromRoute(const snapshot::RoutedRequest& request);
+  // The route's timeouts. KeepTime: false if one ran out, and the exchange took another way.
+  void StartClock();
+  void TimeConnect();
+  void TimeResponse();
+  bool KeepTime();
+  void TryTimedOut();
+  std::chrono::milliseconds TimeLeft() const;
+  // The route's retries, for a cause of RetryPolicy's.
+  bool MayTryAgain() const;
+  bool MayTryAgain(uint8_t cause) const;
+  void TryAgain();
+  // Copies what waits to be sent into the part that can be sent again.
+  void KeepBody();
 
   // --- response_side.cc ---
   bool MoveResponse();

@@ -6,11 +6,14 @@ namespace whence::proxy {
 namespace {
 
 bool HasEndpoint(const snapshot::Snapshot& snapshot, const snapshot::Listener& listener, bool v4) {
-  if (!listener.tcp_cluster) return false;
-  const auto& endpoints = snapshot.clusters[*listener.tcp_cluster].endpoints;
-  return std::any_of(endpoints.begin(), endpoints.end(), [&](const snapshot::Endpoint& endpoint) {
-    return endpoint.address.ip.is_v4() == v4;
-  });
+  for (const snapshot::TcpRoute& route : listener.tcp_routes) {
+    for (const snapshot::Destination& destination : route.destinations) {
+      for (const snapshot::Endpoint& endpoint : snapshot.clusters[destination.cluster].endpoints) {
+        if (endpoint.address.ip.is_v4() == v4) return true;
+      }
+    }
+  }
+  return false;
 }
 
 net::IpAddress Loopback(bool v4) {

@@ -5,12 +5,11 @@
 
 #include "common/base/strings.h"
 #include "common/http/head_writer.h"
-#include "common/snapshot/router.h"
 #include "common/trust/forwarding.h"
 #include "dataplane/proxy/balancer.h"
 #include "dataplane/proxy/error_response.h"
+#include "dataplane/proxy/header_edit.h"
 #include "dataplane/proxy/http_session.h"
-#include "dataplane/proxy/listeners.h"
 
 namespace whence::proxy {
 
@@ -23,6 +22,10 @@ namespace {
 // but the application may have logged or metered the first.
 bool IsSafeToRepeat(std::string_view method) {
   return method == "GET" || method == "HEAD" || method == "OPTIONS";
+}
+// All of them: for routes that ask for retries.
+bool IsIdempotent(std::string_view method) {
+  return IsSafeToRepeat(method) || method == "PUT" || method == "DELETE";
 }
 
 // Queries carry tokens and names; the log has the path.
@@ -108,6 +111,7 @@ void HttpSession::Serve(const http::RequestHead& head) {
   if (was_last) context_.counters.Add(Counter::kConnectionsRecycled);
   x.keep_alive = head.keep_alive && !was_last && !context_.draining;
   x.idempotent_bodiless = x.request_body.done() && IsSafeToRepeat(head.method);
+  x.idempotent = IsIdempotent(head.method);
   x.response_context = {.head = head.method == "HEAD",
                         .connect = head.method == "CONNECT",
                         .upgrade_requested = !head.upgrade.empty()};
@@ -122,7 +126,7 @@ void HttpSession::Serve(const http::RequestHead& head) {
   http::RequestHead onward = head;
   onward.target = snapshot.policies->JudgedTarget(head.target, context_.target_memory);
   const bool goes_on = judgement.verdict.allowed && MayGoFurther(head) &&
-                       ChooseDestination(onward, judgement.resolution.client);
+                       ChooseDestination(onward, judgement.resolution);
 
   // Planned for denied requests as well: who tried to pass for another is counted all the more.
   const auto& own = context_.options.own_addresses;
@@ -141,6 +145,7 @@ void HttpSession::Serve(const http::RequestHead& head) {
   KeepHead(head_text);
   x.source = ChooseSource(snapshot.topology, context_.options.interception, downstream_.peer(),
                           judgement.resolution.client, x.destination.ip);
+  if (x.timed && x.request_body.done()) StartClock();
   ObtainUpstream();
 }
 
@@ -174,43 +179,6 @@ bool HttpSession::MayGoFurther(const http::RequestHead& head) {
   return true;
 }
 
-bool HttpSession::ChooseDestination(const http::RequestHead& head,
-                                    const net::TrustedClient& client) {
-  Exchange& x = *exchange_;
-  const snapshot::Snapshot& snapshot = *context_.snapshot;
-  if (downstream_.listener_port() == 0) {
-    x.destination = downstream_.destination().address;
-    return true;
-  }
-  const snapshot::Listener* listener = FindListener(snapshot, downstream_.listener_port());
-  const snapshot::Route* route =
-      listener == nullptr ? nullptr : snapshot::Match(*listener, head.host, head.target);
-  if (route == nullptr) {
-    context_.counters.Add(Counter::kNoRoute);
-    x.record.Add(Flag::kNoRoute);
-    Reply(404, "no route for this host and path");
-    return false;
-  }
-  const snapshot::Endpoint* endpoint = NextEndpoint(
-      snapshot.clusters[route->cluster], context_.next_endpoint[route->cluster], client.ip());
-  if (endpoint == nullptr) {
-    context_.counters.Add(Counter::kNoEndpoint);
-    x.record.Add(Flag::kNoRoute);
-    Reply(503, "no endpoint is connected");
-    return false;
-  }
-  if (IsOwnListener(context_.options, snapshot, endpoint->address)) {
-    context_.counters.Add(Counter::kLoops);
-    x.record.Add(Flag::kLoop);
-    Reply(503, "the route leads back to this gateway");
-    return false;
-  }
-  x.destination = endpoint->address;
-  x.cluster = route->cluster;
-  x.endpoint_has_sidecar = endpoint->has_sidecar;
-  return true;
-}
-
 bool HttpSession::WriteUpstreamHead(const http::RequestHead& head, const trust::Forwarding& plan) {
   Exchange& x = *exchange_;
   http::FieldSet drop = head.hop_by_hop | plan.dropped;
@@ -219,15 +187,26 @@ bool HttpSession::WriteUpstreamHead(const http::RequestHead& head, const trust::
     // HTTP/1.0 knows no interim response, and an origin would send one.
     if (id == http::FieldId::kHost || (id == http::FieldId::kExpect && x.http10)) drop.Add(i);
   }
+  std::string_view target = head.target, host = head.host;
+  const snapshot::HeaderEdit* edit = nullptr;
+  if (x.action != nullptr) {
+    if (!context_.route_memory.empty()) target = context_.route_memory;
+    if (x.action->rewrite && !x.action->rewrite->authority.empty()) {
+      host = x.action->rewrite->authority;
+    }
+    edit = &x.share->request;
+    DropEdited(*edit, head.fields, &drop);
+  }
   // Our Host for HTTP/1.0 clients without one, Connection, Max-Forwards.
   constexpr size_t kOwnLines = 192;
-  const size_t room = head.head_bytes + head.host.size() + AddedBytes(plan) + kOwnLines;
+  const size_t room = head.head_bytes + target.size() + host.size() + AddedBytes(plan) +
+                      (edit == nullptr ? 0 : edit->line_bytes) + kOwnLines;
   http::HeadWriter writer(x.to_upstream.Room(context_.buffers, room));
-  writer.RequestLine(head.method, head.target);
-  if (head.host.empty()) {
+  writer.RequestLine(head.method, target);
+  if (host.empty()) {
     writer.Field("host", x.destination.ToString());
   } else {
-    writer.Field("host", head.host);
+    writer.Field("host", host);
   }
   if (head.method == "OPTIONS") {
     const auto limit = std::find_if(head.fields.begin(), head.fields.end(), IsMaxForwards);
@@ -239,6 +218,7 @@ bool HttpSession::WriteUpstreamHead(const http::RequestHead& head, const trust::
     }
   }
   writer.Fields(head.fields, drop);
+  if (edit != nullptr) WriteEdited(*edit, &writer);
   for (const http::HeaderField& field : plan.Added()) writer.Field(field.name, field.value);
   if (const auto options = ConnectionFor(head); !options.empty()) {
     writer.Field("connection", options);
@@ -273,6 +253,7 @@ void HttpSession::ConnectUpstream() {
     case Connector::Outcome::kStarted:
       upstream_ = std::move(opened.upstream);
       x.record.upstream_source = upstream_->local_address();
+      if (x.timed) TimeConnect();
       return;
     case Connector::Outcome::kFailed:
       return ConnectFailed(/*timed_out=*/false);
@@ -300,7 +281,9 @@ void HttpSession::ConnectFailed(bool timed_out) {
     context_.counters.Add(Counter::kSourcePortRetries);
     return ConnectUpstream();
   }
-  if (x.cluster && !x.retried && *x.cluster < context_.snapshot->clusters.size()) {
+  if (x.action != nullptr && x.action->retries) {
+    if (MayTryAgain(snapshot::RetryPolicy::kConnectFailure)) return TryAgain();
+  } else if (x.cluster && !x.retried && *x.cluster < context_.snapshot->clusters.size()) {
     x.retried = true;
     const snapshot::Endpoint* other =
         AnotherEndpoint(context_.snapshot->clusters[*x.cluster], context_.next_endpoint[*x.cluster],
@@ -373,6 +356,7 @@ bool HttpSession::SendRequest() {
   Exchange& x = *exchange_;
   ReadBuffer& in = downstream_.in;
   if (!upstream_ || !upstream_->stream.writable()) return false;
+  if (x.tries_left > 0 && !in.ready().empty()) KeepBody();
   if (x.to_upstream.empty() && in.ready().empty()) return false;
   const auto [io, bytes] = upstream_->stream.Write(x.to_upstream.pending(), in.ready());
   if (io == Io::kBroken) {
@@ -393,6 +377,19 @@ bool HttpSession::RequestSent() const {
 }
 
 void HttpSession::Reply(int status, std::string_view body) {
+  BeginReply();
+  Exchange& x = *exchange_;
+  x.to_downstream.Written(WriteErrorResponse(
+      {.status = status,
+       .body = body,
+       .date = context_.DateText(),
+       .close = !x.keep_alive,
+       .head = x.response_context.head},
+      x.to_downstream.Room(context_.buffers, kMaxErrorResponse)));
+  EndReply(status);
+}
+
+void HttpSession::BeginReply() {
   Exchange& x = *exchange_;
   // One that was in the middle of this request is spoiled; one that waits for the next is not.
   if (upstream_ && (!x.to_upstream.untouched() || !upstream_->in.empty())) {
@@ -409,13 +406,10 @@ void HttpSession::Reply(int status, std::string_view body) {
   x.keep_alive = x.keep_alive && x.request_body.done() && !x.http10;
   x.local = true;
   x.to_downstream.Clear();
-  x.to_downstream.Written(WriteErrorResponse(
-      {.status = status,
-       .body = body,
-       .date = context_.DateText(),
-       .close = !x.keep_alive,
-       .head = x.response_context.head},
-      x.to_downstream.Room(context_.buffers, kMaxErrorResponse)));
+}
+
+void HttpSession::EndReply(int status) {
+  Exchange& x = *exchange_;
   x.record.status = static_cast<uint16_t>(status);
   x.response_head_done = true;
   x.response_body = http::BodyDecoder();

@@ -5,6 +5,7 @@
 #include "common/http/head_writer.h"
 #include "dataplane/proxy/dechunk.h"
 #include "dataplane/proxy/error_response.h"
+#include "dataplane/proxy/header_edit.h"
 #include "dataplane/proxy/http_session.h"
 
 namespace whence::proxy {
@@ -80,6 +81,10 @@ bool HttpSession::TakeResponseHead() {
     in.Skip(head.head_bytes);
     return true;
   }
+  if (x.tries_left > 0 && x.action->retries->WantsStatus(head.status) && MayTryAgain()) {
+    TryAgain();
+    return true;
+  }
   if (head.tunnel && !RequestSent()) {
     // What is left of the request would go on as bytes of the tunnel, and what the client sends
     // behind it without being judged.
@@ -123,13 +128,17 @@ bool HttpSession::WriteResponseHead(const http::ResponseHead& head) {
       if (head.ids[i] == http::FieldId::kTransferEncoding) drop.Add(i);
     }
   }
-  http::HeadWriter writer(x.to_downstream.Room(context_.buffers, head.head_bytes + kOwnLines));
+  const snapshot::HeaderEdit* edit = x.share == nullptr ? nullptr : &x.share->response;
+  if (edit != nullptr) DropEdited(*edit, head.fields, &drop);
+  const size_t room = head.head_bytes + kOwnLines + (edit == nullptr ? 0 : edit->line_bytes);
+  http::HeadWriter writer(x.to_downstream.Room(context_.buffers, room));
   writer.StatusLine(head.status, head.reason);
   writer.Fields(head.fields, drop);
   if (std::memchr(head.ids.data(), static_cast<int>(http::FieldId::kDate), head.ids.size()) ==
       nullptr) {
     writer.Field("date", context_.DateText());
   }
+  if (edit != nullptr) WriteEdited(*edit, &writer);
   if (head.tunnel && head.status == 101) {
     writer.Field("connection", "upgrade");
   } else if (!x.keep_alive) {
@@ -143,6 +152,7 @@ bool HttpSession::WriteResponseHead(const http::ResponseHead& head) {
   x.to_downstream.Written(writer.written().size());
   x.record.status = static_cast<uint16_t>(head.status);
   x.response_head_done = true;
+  if (x.timed) TimeResponse();
   // What follows the head of a tunnel is not a body: the relay takes it.
   x.response_body =
       head.tunnel ? http::BodyDecoder() : http::BodyDecoder(head.framing, head.content_length);
@@ -192,12 +202,14 @@ void HttpSession::ResponseEnded() {
     return ConnectUpstream();
   }
   context_.counters.Add(Counter::kUpstreamResets);
+  if (MayTryAgain(snapshot::RetryPolicy::kReset)) return TryAgain();
   x.record.Add(Flag::kUpstreamReset);
   Reply(502, "upstream closed before it answered");
 }
 
 void HttpSession::BadResponse(std::string_view reason) {
   context_.counters.Add(Counter::kUpstreamProtocolErrors);
+  if (MayTryAgain(snapshot::RetryPolicy::kReset)) return TryAgain();
   exchange_->record.Add(Flag::kUpstreamProtocolError);
   Reply(502, reason);
 }

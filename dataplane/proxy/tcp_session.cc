@@ -1,6 +1,7 @@
 #include "dataplane/proxy/tcp_session.h"
 
 #include "common/proxy_protocol/formatter.h"
+#include "common/snapshot/router.h"
 #include "dataplane/proxy/balancer.h"
 #include "dataplane/proxy/detection.h"
 #include "dataplane/proxy/judgement.h"
@@ -37,11 +38,13 @@ std::optional<TcpSession::Target> TcpSession::Destination(const net::TrustedClie
   if (downstream_.listener_port() == 0) return Target{downstream_.destination().address};
   const snapshot::Snapshot& snapshot = *context_.snapshot;
   const snapshot::Listener* listener = FindListener(snapshot, downstream_.listener_port());
-  if (listener == nullptr || !listener->tcp_cluster) {
+  const snapshot::TcpRoute* route =
+      listener == nullptr ? nullptr : snapshot::MatchTcp(*listener, client);
+  if (route == nullptr) {
     context_.counters.Add(Counter::kNoRoute);
     return std::nullopt;
   }
-  const uint32_t cluster = *listener->tcp_cluster;
+  const uint32_t cluster = route->Pick(context_.random.Next32());
   const snapshot::Endpoint* endpoint =
       NextEndpoint(snapshot.clusters[cluster], context_.next_endpoint[cluster], client.ip());
   if (endpoint == nullptr) {

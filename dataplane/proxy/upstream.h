@@ -58,7 +58,10 @@ class Upstream final : public loop::EventHandler {
   const net::IpAddress& local_address();
 
   void set_user(UpstreamUser& user) { user_ = &user; }
-  void ArmTimer(std::chrono::milliseconds delay) { loop_.ArmAfter(timer_, delay); }
+  void ArmTimer(std::chrono::milliseconds delay) {
+    timed_out_ = false;
+    loop_.ArmAfter(timer_, delay);
+  }
   void CancelTimer() { timer_.Cancel(); }
 
   // Closes it in order: what is still to be sent will be. If it had more to say the kernel resets

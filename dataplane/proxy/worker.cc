@@ -42,9 +42,11 @@ Worker::Worker(int index, const DataPlaneOptions& options, SharedState& shared,
                .request_ids = RequestIds({Random64(shared.random), Random64(shared.random)}),
                .snapshot = nullptr,
                .next_endpoint = {},
+               .random = Random(Random64(shared.random)),
                .heads = {},
                .forwarding_memory = {},
                .target_memory = {},
+               .route_memory = {},
                .spare_exchanges = {},
                .date = {}} {
   context_.forwarding_memory.resize(trust::ForwardingMemory(options.limits.max_header_bytes));

@@ -148,8 +148,75 @@ TEST(GatewayBuilderTest, RoutesInOrder) {
                              To("a.b.svc.cluster.local", 1) + "}, {" + To("c.d", 2) + "}]"))),
       ElementsAre("80 http * =/x -> a.b.svc.cluster.local:1",
                   "80 http * /y -> a.b.svc.cluster.local:1",
-                  "80 http * / -> a.b.svc.cluster.local:1", "80 http * / -> c.d:2",
-                  "80 http * / -> last.default:80"));
+                  "80 http * / -> a.b.svc.cluster.local:1", "80 http * / -> last.default:80"));
+}
+
+TEST(GatewayBuilderTest, WhatTakesEverythingComesLast) {
+  // "a" stands before "b" by name, but must not shut it out; what is behind it in "a" is.
+  EXPECT_THAT(
+      Lines(BuildGateway(
+          Gateway("name: g", kHttp80) +
+          VirtualService("name: a", "hosts: [\"*\"], gateways: [g], http: [{" + To("all", 80) +
+                                        "}, {match: [{uri: {prefix: /never}}], " + To("x", 1) +
+                                        "}]") +
+          VirtualService(
+              "name: b",
+              "hosts: [\"*\"], gateways: [g], http: [{match: [{uri: {prefix: /}, method: "
+              "{exact: PUT}}], " +
+                  To("put", 1) + "}, {match: [{uri: {prefix: /b}}], " + To("b", 1) + "}]"))),
+      ElementsAre("80 http * / -> put.default:1", "80 http * /b -> b.default:1",
+                  "80 http * / -> all.default:80"));
+}
+
+TEST(GatewayBuilderTest, DecidesPortsAndGatewaysOfMatches) {
+  const std::string yaml =
+      Gateway("name: g, namespace: shop",
+              "{port: {number: 80, protocol: HTTP}, hosts: [\"*\"]}, {port: {number: 81, protocol: "
+              "HTTP}, hosts: [\"*\"]}") +
+      Gateway("name: h, namespace: shop", kHttp80) +
+      VirtualService("name: v, namespace: shop",
+                     "hosts: [\"*\"], gateways: [g, h], http: ["
+                     "{match: [{port: 81, uri: {prefix: /p}}], " +
+                         To("p", 1) +
+                         "}, "
+                         "{match: [{gateways: [h], uri: {prefix: /h}}], " +
+                         To("h", 1) +
+                         "}, "
+                         "{match: [{gateways: [shop/g], port: 81}], " +
+                         To("g", 1) + "}]");
+  const v1::WorkloadBundle bundle = BuildGateway(yaml);
+  EXPECT_THAT(Lines(bundle), ElementsAre("80 http * /h -> h.shop:1", "81 http * /p -> p.shop:1",
+                                         "81 http * / -> g.shop:1"));
+  for (const auto& listener : bundle.listeners()) {
+    for (const auto& route : listener.virtual_hosts(0).routes()) {
+      EXPECT_FALSE(route.has_conditions()) << route.ShortDebugString();
+    }
+  }
+}
+
+TEST(GatewayBuilderTest, SharesTcpAndLooksAtItsClients) {
+  const v1::WorkloadBundle bundle = BuildGateway(
+      Gateway("name: g", "{port: {number: 9000, protocol: TCP}, hosts: [\"*\"]}") +
+      VirtualService("name: v",
+                     "hosts: [\"*\"], gateways: [g], tcp: ["
+                     "{match: [{port: 1}], " +
+                         To("never", 1) +
+                         "}, "
+                         "{match: [{sourceCidrs: [10.0.0.0/8]}], " +
+                         To("inside", 1) +
+                         "}, "
+                         "{route: [{destination: {host: a, port: {number: 1}}, weight: 3}, "
+                         "{destination: {host: b, port: {number: 1}}, weight: 1}]}, "
+                         "{" +
+                         To("late", 1) + "}]"));
+  ASSERT_EQ(bundle.listeners_size(), 1);
+  const v1::ListenerResource& listener = bundle.listeners(0);
+  EXPECT_EQ(listener.cluster(), "");
+  ASSERT_EQ(listener.tcp_routes_size(), 2);
+  EXPECT_EQ(listener.tcp_routes(0).source_cidrs(0), "10.0.0.0/8");
+  EXPECT_EQ(listener.tcp_routes(0).clusters(0).cluster(), "inside.default:1");
+  EXPECT_EQ(listener.tcp_routes(1).clusters(0).weight(), 3u);
+  EXPECT_EQ(listener.tcp_routes(1).clusters(1).cluster(), "b.default:1");
 }
 
 TEST(GatewayBuilderTest, ServicesGiveLiveEndpoints) {

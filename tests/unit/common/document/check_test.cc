@@ -246,7 +246,7 @@ TEST(CheckVirtualServiceTest, RefusesWhatCannotRoute) {
           {"  hosts: [a]\n  gateways: [g]\n  http: [{}]\n", "http[0].route: is missing"},
           {"  hosts: [a]\n  gateways: [g]\n  http: [{redirect: {uri: /}, route: [{destination: "
            "{host: a}}]}]\n",
-           "http[0].redirect: is an Istio field"},
+           "http[0].redirect: only one of route, redirect and directResponse"},
           {"  hosts: [a]\n  gateways: [g]\n  http: [{route: [{}]}]\n", "destination.host: is miss"},
           {"  hosts: [a]\n  gateways: [g]\n  http: [{route: [{destination: {host: \"*.a\"}}]}]\n",
            "a destination cannot be a wildcard"},
@@ -257,16 +257,22 @@ TEST(CheckVirtualServiceTest, RefusesWhatCannotRoute) {
            "an address has no declared ports"},
           {"  hosts: [a]\n  gateways: [g]\n  http: [{route: [{destination: {host: a}}, "
            "{destination: {host: b}}]}]\n",
-           "route[1]: sharing requests between several destinations"},
+           "route[0].weight: is missing: of several destinations each has a weight"},
           {"  hosts: [a]\n  gateways: [g]\n  http: [{match: [{uri: {}}], route: [{destination: "
            "{host: a}}]}]\n",
-           "match[0].uri: needs exact or prefix"},
+           "match[0].uri: needs exact, prefix or regex"},
           {"  hosts: [a]\n  gateways: [g]\n  http: [{match: [{uri: {prefix: a}}], route: "
            "[{destination: {host: a}}]}]\n",
            "must begin with \"/\""},
-          {"  hosts: [a]\n  gateways: [g]\n  http: [{match: [{uri: {regex: a}}], route: "
+          {"  hosts: [a]\n  gateways: [g]\n  http: [{match: [{uri: {regex: \"(\"}}], route: "
            "[{destination: {host: a}}]}]\n",
-           "uri.regex: is an Istio field"},
+           "uri.regex: is no regular expression (RE2): missing )"},
+          {"  hosts: [a]\n  gateways: [g]\n  tcp: [{route: [{destination: {host: a}, headers: "
+           "{}}]}]\n",
+           "tcp[0].route[0].headers: TCP has no headers"},
+          {"  hosts: [a]\n  gateways: [g]\n  tcp: [{match: [{sourceCidrs: [x]}], route: "
+           "[{destination: {host: a}}]}]\n",
+           "tcp[0].match[0].sourceCidrs[0]"},
           {"  hosts: [a]\n  gateways: [g]\n  http: [{match: [{uri: {exact: /a, prefix: /b}}], "
            "route: [{destination: {host: a}}]}]\n",
            "uri.prefix: only one of these can be given"},
@@ -277,6 +283,141 @@ TEST(CheckVirtualServiceTest, RefusesWhatCannotRoute) {
   ExpectGood("networking.istio.io/v1", kKind,
              {"  hosts: [\"*\"]\n  gateways: [ns/g]\n  tcp: [{route: [{destination: {host: "
               "a.b.svc.cluster.local, port: {number: 9000}}}]}]\n"});
+}
+
+// Each row is what stands in one http route beside `match` or `route`.
+std::string HttpRoute(const std::string& fields) {
+  return "  hosts: [a]\n  gateways: [g]\n  http:\n  - {" + fields + "}\n";
+}
+const char* const kTo = ", route: [{destination: {host: a}}]";
+
+void ExpectRouteFaults(const std::vector<std::pair<std::string, std::string>>& rows) {
+  for (const auto& [fields, fault] : rows) {
+    const ParseResult result =
+        ParseYaml(WithSpec("networking.istio.io/v1beta1", "VirtualService", HttpRoute(fields)));
+    EXPECT_THAT(Texts(result.faults), ::testing::ElementsAre(HasSubstr(fault))) << fields;
+  }
+}
+
+TEST(CheckHttpRouteTest, RefusesMatchesThatNobodyCanMean) {
+  const std::string deep(1025, 'a');
+  const auto match = [](const std::string& fields) { return "match: [{" + fields + "}]" + kTo; };
+  ExpectRouteFaults({
+      {match("uri: {regex: \"" + deep + "\"}"),
+       "uri.regex: an expression of 1025 bytes is too long"},
+      {match("uri: {regex: \"\"}"), "uri.regex: an empty expression"},
+      {match("method: {}"), "method: needs exact, prefix or regex"},
+      {match("scheme: {regex: \"*\"}"), "scheme.regex: is no regular expression"},
+      {match("authority: {exact: a, regex: b}"), "only one of these can be given"},
+      {match("headers: {\":path\": {exact: /}}"), "is no header; give uri, scheme, method"},
+      {match("headers: {method: {exact: GET}}"), "headers.method: is no header"},
+      {match("headers: {\"a b\": {exact: c}}"), "is no header name"},
+      {match("headers: {x: {regex: \"[\"}}"), "headers.x.regex: is no regular expression"},
+      {match("headers: {x: y}"), "headers.x: must be a mapping"},
+      {match("headers: [x]"), "headers: must be a mapping of names to mappings"},
+      {match("withoutHeaders: {x: {regex: \"[\"}}"), "withoutHeaders.x.regex"},
+      {match("queryParams: {x: {regex: \"[\"}}"), "queryParams.x.regex"},
+      {match("port: 70000"), "match[0].port: 70000 is no port"},
+      {match("gateways: [mesh]"), "\"mesh\" means the sidecars"},
+      {match("gateways: [\"A b\"]"), "match[0].gateways[0]"},
+      {match("sourceCidrs: [10.0.0.0/33]"), "sourceCidrs[0]: \"10.0.0.0/33\""},
+      {match("sourceLabels: {a: b}"), "sourceLabels: is an Istio field"},
+  });
+}
+
+TEST(CheckHttpRouteTest, RefusesActionsThatCannotBe) {
+  ExpectRouteFaults({
+      {"name: x", "http[0].route: is missing"},
+      {"redirect: {}", "redirect: leads back to where it came from"},
+      {"redirect: {uri: x}", "redirect.uri: \"x\" must begin with"},
+      {"redirect: {uri: \"/a b\"}", "holds a character that a path cannot have"},
+      {"redirect: {uri: \"/%PREFIX()%\"}", "holds a placeholder"},
+      {"redirect: {scheme: ftp}", "must be http or https, not \"ftp\""},
+      {"redirect: {authority: \"a/b\"}", "is no host with or without a port"},
+      {"redirect: {port: 0}", "redirect.port: 0 is no port"},
+      {"redirect: {port: 80, derivePort: FROM_REQUEST_PORT}", "only one of these"},
+      {"redirect: {uri: /, redirectCode: 304}", "must be 301, 302, 303, 307 or 308, not 304"},
+      {"redirect: {uri: /}, rewrite: {uri: /}", "rewrite: needs a route"},
+      {"redirect: {uri: /}, timeout: 1s", "timeout: needs a route"},
+      {"directResponse: {}", "status: must be from 200 to 599, not 0"},
+      {"directResponse: {status: 200, body: {bytes: aGk=}}", "body.bytes: is an Istio field"},
+      {"directResponse: {status: 200, body: {string: \"" + std::string(65537, 'x') + "\"}}",
+       "is 65537 bytes long"},
+      {"directResponse: {status: 200}, redirect: {uri: /}", "only one of route, redirect"},
+      {std::string("rewrite: {}") + kTo, "rewrite: changes nothing"},
+      {std::string("rewrite: {uri: x}") + kTo, "must begin with"},
+      {std::string("rewrite: {uri: \"/x?y\"}") + kTo, "the query stays as it came"},
+      {std::string("rewrite: {uri: /, uriRegexRewrite: {match: a, rewrite: b}}") + kTo,
+       "cannot be given together with uri"},
+      {std::string("rewrite: {uriRegexRewrite: {match: \"(\", rewrite: b}}") + kTo,
+       "match: is no regular expression"},
+      {std::string("rewrite: {uriRegexRewrite: {match: a, rewrite: \"\\\\1\"}}") + kTo,
+       "rewrite: "},
+      {std::string("timeout: 5") + kTo, "timeout: must be a string"},
+      {std::string("timeout: 5 seconds") + kTo, "\"5 seconds\" is no duration"},
+      {std::string("timeout: -5s") + kTo, "is no duration"},
+      {std::string("retries: {attempts: 101}") + kTo, "101 is too many"},
+      {std::string("retries: {attempts: 1, perTryTimeout: 0s}") + kTo, "would end every try"},
+      {std::string("retries: {attempts: 1, retryOn: \"5xx,often\"}") + kTo,
+       "\"often\" is no reason"},
+      {std::string("retries: {attempts: 1, backoff: 1s}") + kTo, "backoff: is an Istio field"},
+      {std::string("mirror: {host: b}") + kTo, "mirror: is an Istio field"},
+      {std::string("fault: {}") + kTo, "fault: is an Istio field"},
+  });
+}
+
+TEST(CheckHttpRouteTest, RefusesEditsOfWhatNamesTheClient) {
+  const auto edit = [](const std::string& what) { return "headers: {" + what + "}" + kTo; };
+  ExpectRouteFaults({
+      {edit("request: {set: {X-Forwarded-For: 1.2.3.4}}"), "speaks of the client"},
+      {edit("request: {add: {x-whence-client: 1.2.3.4}}"), "speaks of the client"},
+      {edit("request: {remove: [x-envoy-external-address]}"), "remove[0]: speaks of the client"},
+      {edit("request: {set: {x-real-ip: a}}"), "speaks of the client"},
+      {edit("request: {set: {forwarded: a}}"), "speaks of the client"},
+      {edit("request: {set: {x_forwarded_for: a}}"), "under another spelling"},
+      {edit("response: {set: {x-whence-client: a}}"), "speaks of the client"},
+      {edit("request: {set: {Host: a}}"), "rewrite.authority"},
+      {edit("request: {set: {\":authority\": a}}"), "rewrite.authority"},
+      {edit("request: {remove: [content-length]}"), "belongs to the message's framing"},
+      {edit("response: {set: {transfer-encoding: chunked}}"), "belongs to the message's framing"},
+      {edit("response: {add: {connection: close}}"), "belongs to the message's framing"},
+      {edit("request: {set: {\"a b\": c}}"), "is no header name"},
+      {edit("request: {set: {a: \"b\\r\\nc: d\"}}"), "holds a control character"},
+      {edit("request: {set: {a: \"%DOWNSTREAM_REMOTE_ADDRESS%\"}}"), "one of Envoy's placeholders"},
+      {"route: [{destination: {host: a}, headers: {request: {set: {x-real-ip: a}}}}]",
+       "route[0].headers.request.set.x-real-ip: speaks of the client"},
+  });
+}
+
+TEST(CheckHttpRouteTest, TakesIstiosDocumentsAsTheyAre) {
+  for (const std::string& fields : std::vector<std::string>{
+           std::string("match: [{uri: {regex: \"/v[0-9]+/.*\"}, method: {exact: GET}, headers: {a: "
+                       "{prefix: b}, c: {}, d: {regex: \"*\"}}, withoutHeaders: {e: {}}, "
+                       "queryParams: {q: {exact: \"1\"}}, ignoreUriCase: true, scheme: {exact: "
+                       "https}, authority: {prefix: a}, port: 80, gateways: [g, x/y], sourceCidrs: "
+                       "[10.0.0.0/8, \"2001:db8::/32\"]}]") +
+               kTo,
+           "route: [{destination: {host: a}, weight: 90}, {destination: {host: b}, weight: 10, "
+           "headers: {response: {add: {x: \"100%%\"}}}}]",
+           "redirect: {uri: /x, authority: a.b:8080, redirectCode: 308}",
+           "redirect: {scheme: https, port: 8443}", "redirect: {derivePort: FROM_REQUEST_PORT}",
+           "directResponse: {status: 503, body: {string: \"closed\"}}, headers: {response: {set: "
+           "{x-envoy-a: b}}}",
+           std::string(
+               "rewrite: {uri: /, authority: b}, timeout: 1.5s, retries: {attempts: 3, "
+               "perTryTimeout: 500ms, retryOn: \"connect-failure,refused-stream,unavailable,"
+               "cancelled,503\"}") +
+               kTo,
+           std::string("rewrite: {uriRegexRewrite: {match: \"^/a/(.*)$\", rewrite: "
+                       "\"/b/\\\\1\"}}") +
+               kTo,
+           std::string("headers: {request: {set: {x-request-id: a, x: y}, add: {z: w}, remove: "
+                       "[cookie]}, response: {remove: [server]}}") +
+               kTo}) {
+    const ParseResult result =
+        ParseYaml(WithSpec("networking.istio.io/v1", "VirtualService", HttpRoute(fields)));
+    EXPECT_THAT(Texts(result.faults), IsEmpty()) << fields;
+  }
 }
 
 TEST(CheckServiceTest, RefusesPortsThatAreNone) {

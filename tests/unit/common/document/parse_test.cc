@@ -214,10 +214,12 @@ TEST(ParseTest, UnsupportedFieldsAreFaultsOrWarnings) {
   gateways: [g]
   exportTo: ["."]
   http:
-  - match: [{uri: {prefix: /}, headers: {a: {exact: b}}}]
+  - match: [{uri: {prefix: /}, sourceLabels: {a: b}}]
     timeout: 5s
-    retries: {attempts: 3}
-    route: [{destination: {host: echo, subset: v1}, weight: 100}]
+    mirror: {host: other}
+    corsPolicy: {}
+    retries: {attempts: 3, backoff: 1s}
+    route: [{destination: {host: echo}, weight: 100}]
 )");
   const ParseResult strict = ParseYaml(text);
   EXPECT_THAT(
@@ -225,16 +227,15 @@ TEST(ParseTest, UnsupportedFieldsAreFaultsOrWarnings) {
       ElementsAre(
           HasSubstr("f.yaml:8:3: VirtualService n/a: spec.exportTo: is an Istio field that Whence "
                     "does not act on yet; remove it, or apply with --ignore-unsupported"),
-          HasSubstr("spec.http[0].match[0].headers: is an Istio field"),
-          HasSubstr("spec.http[0].timeout: is an Istio field"),
-          HasSubstr("spec.http[0].retries: is an Istio field"),
-          HasSubstr("spec.http[0].route[0].destination.subset: is an Istio field"),
-          HasSubstr("spec.http[0].route[0].weight: is an Istio field")));
+          HasSubstr("spec.http[0].match[0].sourceLabels: is an Istio field"),
+          HasSubstr("spec.http[0].mirror: is an Istio field"),
+          HasSubstr("spec.http[0].corsPolicy: is an Istio field"),
+          HasSubstr("spec.http[0].retries.backoff: is an Istio field")));
   EXPECT_THAT(strict.documents, IsEmpty());
 
   const ParseResult lenient = ParseYaml(text, /*ignore_unsupported=*/true);
   EXPECT_THAT(Texts(lenient.faults), IsEmpty());
-  EXPECT_THAT(lenient.warnings, SizeIs(6));
+  EXPECT_THAT(lenient.warnings, SizeIs(5));
   EXPECT_THAT(lenient.warnings[0].message(), HasSubstr("; it is ignored"));
   EXPECT_THAT(lenient.documents, SizeIs(1));
 

@@ -73,6 +73,47 @@ TEST(ExplainTest, RefusesAccessesThatCannotBe) {
   EXPECT_FALSE(Ask(kGateway, many).ok());
 }
 
+TEST(ExplainTest, FollowsRoutes) {
+  const char* gateway = R"(
+    workload: 'gw' role: GATEWAY
+    clusters { name: 'a:80' endpoints { address: '10.0.0.1' port: 80 } }
+    clusters { name: 'b:80' endpoints { address: '10.0.0.2' port: 80 } }
+    listeners { port: 80 protocol: HTTP virtual_hosts { domains: '*'
+      routes { name: 'inside' prefix: '/' cluster: 'a:80'
+               conditions { source_cidrs: '10.0.0.0/8' method { exact: 'PUT' } } }
+      routes { prefix: '/moved' redirect { scheme: 'https' } }
+      routes { prefix: '/api' clusters { cluster: 'a:80' weight: 9 } clusters { cluster: 'b:80' weight: 1 }
+               rewrite { uri: '/v2' authority: 'in.ner' }
+               headers { request { set { key: 'x-a' value: '1' } remove: 'x-gone' } } }
+      routes { prefix: '/' direct_response { status: 418 } } } }
+    listeners { port: 90 protocol: TCP tcp_routes { source_cidrs: '10.0.0.0/8'
+      clusters { cluster: 'b:80' } } }
+  )";
+  const auto reason = [&](const char* request) {
+    const auto response = Ask(gateway, request);
+    EXPECT_TRUE(response.ok()) << response.status();
+    return response->decision_reason();
+  };
+  EXPECT_THAT(reason("peer: '10.1.1.1' method: 'PUT'"),
+              HasSubstr("route \"inside\" takes it; it goes to a:80"));
+  EXPECT_THAT(reason("peer: '11.1.1.1' method: 'PUT'"), HasSubstr("the route answers it with 418"));
+  EXPECT_THAT(reason("peer: '11.1.1.1' path: '/moved?x' host: 'h'"),
+              HasSubstr("the route answers it with 301 to https://h/moved?x"));
+  EXPECT_THAT(reason("peer: '11.1.1.1' port: 90"), HasSubstr("no route takes connections"));
+  EXPECT_THAT(reason("peer: '10.1.1.1' port: 90"), HasSubstr("it goes to b:80"));
+  const auto response = Ask(gateway,
+                            "peer: '11.1.1.1' path: '/api/x' host: 'h' headers { key: 'x-gone' "
+                            "value: 'y' } headers { key: 'X-A' value: 'theirs' }");
+  ASSERT_TRUE(response.ok());
+  EXPECT_THAT(response->decision_reason(),
+              HasSubstr("its target becomes /v2/x; its Host becomes in.ner; of 10 such, 9 to a:80, "
+                        "1 to b:80; taken here is the first; it goes to a:80"));
+  EXPECT_THAT(response->upstream_headers(), Contains("host: in.ner"));
+  EXPECT_THAT(response->upstream_headers(), Contains("x-a: 1"));
+  EXPECT_THAT(response->upstream_headers(), Not(Contains(HasSubstr("theirs"))));
+  EXPECT_THAT(response->upstream_headers(), Not(Contains(HasSubstr("x-gone"))));
+}
+
 TEST(ExplainTest, WalksTheArticlesRequestHopByHop) {
   const auto response =
       Ask(kGateway,

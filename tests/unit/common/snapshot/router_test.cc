@@ -14,6 +14,10 @@ Route Exact(std::string path, uint32_t cluster) {
   return {"", Route::PathMatch::kExact, std::move(path), cluster};
 }
 
+const Route* Match(const Listener& listener, std::string_view host, std::string_view target) {
+  return snapshot::Match(listener, {.host = host, .target = target});
+}
+
 Listener HttpListener(std::vector<VirtualHost> hosts) {
   Listener listener;
   listener.port = 80;

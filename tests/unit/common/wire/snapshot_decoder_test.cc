@@ -192,16 +192,17 @@ TEST(SnapshotDecoderTest, DecodesRouting) {
   EXPECT_EQ((*snapshot)->revision, 12u);
   ASSERT_EQ((*snapshot)->listeners.size(), 3u);
   const snapshot::Listener& http = (*snapshot)->listeners[0];
-  EXPECT_EQ(snapshot::Match(http, "x", "/a")->cluster, 0u);
-  const snapshot::Route* rest = snapshot::Match(http, "x", "/b");
+  EXPECT_EQ(snapshot::Match(http, {.host = "x", .target = "/a"})->cluster, 0u);
+  const snapshot::Route* rest = snapshot::Match(http, {.host = "x", .target = "/b"});
   ASSERT_NE(rest, nullptr);
   EXPECT_EQ(rest->name, "rest");
   const snapshot::Cluster& cluster = (*snapshot)->clusters[rest->cluster];
   ASSERT_EQ(cluster.endpoints.size(), 2u);
   EXPECT_EQ(cluster.endpoints[0].address.ToString(), "10.0.0.1:8080");
   EXPECT_TRUE(cluster.endpoints[0].has_sidecar);
-  EXPECT_EQ((*snapshot)->listeners[1].tcp_cluster, 1u);
-  EXPECT_EQ((*snapshot)->listeners[2].tcp_cluster, std::nullopt);
+  ASSERT_EQ((*snapshot)->listeners[1].tcp_routes.size(), 1u);
+  EXPECT_EQ((*snapshot)->listeners[1].tcp_routes[0].Pick(7), 1u);
+  EXPECT_TRUE((*snapshot)->listeners[2].tcp_routes.empty());
   EXPECT_THAT((*snapshot)->port_protocols,
               ElementsAre(Pair(80, snapshot::Protocol::kHttp), Pair(90, snapshot::Protocol::kTcp)));
 }

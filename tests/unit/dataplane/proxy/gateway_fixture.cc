@@ -50,8 +50,9 @@ std::shared_ptr<const snapshot::Snapshot> GatewayTest::MakeSnapshot(const Setup&
   http.virtual_hosts = snapshot::VirtualHosts(
       {{.domains = {"*"}, .routes = {{.name = "all", .path = "/", .cluster = 0}}}});
   made->listeners.push_back(std::move(http));
-  made->listeners.push_back(
-      {.port = tcp_port_, .protocol = snapshot::Protocol::kTcp, .tcp_cluster = 1});
+  made->listeners.push_back({.port = tcp_port_,
+                             .protocol = snapshot::Protocol::kTcp,
+                             .tcp_routes = {{.destinations = {{.cluster = 1}}}}});
   return made;
 }
 

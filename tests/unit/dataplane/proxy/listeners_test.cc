@@ -36,7 +36,9 @@ TEST(PlanListenersTest, ANodeAgentWaitsBehindItsRuleAndOnlyWhereItKnowsAGateway)
   made.clusters = {{"both", {{Address("10.0.0.1:80"), "", true}, {Address("[fd00::1]:80"), "", true}}},
                    {"v4", {{Address("10.0.0.1:90"), "", true}}},
                    {"none", {}}};
-  for (uint32_t i = 0; i < 3; ++i) made.listeners[i].tcp_cluster = i;
+  for (uint32_t i = 0; i < 3; ++i) {
+    made.listeners[i].tcp_routes = {{.destinations = {{.cluster = i}}}};
+  }
   const auto spec = [](const char* address) { return ListenSpec{Address(address), false, true}; };
   EXPECT_THAT(PlanListeners(options, made, true),
               testing::UnorderedElementsAre(spec("127.0.0.1:31380"), spec("[::1]:31380"),
