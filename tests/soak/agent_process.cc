@@ -79,7 +79,7 @@ AgentProcess::AgentProcess(const std::string& program, uint16_t target)
       "whence-agent", "run", "--static", folder_.c_str(), "--role", "gateway", "--namespace", "soak",
       "--name", "gateway", "--labels", "app=gateway", "--static-workload",
       "soak/app@127.0.0.1;app=app", "--access-log", "/dev/null", "--admin", "off", "--metrics",
-      "off", "--health", "off", "--workers", "2", "--log-level", "warning", nullptr};
+      "off", "--health", "off", "--workers", "2", "--log-level", "error", nullptr};
   execv(program.c_str(), const_cast<char* const*>(arguments));
   _exit(127);
 }
