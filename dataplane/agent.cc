@@ -208,6 +208,7 @@ absl::Status Agent::StartControlPlane() {
 }
 
 absl::Status Agent::Publish(std::shared_ptr<const snapshot::Snapshot> next) {
+  reporter_->SetPrivacy(next->privacy);  // before the first record is made under it
   const std::lock_guard lock(mutex_);
   if (data_plane_ != nullptr) return data_plane_->Publish(std::move(next));
   absl::StatusOr<std::unique_ptr<proxy::DataPlane>> started =

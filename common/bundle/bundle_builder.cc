@@ -165,6 +165,7 @@ v1::WorkloadBundle Build(const ConfigView& view, const std::vector<Workload>& in
   mesh->set_path_normalization(view.mesh().path_normalization());
   *mesh->mutable_node_cidrs() = view.mesh().node_cidrs();
   *mesh->mutable_pod_cidrs() = view.mesh().pod_cidrs();
+  if (view.mesh().has_access_log()) *mesh->mutable_access_log() = view.mesh().access_log();
   for (const std::string& name : ip_sets) bundle.add_ip_sets(name);
   return bundle;
 }

@@ -87,6 +87,25 @@ void CheckIpSet(const v1::IpSetSpec& spec, CheckContext& context) {
   context.CheckCidrs(spec.cidrs(), "spec.cidrs");
 }
 
+// A prefix of 0 is not told from one that is not given; to keep nothing is what HASH is nearly.
+void CheckAccessLog(const v1::AccessLogSettings& log, CheckContext& context) {
+  const std::string path = "spec.accessLog";
+  const bool hashes = log.client_addresses() == v1::HASH;
+  const bool truncates = log.client_addresses() == v1::TRUNCATE;
+  if (log.ipv4_prefix() > 32) context.Fault(path + ".ipv4Prefix", "must be 1 to 32");
+  if (log.ipv6_prefix() > 128) context.Fault(path + ".ipv6Prefix", "must be 1 to 128");
+  if (!truncates && (log.ipv4_prefix() > 0 || log.ipv6_prefix() > 0)) {
+    context.Fault(path + ".clientAddresses", "must be TRUNCATE where a prefix is given");
+  }
+  if (hashes && log.hash_key().size() < 16) {
+    context.Fault(path + ".hashKey", "must have 16 characters or more: it keeps hashes from being "
+                                     "tried out; take such as `openssl rand -hex 16` gives");
+  }
+  if (!hashes && !log.hash_key().empty()) {
+    context.Fault(path + ".clientAddresses", "must be HASH where a hashKey is given");
+  }
+}
+
 void CheckMesh(const v1::MeshSpec& spec, CheckContext& context) {
   CheckRecordedCidrs(spec.node_cidrs(), "spec.nodeCidrs", context);
   CheckRecordedCidrs(spec.pod_cidrs(), "spec.podCidrs", context);
@@ -95,6 +114,7 @@ void CheckMesh(const v1::MeshSpec& spec, CheckContext& context) {
     context.Expect(CheckLabelName(spec.root_namespace()), "spec.rootNamespace");
   }
   CheckDuration(spec.log_retention(), "spec.logRetention", context);
+  CheckAccessLog(spec.access_log(), context);
   if (!spec.log_max_size().empty() && ParseSizeBytes(spec.log_max_size()).value_or(0) == 0) {
     context.Fault("spec.logMaxSize",
                   absl::StrCat("\"", spec.log_max_size(), "\" is no size; expected such as 10GiB"));

@@ -11,6 +11,7 @@
 
 #include "common/policy/policy_set.h"
 #include "common/snapshot/routing.h"
+#include "common/trust/client_privacy.h"
 #include "common/trust/topology.h"
 
 namespace whence::snapshot {
@@ -28,6 +29,9 @@ struct Snapshot {
 
   trust::Topology topology;
   std::shared_ptr<const policy::PolicySet> policies;
+
+  trust::ClientPrivacy privacy;  // of the access log
+  bool keep_query = false;       // likewise
 
   std::vector<Listener> listeners;  // gateways
   std::vector<Cluster> clusters;

@@ -38,6 +38,8 @@ class Decoder {
     }
     snapshot->topology = ToTopology(bundle_.trust(), bundle_.role(), ip_sets_, &faults_);
     snapshot->policies = DecodePolicies();
+    snapshot->privacy = ToClientPrivacy(bundle_.mesh().access_log(), &faults_);
+    snapshot->keep_query = bundle_.mesh().access_log().keep_query();
     DecodeClusters(&snapshot->clusters);
     DecodeListeners(&snapshot->listeners);
     DecodePorts(&snapshot->port_protocols);

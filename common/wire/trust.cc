@@ -228,4 +228,31 @@ policy::PathNormalization ToPathNormalization(v1::PathNormalization value, Fault
   }
 }
 
+trust::ClientPrivacy ToClientPrivacy(const v1::AccessLogSettings& settings, Faults* faults) {
+  using Mode = trust::ClientPrivacy::Mode;
+  trust::ClientPrivacy privacy;
+  if (settings.ipv4_prefix() > 0) privacy.v4_prefix = static_cast<int>(settings.ipv4_prefix());
+  if (settings.ipv6_prefix() > 0) privacy.v6_prefix = static_cast<int>(settings.ipv6_prefix());
+  if (settings.ipv4_prefix() > 32 || settings.ipv6_prefix() > 128) {
+    faults->Add("mesh.access_log", "a prefix is longer than the address");
+  }
+  privacy.key = settings.hash_key();
+  switch (settings.client_addresses()) {
+    case v1::CLIENT_ADDRESS_PRIVACY_UNSPECIFIED:
+    case v1::FULL:
+      privacy.mode = Mode::kFull;
+      break;
+    case v1::TRUNCATE:
+      privacy.mode = Mode::kTruncate;
+      break;
+    case v1::HASH:
+      privacy.mode = Mode::kHash;
+      if (privacy.key.empty()) faults->Add("mesh.access_log.hash_key", "is missing");
+      break;
+    default:
+      UnknownValue("mesh.access_log.client_addresses", settings.client_addresses(), faults);
+  }
+  return privacy;
+}
+
 }  // namespace whence::wire

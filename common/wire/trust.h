@@ -3,6 +3,7 @@
 #define WHENCE_COMMON_WIRE_TRUST_H_
 
 #include "common/policy/path.h"
+#include "common/trust/client_privacy.h"
 #include "common/trust/topology.h"
 #include "common/wire/faults.h"
 #include "common/wire/ip_set.h"
@@ -16,6 +17,8 @@ trust::Topology ToTopology(const v1::TrustResource& resource, v1::AgentRole role
                            const IpSetMap& ip_sets, Faults* faults);
 
 policy::PathNormalization ToPathNormalization(v1::PathNormalization value, Faults* faults);
+
+trust::ClientPrivacy ToClientPrivacy(const v1::AccessLogSettings& settings, Faults* faults);
 
 }  // namespace whence::wire
 

@@ -87,6 +87,16 @@ std::string FlagsText(const Record& record) {
   return text;
 }
 
+void HideClient(const trust::ClientPrivacy& privacy, Record* record) {
+  if (!privacy.hides()) return;
+  for (net::IpAddress* address : {&record->client_address, &record->direct_peer,
+                                  &record->external_address, &record->upstream_source}) {
+    *address = privacy.Hide(*address);
+  }
+  const std::string_view list = record->Get(Text::kForwardedFor);
+  if (!list.empty()) record->Set(Text::kForwardedFor, privacy.HideList(list));
+}
+
 v1::AccessRecord ToMessage(const Record& record) {
   v1::AccessRecord message;
   message.set_time_us(record.time_us);

@@ -6,10 +6,14 @@
 #include <string>
 #include <string_view>
 
+#include "common/trust/client_privacy.h"
 #include "dataplane/access_log/record.h"
 #include "whence/v1/access_log.pb.h"
 
 namespace whence::access_log {
+
+// Makes every address that may be a client's as coarse as the mesh wants it.
+void HideClient(const trust::ClientPrivacy& privacy, Record* record);
 
 // Pure; safe from any thread. Text that was cut adds "path-truncated" and the like to `flags`.
 v1::AccessRecord ToMessage(const Record& record);

@@ -91,14 +91,26 @@ void Reporter::Run() {
   }
 }
 
+void Reporter::SetPrivacy(const trust::ClientPrivacy& privacy) {
+  const std::lock_guard lock(privacy_mutex_);
+  privacy_ = privacy;
+}
+
 void Reporter::Drain() {
+  trust::ClientPrivacy privacy;
+  {
+    const std::lock_guard lock(privacy_mutex_);
+    privacy = privacy_;
+  }
   for (const auto& ring : rings_) {
     ring->ArmWake();
     // Not more than one ring's worth: a worker that never stops pushing must not keep the others
     // waiting.
     Record record;
-    for (size_t i = 0; i < ring->capacity() && ring->TryPop(&record); ++i)
+    for (size_t i = 0; i < ring->capacity() && ring->TryPop(&record); ++i) {
+      HideClient(privacy, &record);
       Append(ToMessage(record));
+    }
     if (const uint64_t dropped = ring->TakeDropped(); dropped > 0) {
       log_.Warning(absl::StrCat(
           dropped, " access records were dropped: written faster than they could be carried out"));

@@ -11,11 +11,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/trust/client_privacy.h"
 #include "dataplane/access_log/json_line.h"
 #include "dataplane/access_log/log_file.h"
 #include "dataplane/access_log/outbox.h"
@@ -41,6 +43,8 @@ class Reporter {
 
   const std::vector<Ring*>& rings() const { return ring_pointers_; }
   void Start(Outputs outputs);
+  // For records that are carried out from now on. From any thread.
+  void SetPrivacy(const trust::ClientPrivacy& privacy);
   // Carries out what the rings hold and ends the thread. REQUIRES: nobody pushes any more.
   // Idempotent.
   void Stop();
@@ -75,6 +79,9 @@ class Reporter {
   std::string lines_;
   bool file_failed_ = false;  // said once
   bool spool_failed_ = false;
+
+  std::mutex privacy_mutex_;
+  trust::ClientPrivacy privacy_;  // by privacy_mutex_
 
   std::atomic<uint64_t> records_ = 0;
   std::atomic<bool> stopping_ = false;

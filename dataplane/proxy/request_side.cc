@@ -28,17 +28,17 @@ bool IsIdempotent(std::string_view method) {
   return IsSafeToRepeat(method) || method == "PUT" || method == "DELETE";
 }
 
-// Queries carry tokens and names; the log has the path.
+// Queries carry tokens and names; the log has the path, unless the mesh wants them.
 std::string_view WithoutQuery(std::string_view target) {
   return target.substr(0, target.find('?'));
 }
 
-void DescribeRequest(const http::RequestHead& head, access_log::Record* record) {
+void DescribeRequest(const http::RequestHead& head, bool keep_query, access_log::Record* record) {
   record->protocol =
       head.minor_version == 0 ? access_log::Protocol::kHttp10 : access_log::Protocol::kHttp11;
   record->Set(Text::kMethod, head.method);
   record->Set(Text::kHost, head.host);
-  record->Set(Text::kPath, WithoutQuery(head.target));
+  record->Set(Text::kPath, keep_query ? head.target : WithoutQuery(head.target));
   for (size_t i = 0; i < head.fields.size(); ++i) {
     if (head.ids[i] == http::FieldId::kXForwardedFor) {
       record->AppendListItem(Text::kForwardedFor, head.fields[i].value);
@@ -115,7 +115,7 @@ void HttpSession::Serve(const http::RequestHead& head) {
   x.response_context = {.head = head.method == "HEAD",
                         .connect = head.method == "CONNECT",
                         .upgrade_requested = !head.upgrade.empty()};
-  DescribeRequest(head, &x.record);
+  DescribeRequest(head, context_.snapshot->keep_query, &x.record);
 
   const snapshot::Snapshot& snapshot = *context_.snapshot;
   const Judgement judgement =

@@ -173,11 +173,22 @@ TEST(CheckMeshTest, RefusesBadAmounts) {
                    {"  logRetention: 0d\n", "is no duration"},
                    {"  logMaxSize: lots\n", "\"lots\" is no size; expected such as 10GiB"},
                    {"  rootNamespace: Root\n", "spec.rootNamespace"},
+                   {"  accessLog: {clientAddresses: HASH, hashKey: short}\n",
+                    "spec.accessLog.hashKey"},
+                   {"  accessLog: {clientAddresses: HASH}\n", "spec.accessLog.hashKey"},
+                   {"  accessLog: {hashKey: 0123456789abcdef0}\n", "must be HASH"},
+                   {"  accessLog: {ipv4Prefix: 24}\n", "must be TRUNCATE"},
+                   {"  accessLog: {clientAddresses: TRUNCATE, ipv4Prefix: 33}\n", "ipv4Prefix"},
+                   {"  accessLog: {clientAddresses: TRUNCATE, ipv6Prefix: 129}\n", "ipv6Prefix"},
+                   {"  accessLog: {clientAddresses: CUT}\n", "FULL, TRUNCATE, HASH"},
                    {"  pathNormalization: NO_NORMALIZATION\n",
                     "must be one of NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES"},
                });
   ExpectGood("whence.dev/v1", "Mesh",
-             {"  pathNormalization: NONE\n", "  {logRetention: 7d, logMaxSize: 10GiB}\n",
+             {"  accessLog: {keepQuery: true}\n",
+              "  accessLog: {clientAddresses: TRUNCATE, ipv4Prefix: 16}\n",
+              "  accessLog: {clientAddresses: HASH, hashKey: 00f1e2d3c4b5a697}\n",
+              "  pathNormalization: NONE\n", "  {logRetention: 7d, logMaxSize: 10GiB}\n",
               "  {nodeCidrs: [10.128.0.0/16], podCidrs: [10.32.0.0/16, 2001:db8::/64]}\n"});
   ExpectFaults("whence.dev/v1", "IpSet", {{"  cidrs: [1.2.3.4, 1.2.3.400]\n", "spec.cidrs[1]"}});
 }

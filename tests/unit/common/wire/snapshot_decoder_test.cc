@@ -4,6 +4,8 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
+
 #include "common/snapshot/router.h"
 
 namespace whence::wire {
@@ -32,6 +34,8 @@ TEST(SnapshotDecoderTest, NamesEachBadField) {
     const char* message;
   } rows[] = {
       {"role: SIDECAR", "workload: is missing"},
+      {"mesh { access_log { client_addresses: HASH } }", "mesh.access_log.hash_key: is missing"},
+      {"mesh { access_log { client_addresses: TRUNCATE ipv4_prefix: 33 } }", "mesh.access_log"},
       {"workload: 'w'", "role: unknown value 0"},
       {"ip_sets: 'n/gone'", "ip_sets[0]: there is no ip set \"n/gone\""},
       {"trust { spec { num_trusted_proxies: 0 trusted_proxies { cidrs: '10.0.0.0/8' } } }",
@@ -102,6 +106,20 @@ TEST(SnapshotDecoderTest, NamesAllBadFieldsAtOnce) {
             "trust.mesh_gateways[0]: \"x\" is no IP address\n"
             "trust.mesh_gateways[1]: \"y\" is no IP address\n"
             "clusters[0].name: is missing");
+}
+
+TEST(SnapshotDecoderTest, TakesWhatTheLogMayKeep) {
+  const auto cut = Decode(
+      Bundle(absl::StrCat(kHead, " mesh { access_log { keep_query: true client_addresses: TRUNCATE "
+                                 "ipv6_prefix: 32 } }")),
+      "v", {});
+  ASSERT_TRUE(cut.ok()) << cut.status().ToString();
+  EXPECT_TRUE((*cut)->keep_query);
+  EXPECT_EQ((*cut)->privacy,
+            (trust::ClientPrivacy{trust::ClientPrivacy::Mode::kTruncate, 24, 32, ""}));
+  const auto whole = Decode(Bundle(kHead), "v", {});
+  EXPECT_FALSE((*whole)->keep_query);
+  EXPECT_FALSE((*whole)->privacy.hides());
 }
 
 TEST(SnapshotDecoderTest, TakesTheRolesDefaults) {

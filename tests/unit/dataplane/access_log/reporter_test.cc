@@ -96,6 +96,36 @@ TEST_F(ReporterTest, ReportsWhatARingHadToDrop) {
   EXPECT_EQ(accesses, ring.capacity() + 17);
 }
 
+TEST_F(ReporterTest, HidesClientsBeforeAnythingLeaves) {
+  const auto address = [](const char* text) { return *net::IpAddress::Parse(text); };
+  Record record = Numbered(1);
+  record.client_address = address("203.0.113.77");
+  record.direct_peer = address("203.0.113.77");
+  record.external_address = address("203.0.113.77");
+  record.upstream_source = address("203.0.113.77");
+  record.destination_address = address("10.32.1.205");
+  record.Set(Text::kForwardedFor, "203.0.113.77, 203.0.113.77:80");
+  const std::string path = directory_ + "/log";
+  auto file = LogFile::Open(path);
+  ASSERT_TRUE(file.ok());
+  auto reporter = Make(1);
+  reporter->SetPrivacy({trust::ClientPrivacy::Mode::kTruncate});
+  ASSERT_TRUE(reporter->rings()[0]->TryPush(record));
+  reporter->Start({&outbox_, nullptr, file->get()});
+  reporter->Stop();
+  outbox_.BeginStream();
+  const v1::AccessRecord sent = outbox_.NextToSend()->records(0);
+  const auto bytes = address("203.0.113.77").bytes();
+  EXPECT_EQ(sent.SerializeAsString().find(std::string(bytes.begin(), bytes.end())),
+            std::string::npos);
+  EXPECT_EQ(sent.forwarded_for(), "203.0.113.0, 203.0.113.0");
+  const auto kept = address("10.32.1.205").bytes();
+  EXPECT_EQ(sent.destination(), std::string(kept.begin(), kept.end()));
+  ASSERT_EQ(Lines(path).size(), 1u);
+  EXPECT_EQ(Lines(path)[0].dump().find("203.0.113.77"), std::string::npos);
+  EXPECT_EQ(Lines(path)[0]["client_address"], "203.0.113.0");
+}
+
 TEST_F(ReporterTest, ReportsWithoutBeingAsked) {
   auto reporter = Make(1);
   std::atomic<int> added = 0;

@@ -39,6 +39,7 @@ std::shared_ptr<const snapshot::Snapshot> GatewayTest::MakeSnapshot(const Setup&
       setup.policies, [](const std::string&) { return std::shared_ptr<const net::CidrSet>(); });
   EXPECT_TRUE(policies.ok()) << policies.status();
   made->policies = *policies;
+  made->keep_query = setup.keep_query;
   for (const auto* endpoints : {&setup.http, &setup.tcp}) {
     snapshot::Cluster& cluster = made->clusters.emplace_back();
     for (const net::SocketAddress& address : *endpoints) {

@@ -25,6 +25,7 @@ class GatewayTest : public testing::Test {
     std::vector<net::SocketAddress> tcp = {};   // behind the TCP port
     std::vector<policy::PolicySpec> policies = {};
     bool has_sidecar = false;  // the endpoints
+    bool keep_query = false;
   };
 
   GatewayTest();

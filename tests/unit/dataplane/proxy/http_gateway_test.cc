@@ -596,6 +596,31 @@ TEST_F(HttpGatewayTest, SnapshotsChangeUnderTraffic) {
   EXPECT_EQ(Count(Counter::kSnapshots), 202u);
 }
 
+// Fault 55.
+TEST_F(HttpGatewayTest, SecretsDoNotReachTheLog) {
+  Origin origin(HttpOrigin([](const std::string& head, const std::string&) { return Ok(head); }));
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  for (const std::string target : {"/x?token=hush", "http://shop.example/x?token=hush"}) {
+    client.Send("GET " + target +
+                " HTTP/1.1\r\nHost: shop.example\r\nAuthorization: Bearer hush\r\n"
+                "Cookie: session=hush\r\nProxy-Authorization: hush\r\nX-Api-Key: hush\r\n\r\n");
+    EXPECT_THAT(client.ReadResponse(), HasSubstr("GET /x?token=hush "));
+    const access_log::Record record = NextRecord();
+    EXPECT_EQ(record.Get(Text::kPath), "/x");
+    const std::string_view bytes(reinterpret_cast<const char*>(&record), record.used_bytes());
+    EXPECT_EQ(bytes.find("hush"), std::string_view::npos);
+  }
+  Publish({.http = {origin.address()}, .keep_query = true});
+  AwaitCounter(Counter::kSnapshots, 2 * static_cast<uint64_t>(options_.workers));
+  client.Send("GET /x?token=hush HTTP/1.1\r\nHost: shop.example\r\nCookie: session=silent\r\n\r\n");
+  client.ReadResponse();
+  const access_log::Record record = NextRecord();
+  EXPECT_EQ(record.Get(Text::kPath), "/x?token=hush");
+  const std::string_view bytes(reinterpret_cast<const char*>(&record), record.used_bytes());
+  EXPECT_EQ(bytes.find("silent"), std::string_view::npos);
+}
+
 TEST_F(HttpGatewayTest, DrainLetsTheRequestUnderWayFinish) {
   options_.workers = 1;
   options_.limits.drain_idle_timeout = std::chrono::milliseconds(50);
