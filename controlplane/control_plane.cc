@@ -36,7 +36,8 @@ ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const
                            const log::Logger& logger)
     : logger_(logger),
       stores_(std::move(stores)),
-      log_retention_(*stores_.logs, log_defaults),
+      envoy_log_service_(*stores_.logs),
+      log_retention_(*stores_.logs, envoy_log_service_, log_defaults),
       inventory_(clock),
       writer_(*stores_.config, current_, clock, logger),
       ingest_service_(*stores_.logs),
@@ -81,13 +82,14 @@ void ControlPlane::RememberAgents(const std::vector<discovery::Agent>& agents) {
 absl::Status ControlPlane::Listen(const Config& config) {
   absl::StatusOr<std::unique_ptr<GrpcServer>> grpc =
       GrpcServer::Start(config.listen, config.listen_tls, config.tls,
-                        {discovery_service_.get(), &ingest_service_, &log_service_,
+                        {discovery_service_.get(), &ingest_service_, &envoy_log_service_, &log_service_,
                          &config_service_, &agent_service_});
   if (!grpc.ok()) return grpc.status();
   grpc_ = std::move(*grpc);
   if (!config.http) return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<HttpServer>> http =
-      HttpServer::Start(*config.http, {&writer_, discovery_service_.get(), stores_.logs.get()},
+      HttpServer::Start(*config.http, {&writer_, discovery_service_.get(), stores_.logs.get(),
+                         &envoy_log_service_},
                         [this] { return writer_.Health(); });
   if (!http.ok()) return http.status();
   http_ = std::move(*http);
@@ -98,6 +100,7 @@ absl::Status ControlPlane::Listen(const Config& config) {
 ControlPlane::~ControlPlane() {
   if (discovery_service_) discovery_service_->Shutdown();
   ingest_service_.Shutdown();
+  envoy_log_service_.Shutdown();
   log_service_.Shutdown();
   if (grpc_) grpc_->Shutdown(kShutdownGrace);
 }

@@ -5,7 +5,7 @@
 //   inventory.db
 //                     ▲                                                        │
 //               ConfigService (on Worker)                               AgentService
-//   logs.db ◄── IngestService, LogService
+//   logs.db ◄── IngestService, EnvoyLogService, LogService
 //
 // It decides nothing. Separate from main so that a test can run it beside an agent, in one process.
 #ifndef WHENCE_CONTROLPLANE_CONTROL_PLANE_H_
@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "controlplane/access_log/access_log_store.h"
+#include "controlplane/access_log/envoy_service.h"
 #include "controlplane/access_log/ingest_service.h"
 #include "controlplane/access_log/log_service.h"
 #include "controlplane/admin/agent_service.h"
@@ -75,6 +76,7 @@ class ControlPlane {
 
   const log::Logger& logger_;
   Stores stores_;
+  access_log::EnvoyLogService envoy_log_service_;
   LogRetention log_retention_;  // outlives current_, which tells it of revisions
   model::CurrentConfig current_;
   discovery::Inventory inventory_;

@@ -5,6 +5,8 @@
 
 #include "common/bundle/config_view.h"
 #include "common/document/values.h"
+#include "common/wire/faults.h"
+#include "common/wire/trust.h"
 
 namespace whence::control {
 namespace {
@@ -34,7 +36,11 @@ access_log::SegmentLimits LimitsBeforeLoad(const LogDefaults& defaults) {
 }
 
 void LogRetention::OnRevision(std::shared_ptr<const model::ConfigState> state) {
-  store_.SetLimits(LogLimits(state->view->mesh(), defaults_));
+  const v1::MeshSpec& mesh = state->view->mesh();
+  store_.SetLimits(LogLimits(mesh, defaults_));
+  wire::Faults checked_when_applied;
+  envoys_.SetKeeping({wire::ToClientPrivacy(mesh.access_log(), &checked_when_applied),
+                      mesh.access_log().keep_query()});
 }
 
 }  // namespace whence::control

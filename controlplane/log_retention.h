@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "controlplane/access_log/access_log_store.h"
+#include "controlplane/access_log/envoy_service.h"
 #include "controlplane/model/current_config.h"
 #include "whence/v1/documents.pb.h"
 
@@ -23,15 +24,18 @@ access_log::SegmentLimits LogLimits(const v1::MeshSpec& mesh, const LogDefaults&
 // the flags say.
 access_log::SegmentLimits LimitsBeforeLoad(const LogDefaults& defaults);
 
-// Carries each revision's limits to the store. `store` must outlive *this.
+// Carries each revision's limits to the store, and to the Envoys' entries what may be kept of them
+// (our own agents are told so themselves). Both must outlive *this.
 class LogRetention final : public model::ConfigListener {
  public:
-  LogRetention(access_log::AccessLogStore& store, const LogDefaults& defaults)
-      : store_(store), defaults_(defaults) {}
+  LogRetention(access_log::AccessLogStore& store, access_log::EnvoyLogService& envoys,
+               const LogDefaults& defaults)
+      : store_(store), envoys_(envoys), defaults_(defaults) {}
   void OnRevision(std::shared_ptr<const model::ConfigState> state) override;
 
  private:
   access_log::AccessLogStore& store_;
+  access_log::EnvoyLogService& envoys_;
   const LogDefaults defaults_;
 };
 

@@ -1,7 +1,10 @@
 #include "controlplane/access_log/access_log_store.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
+#include <set>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
@@ -19,7 +22,7 @@ constexpr std::chrono::seconds kMaintenanceInterval(1);
 constexpr int kMaxDropsPerCommit = 4;
 // Marks of agents that have not reported for so long are forgotten. Longer than any spool lives.
 constexpr int64_t kHighWaterLifeMicros = int64_t{90} * 24 * 3600 * 1000000;
-constexpr std::chrono::hours kMarkSweepInterval(1);
+constexpr std::chrono::hours kSweepInterval(1);
 // More than the write-ahead log comes to between two checkpoints of SQLite's own.
 constexpr int64_t kReserveBytes = int64_t{8} << 20;
 constexpr size_t kMaxRemembered = 100000;
@@ -35,7 +38,7 @@ absl::StatusOr<std::unique_ptr<AccessLogStore>> AccessLogStore::Open(const std::
                                                                      const Clock& clock,
                                                                      const log::Logger& logger) {
   absl::StatusOr<std::unique_ptr<store::Database>> database =
-      store::Database::Open(path, {.cache_kib = 16384});
+      store::Database::Open(path, {.cache_kib = 16384, .page_bytes = 8192});
   if (!database.ok()) return database.status();
   absl::Status status = store::Migrate(**database, kApplicationId, MigrationSteps());
   if (!status.ok()) return status;
@@ -207,7 +210,7 @@ absl::StatusOr<uint64_t> AccessLogStore::Add(const Batch& batch, int64_t now_us)
     absl::Status status = segments_.Append(row, *agent_id, now_us);
     if (!status.ok()) return status;
     ++tally_.records;
-    tally_.lost += static_cast<uint64_t>(row.dropped);
+    tally_.lost += static_cast<uint64_t>(row.dropped());
     *mark = first + i;
   }
   if (!*mark) return 0;  // An empty first batch.
@@ -292,25 +295,57 @@ void AccessLogStore::Maintain() {
     std::lock_guard lock(mutex_);
     if (!queue_.empty() || stop_) break;
   }
-  ForgetOldMarks();
+  Sweep();
   counters_.segments.store(segments_.list().size(), std::memory_order_relaxed);
   counters_.segments_dropped.store(segments_.dropped(), std::memory_order_relaxed);
   if (absl::StatusOr<int64_t> used = segments_.UsedBytes(); used.ok()) {
     counters_.used_bytes.store(static_cast<uint64_t>(*used), std::memory_order_relaxed);
   }
+  std::error_code error;
+  const uintmax_t wal = std::filesystem::file_size(path_ + "-wal", error);
+  if (!error) counters_.wal_bytes.store(wal, std::memory_order_relaxed);
 }
 
-void AccessLogStore::ForgetOldMarks() {
+void AccessLogStore::Sweep() {
   SteadyTime now = clock_.SteadyNow();
-  if (now - marks_swept_ < kMarkSweepInterval) return;
-  marks_swept_ = now;
-  absl::StatusOr<store::Statement> sweep = database_->Prepare(
-      "delete from high_water where updated_us < ?1", "forget old high-water marks");
-  absl::Status status =
-      sweep.ok() ? sweep->Run(NowMicros() - kHighWaterLifeMicros) : sweep.status();
+  if (swept_ != SteadyTime() && now - swept_ < kSweepInterval) return;
+  swept_ = now;
+  absl::Status status = ForgetOldMarks();
+  if (status.ok()) status = ForgetGoneAgents();
   if (!status.ok()) {
     logger_.Warning("access log maintenance failed", {{"error", ToStd(status.message())}});
   }
+}
+
+absl::Status AccessLogStore::ForgetOldMarks() {
+  absl::StatusOr<store::Statement> sweep = database_->Prepare(
+      "delete from high_water where updated_us < ?1", "forget old high-water marks");
+  return sweep.ok() ? sweep->Run(NowMicros() - kHighWaterLifeMicros) : sweep.status();
+}
+
+absl::Status AccessLogStore::ForgetGoneAgents() {
+  absl::StatusOr<store::Transaction> transaction = store::Transaction::Begin(*database_);
+  if (!transaction.ok()) return transaction.status();
+  absl::StatusOr<std::set<int64_t>> in_use = segments_.AgentsInUse();
+  if (!in_use.ok()) return in_use.status();
+  std::vector<int64_t> gone;
+  absl::StatusOr<store::Statement> select =
+      database_->Prepare("select id from agents", "list agents");
+  if (!select.ok()) return select.status();
+  while (true) {
+    absl::StatusOr<bool> row = select->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) break;
+    if (!in_use->contains(select->Int(0))) gone.push_back(select->Int(0));
+  }
+  agent_ids_.clear();
+  absl::StatusOr<store::Statement> remove =
+      database_->Prepare("delete from agents where id = ?1", "forget an agent");
+  if (!remove.ok()) return remove.status();
+  for (int64_t id : gone) {
+    if (absl::Status status = remove->Run(id); !status.ok()) return status;
+  }
+  return transaction->Commit();
 }
 
 void AccessLogStore::Collect(metrics::TextWriter& out) const {
@@ -335,6 +370,9 @@ void AccessLogStore::Collect(metrics::TextWriter& out) const {
   sample(counters_.segments);
   out.Gauge("whence_access_log_bytes", "Size of the file without free pages.");
   sample(counters_.used_bytes);
+  out.Gauge("whence_access_log_wal_bytes",
+            "Size of the write-ahead log; grows while somebody reads for long.");
+  sample(counters_.wal_bytes);
   out.Gauge("whence_access_log_queue", "Batches that wait for the writer.");
   sample(counters_.queued);
 }

@@ -68,6 +68,7 @@ struct AccessLogCounters {
   std::atomic<uint64_t> segments{0};    // gauge
   std::atomic<uint64_t> used_bytes{0};  // gauge
   std::atomic<uint64_t> queued{0};      // gauge: batches
+  std::atomic<uint64_t> wal_bytes{0};   // gauge
 };
 
 // Thread-safe.
@@ -110,7 +111,10 @@ class AccessLogStore final : public metrics::Source {
   // What is remembered of the file is no longer true: read it again.
   void Forget();
   void Maintain();
-  void ForgetOldMarks();
+  void Sweep();
+  absl::Status ForgetOldMarks();
+  // Those that no row refers to any more: pods come and go, each under a name of its own.
+  absl::Status ForgetGoneAgents();
   int64_t NowMicros() const;
 
   const std::string path_;
@@ -129,7 +133,7 @@ class AccessLogStore final : public metrics::Source {
     uint64_t records = 0, duplicates = 0, lost = 0, missing = 0;
   } tally_;
   SteadyTime last_complaint_{};
-  SteadyTime marks_swept_{};
+  SteadyTime swept_{};
 
   std::mutex listeners_mutex_;                           // held while they are called
   std::map<uint64_t, std::function<void()>> listeners_;  // by listeners_mutex_

@@ -57,6 +57,7 @@ absl::StatusOr<LogFilter> ReadLogQuery(const v1::LogQuery& query) {
   filter.id = std::max<int64_t>(query.id(), 0);
   filter.before_id = std::max<int64_t>(query.before_id(), 0);
   filter.status = query.status();
+  if (const auto uuid = PackUuid(query.request_id())) filter.uuid.assign(uuid->data(), uuid->size());
   filter.request_id = Escape(query.request_id(), kMaxWordBytes);
   filter.host = Escape(query.host(), kMaxTextBytes);
   filter.path_prefix = Escape(query.path_prefix(), kMaxTextBytes);
@@ -81,7 +82,7 @@ void AppendConditions(const LogFilter& filter, store::ComposedSql* sql) {
   if (filter.decision != v1::DECISION_UNSPECIFIED) sql->Append(" and s.decision = ?6");
   if (filter.id > 0) sql->Append(" and s.id = ?9");
   if (filter.status > 0) sql->Append(" and s.status = ?10");
-  if (!filter.request_id.empty()) sql->Append(" and s.request_id = ?11");
+  if (!filter.request_id.empty()) sql->Append(" and s.request_id in (?11, ?16)");
   if (!filter.host.empty()) sql->Append(" and s.host = ?12 collate nocase");
   // Not LIKE: a prefix has no wildcards.
   if (!filter.path_prefix.empty()) sql->Append(" and substr(s.path, 1, length(?13)) = ?13");
@@ -114,6 +115,7 @@ void BindFilter(const LogFilter& filter, const FilterBounds& bounds, store::Stat
   statement.Bind(13, std::string_view(filter.path_prefix));
   statement.Bind(14, std::string_view(filter.method));
   statement.Bind(15, std::string_view(filter.policy));
+  if (!filter.uuid.empty()) statement.Bind(16, store::Blob{filter.uuid});
 }
 
 }  // namespace whence::access_log

@@ -29,6 +29,7 @@ struct LogFilter {
   int64_t before_id = 0;                                   // older than this one; 0: all
   uint32_t status = 0;                                     // 0: all
   // As stored; empty: all.
+  std::string uuid;  // request_id in its other form, if it has one
   std::string request_id, host, path_prefix, method, policy;
 
   bool operator==(const LogFilter&) const = default;

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "controlplane/access_log/row.h"
 #include "controlplane/access_log/text.h"
 
 namespace whence::access_log {
@@ -47,7 +48,7 @@ v1::LogRow ReadRow(const store::Statement& row) {
   out.set_role(text(5));
   v1::AccessRecord& record = *out.mutable_record();
   record.set_time_us(row.Int(6));
-  record.set_protocol(text(7));
+  record.set_protocol(row.IsInt(7) ? std::string(ProtocolOf(row.Int(7))) : text(7));
   record.set_client_address(text(8));
   record.set_client_reason(text(9));
   record.set_direct_peer(text(10));
@@ -67,7 +68,7 @@ v1::LogRow ReadRow(const store::Statement& row) {
   record.set_bytes_out(number(24));
   record.set_duration_us(number(25));
   record.set_flags(text(26));
-  record.set_request_id(raw(27));
+  record.set_request_id(row.IsBlob(27) ? UnpackUuid(row.Text(27)) : raw(27));
   record.set_dropped(number(28));
   return out;
 }

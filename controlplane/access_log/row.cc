@@ -11,74 +11,146 @@ namespace whence::access_log {
 namespace {
 
 constexpr int64_t kLastTime = 253402300799999999;  // 9999-12-31: what strftime can show
+// Integers, the record's header, and its part of two indexes.
+constexpr size_t kFixedBytes = 120;
+
+// In the order of their codes, from 1. Codes are in files: add at the end only.
+constexpr std::array<std::string_view, 4> kProtocols = {"http/1.1", "tcp", "http/1.0", "http/2"};
 
 int64_t Bounded(uint64_t value) {
   return static_cast<int64_t>(std::min<uint64_t>(value, std::numeric_limits<int64_t>::max()));
 }
 
-// NULL where there is nothing: `where policy is null` reads better than `= ''`.
-std::optional<std::string_view> OrNull(const std::string& text) {
-  return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
+int HexValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
 }
-std::optional<store::Blob> BlobOrNull(const std::string& bytes) {
-  return bytes.empty() ? std::nullopt : std::optional<store::Blob>(store::Blob{bytes});
-}
+
+bool IsUuidDash(size_t i) { return i == 8 || i == 13 || i == 18 || i == 23; }
 
 }  // namespace
 
-Row::Address::Address(const std::string& bytes) {
+std::optional<int64_t> ProtocolCode(std::string_view protocol) {
+  for (size_t i = 0; i < kProtocols.size(); ++i) {
+    if (kProtocols[i] == protocol) return static_cast<int64_t>(i + 1);
+  }
+  return std::nullopt;
+}
+
+std::string_view ProtocolOf(int64_t code) {
+  return code >= 1 && static_cast<size_t>(code) <= kProtocols.size()
+             ? kProtocols[static_cast<size_t>(code - 1)]
+             : std::string_view();
+}
+
+std::optional<std::array<char, 16>> PackUuid(std::string_view text) {
+  if (text.size() != 36) return std::nullopt;
+  std::array<char, 16> bytes;
+  size_t digit = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (IsUuidDash(i)) {
+      if (text[i] != '-') return std::nullopt;
+      continue;
+    }
+    const int value = HexValue(text[i]);
+    if (value < 0) return std::nullopt;
+    char& byte = bytes[digit / 2];
+    byte = static_cast<char>(digit % 2 == 0 ? value << 4 : (byte | value));
+    ++digit;
+  }
+  return bytes;
+}
+
+std::string UnpackUuid(std::string_view bytes) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string text;
+  for (const char c : bytes) {
+    if (IsUuidDash(text.size())) text += '-';
+    const auto byte = static_cast<uint8_t>(c);
+    text += {kHex[byte >> 4], kHex[byte & 15]};
+  }
+  return text;
+}
+
+int64_t Row::time_us() const { return std::clamp<int64_t>(record_.time_us(), 0, kLastTime); }
+int64_t Row::dropped() const { return Bounded(record_.dropped()); }
+
+// NULL where there is nothing: `where policy is null` reads better than `= ''`.
+Row::Text Row::Fit(const std::string& bytes, size_t max_bytes) {
+  if (bytes.empty()) return std::nullopt;
+  if (!IsPlain(bytes, max_bytes)) {
+    made_.push_back(Escape(bytes, max_bytes));
+    bytes_ += made_.back().size();
+    return made_.back();
+  }
+  bytes_ += bytes.size();
+  return bytes;
+}
+
+std::optional<store::Blob> Row::Address(const std::string& bytes) {
+  if (bytes.size() != sizeof(net::IpAddress::Bytes)) return std::nullopt;
+  bytes_ += bytes.size();
+  return store::Blob{bytes};
+}
+
+// Of IPv6 only: the view makes IPv4's of the blob.
+Row::Text Row::AddressText(const std::string& bytes) {
   net::IpAddress::Bytes raw;
-  if (bytes.size() != raw.size()) return;
+  if (bytes.size() != raw.size()) return std::nullopt;
   std::memcpy(raw.data(), bytes.data(), raw.size());
-  blob = bytes;
-  text = net::IpAddress::FromV6(raw).ToString();
+  const net::IpAddress address = net::IpAddress::FromV6(raw);
+  if (address.is_v4()) return std::nullopt;
+  made_.push_back(address.ToString());
+  bytes_ += made_.back().size();
+  return made_.back();
 }
 
-Row::Row(const v1::AccessRecord& record)
-    : time_us(std::clamp<int64_t>(record.time_us(), 0, kLastTime)),
-      protocol(Escape(record.protocol(), kMaxWordBytes)),
-      client(record.client_address()),
-      client_reason(Escape(record.client_reason(), kMaxWordBytes)),
-      peer(record.direct_peer()),
-      peer_port(record.direct_peer_port()),
-      forwarded_for(Escape(record.forwarded_for(), kMaxTextBytes)),
-      external(record.external_address()),
-      destination(record.destination()),
-      destination_port(record.destination_port()),
-      upstream(record.upstream_source()),
-      method(Escape(record.method(), kMaxWordBytes)),
-      host(Escape(record.host(), kMaxTextBytes)),
-      path(Escape(record.path(), kMaxTextBytes)),
-      status(record.status()),
-      decision(record.decision()),
-      policy(Escape(record.policy(), 2 * kMaxWordBytes)),
-      bytes_in(Bounded(record.bytes_in())),
-      bytes_out(Bounded(record.bytes_out())),
-      duration_us(Bounded(record.duration_us())),
-      flags(Escape(record.flags(), kMaxWordBytes)),
-      request_id(Escape(record.request_id(), kMaxWordBytes)),
-      dropped(Bounded(record.dropped())) {}
-
-size_t Row::bytes() const {
-  size_t sum = 100;  // integers, header, b-tree overhead
-  for (const Address* address : {&client, &peer, &external, &destination, &upstream}) {
-    sum += address->blob.size() + address->text.size();
+absl::Status Row::Insert(store::Statement& insert, int64_t id, int64_t agent_id) {
+  const v1::AccessRecord& r = record_;
+  bytes_ = kFixedBytes;
+  int column = 0;
+  auto bind = [&insert, &column](const auto& value) { insert.Bind(++column, value); };
+  auto bind_address = [this, &bind](const std::string& bytes) {
+    bind(Address(bytes));
+    bind(AddressText(bytes));
+  };
+  bind(id);
+  bind(time_us());
+  bind(agent_id);
+  if (const std::optional<int64_t> code = ProtocolCode(r.protocol())) {
+    bind(*code);
+  } else {
+    bind(Fit(r.protocol(), kMaxWordBytes).value_or(""));
   }
-  for (const std::string* text : {&protocol, &client_reason, &forwarded_for, &method, &host, &path,
-                                  &policy, &flags, &request_id}) {
-    sum += text->size();
+  bind_address(r.client_address());
+  bind(Fit(r.client_reason(), kMaxWordBytes).value_or(""));
+  bind_address(r.direct_peer());
+  bind(static_cast<int64_t>(r.direct_peer_port()));
+  bind(Fit(r.forwarded_for(), kMaxTextBytes));
+  bind_address(r.external_address());
+  bind_address(r.destination());
+  bind(static_cast<int64_t>(r.destination_port()));
+  bind_address(r.upstream_source());
+  bind(Fit(r.method(), kMaxWordBytes));
+  bind(Fit(r.host(), kMaxTextBytes));
+  bind(Fit(r.path(), kMaxTextBytes));
+  bind(static_cast<int64_t>(r.status()));
+  bind(static_cast<int64_t>(r.decision()));
+  bind(Fit(r.policy(), 2 * kMaxWordBytes));
+  bind(Bounded(r.bytes_in()));
+  bind(Bounded(r.bytes_out()));
+  bind(Bounded(r.duration_us()));
+  bind(Fit(r.flags(), kMaxWordBytes));
+  const std::optional<std::array<char, 16>> uuid = PackUuid(r.request_id());
+  if (uuid) {
+    bytes_ += uuid->size();
+    bind(store::Blob{{uuid->data(), uuid->size()}});
+  } else {
+    bind(Fit(r.request_id(), kMaxWordBytes));
   }
-  return sum;
-}
-
-absl::Status Row::Insert(store::Statement& insert, int64_t id, int64_t agent_id) const {
-  return insert.Run(id, time_us, agent_id, std::string_view(protocol), BlobOrNull(client.blob),
-                    OrNull(client.text), std::string_view(client_reason), BlobOrNull(peer.blob),
-                    OrNull(peer.text), peer_port, OrNull(forwarded_for), BlobOrNull(external.blob),
-                    OrNull(external.text), BlobOrNull(destination.blob), OrNull(destination.text),
-                    destination_port, BlobOrNull(upstream.blob), OrNull(upstream.text),
-                    OrNull(method), OrNull(host), OrNull(path), status, decision, OrNull(policy),
-                    bytes_in, bytes_out, duration_us, OrNull(flags), OrNull(request_id), dropped);
+  bind(dropped());
+  return insert.Run();
 }
 
 }  // namespace whence::access_log

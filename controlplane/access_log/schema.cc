@@ -32,7 +32,9 @@ std::span<const Sql> MigrationSteps() {
       newest_us integer not null,
       indexes integer not null default 0,
       sealed integer not null default 0);
-  )sql"};
+  )sql",
+                                  // Rows are shorter from here on: a new segment for them.
+                                  "update segments set sealed = 1"};
   return kSteps;
 }
 
@@ -41,7 +43,7 @@ ComposedSql CreateSegmentSql(uint64_t number) {
       id integer primary key,
       time_us integer not null,
       agent_id integer not null,
-      protocol text not null,
+      protocol not null,
       client blob,
       client_text text,
       client_reason text not null,
@@ -66,7 +68,7 @@ ComposedSql CreateSegmentSql(uint64_t number) {
       bytes_out integer not null,
       duration_us integer not null,
       flags text,
-      request_id text,
+      request_id,
       dropped integer not null))sql");
 }
 
@@ -93,6 +95,24 @@ ComposedSql IndexByWorkloadSql(uint64_t number) {
       .Append("(agent_id, time_us)");
 }
 
+namespace {
+
+// "case when … end as name, ": the stored text, or what an IPv4 blob comes to. Its last four bytes
+// are the digits 25 to 32 of its hex form.
+void AppendAddress(Sql blob, Sql text, Sql name, ComposedSql* sql) {
+  sql->Append("case when ").Append(blob).Append(" is null or ").Append(text);
+  sql->Append(" is not null then ").Append(text).Append(" else ");
+  for (uint64_t digit = 25; digit <= 31; digit += 2) {
+    if (digit > 25) sql->Append(" || '.' || ");
+    sql->Append("((instr('0123456789ABCDEF', substr(hex(").Append(blob).Append("), ").Append(digit);
+    sql->Append(", 1)) - 1) * 16 + instr('0123456789ABCDEF', substr(hex(").Append(blob);
+    sql->Append("), ").Append(digit + 1).Append(", 1)) - 1)");
+  }
+  sql->Append(" end as ").Append(name).Append(", ");
+}
+
+}  // namespace
+
 ComposedSql CreateViewSql(const std::vector<uint64_t>& segments) {
   ComposedSql sql(R"sql(
     drop view if exists access_log;
@@ -104,17 +124,24 @@ ComposedSql CreateViewSql(const std::vector<uint64_t>& segments) {
       a.namespace as namespace,
       a.node as node,
       a.role as role,
-      s.protocol as protocol,
-      s.client_text as client_address,
+      case s.protocol when 1 then 'http/1.1' when 2 then 'tcp' when 3 then 'http/1.0'
+        when 4 then 'http/2' else s.protocol end as protocol,
+      )sql");
+  AppendAddress("s.client", "s.client_text", "client_address", &sql);
+  sql.Append(R"sql(
       s.client_reason as client_reason,
-      s.peer_text as direct_peer,
-      s.peer_port as direct_peer_port,
+)sql");
+  AppendAddress("s.peer", "s.peer_text", "direct_peer", &sql);
+  sql.Append(R"sql(      s.peer_port as direct_peer_port,
       s.forwarded_for as forwarded_for,
-      s.external_text as external_address,
-      s.destination_text as destination,
-      s.destination_port as destination_port,
-      s.upstream_text as upstream_source,
-      s.method as method,
+)sql");
+  AppendAddress("s.external", "s.external_text", "external_address", &sql);
+  sql.Append(R"sql()sql");
+  AppendAddress("s.destination", "s.destination_text", "destination", &sql);
+  sql.Append(R"sql(      s.destination_port as destination_port,
+)sql");
+  AppendAddress("s.upstream", "s.upstream_text", "upstream_source", &sql);
+  sql.Append(R"sql(      s.method as method,
       s.host as host,
       s.path as path,
       nullif(s.status, 0) as status,
@@ -126,7 +153,10 @@ ComposedSql CreateViewSql(const std::vector<uint64_t>& segments) {
       s.duration_us as duration_us,
       case when s.dropped = 0 then s.flags
         else trim(coalesce(s.flags, '') || ',dropped=' || s.dropped, ',') end as flags,
-      s.request_id as request_id
+      case typeof(s.request_id) when 'blob' then lower(
+        substr(hex(s.request_id), 1, 8) || '-' || substr(hex(s.request_id), 9, 4) || '-' ||
+        substr(hex(s.request_id), 13, 4) || '-' || substr(hex(s.request_id), 17, 4) || '-' ||
+        substr(hex(s.request_id), 21)) else s.request_id end as request_id
     from ()sql");
   for (size_t i = 0; i < segments.size(); ++i) {
     if (i > 0) sql.Append(" union all ");

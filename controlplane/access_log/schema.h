@@ -7,8 +7,10 @@
 //   access_log    the view for people: all segments, the columns of the contract
 //
 // A segment grows without secondary indexes (appends stay sequential, whatever its size) and gets
-// its indexes when it is sealed. Addresses are stored twice: as 16-byte blobs, IPv4 mapped, whose
-// order makes a CIDR a range; and as text, which SQLite could not make of them, for people.
+// its indexes when it is sealed. Addresses are 16-byte blobs, IPv4 mapped, whose order makes a CIDR
+// a range; their text is stored for IPv6 only, since the view can make IPv4's of the blob. For the
+// same reason, room, protocols that we know are numbers and request ids that are UUIDs are 16 bytes.
+// Segments of earlier versions hold text in their place: the view and the reader take both.
 #ifndef WHENCE_CONTROLPLANE_ACCESS_LOG_SCHEMA_H_
 #define WHENCE_CONTROLPLANE_ACCESS_LOG_SCHEMA_H_
 

@@ -103,15 +103,15 @@ absl::Status Segments::Load(int64_t now_us) {
   return absl::OkStatus();
 }
 
-absl::Status Segments::Append(const Row& row, int64_t agent_id, int64_t now_us) {
+absl::Status Segments::Append(Row& row, int64_t agent_id, int64_t now_us) {
   if (!insert_) return absl::UnavailableError("the access log is not open");
   Segment& segment = open();
   absl::Status status = row.Insert(*insert_, next_id(), agent_id);
   if (!status.ok()) return status;
   segment.min_time_us =
-      segment.rows == 0 ? row.time_us : std::min(segment.min_time_us, row.time_us);
+      segment.rows == 0 ? row.time_us() : std::min(segment.min_time_us, row.time_us());
   segment.max_time_us =
-      segment.rows == 0 ? row.time_us : std::max(segment.max_time_us, row.time_us);
+      segment.rows == 0 ? row.time_us() : std::max(segment.max_time_us, row.time_us());
   segment.newest_us = now_us;
   segment.bytes += static_cast<int64_t>(row.bytes());
   ++segment.rows;
@@ -227,6 +227,31 @@ absl::Status Segments::Drop(uint64_t number) {
   status = database_.Execute(DropSegmentSql(number), "drop a segment");
   if (status.ok()) ++dropped_;
   return status;
+}
+
+absl::StatusOr<std::set<int64_t>> Segments::AgentsInUse() {
+  std::set<int64_t> agents;
+  for (const Segment& segment : segments_) {
+    // With its index a segment is asked for the next agent, and the next; without, it is scanned.
+    const bool indexed = segment.indexes == kIndexes;
+    store::ComposedSql sql(indexed ? store::Sql("select min(agent_id) from segment_")
+                                   : store::Sql("select distinct agent_id from segment_"),
+                           segment.number);
+    if (indexed) sql.Append(" where agent_id > ?1");
+    absl::StatusOr<store::Statement> select = database_.Prepare(sql, "find agents in use");
+    if (!select.ok()) return select.status();
+    int64_t last = 0;
+    while (true) {
+      if (indexed) select->Bind(1, last);
+      absl::StatusOr<bool> row = select->Step();
+      if (!row.ok()) return row.status();
+      if (!*row || select->IsNull(0)) break;
+      last = select->Int(0);
+      agents.insert(last);
+      if (indexed) select->Reset();
+    }
+  }
+  return agents;
 }
 
 absl::Status Segments::RefreshView() {

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -76,7 +77,7 @@ class Segments {
   void SetLimits(const SegmentLimits& limits) { limits_ = limits; }
 
   // REQUIRES: in a transaction. `Flush` before its commit.
-  absl::Status Append(const Row& row, int64_t agent_id, int64_t now_us);
+  absl::Status Append(Row& row, int64_t agent_id, int64_t now_us);
   absl::Status Flush();
 
   // Does one task in a transaction of its own. False: there was none. `is_tight`: the file cannot
@@ -85,6 +86,9 @@ class Segments {
   // Makes room: gives up the oldest segment (sealing the open one if it is the only one). False:
   // there is nothing left to give up.
   absl::StatusOr<bool> DropOldest(int64_t now_us);
+
+  // The agents (by id) that any row refers to.
+  absl::StatusOr<std::set<int64_t>> AgentsInUse();
 
   const std::vector<Segment>& list() const { return segments_; }
   int64_t next_id() const { return open().first_id + open().rows; }

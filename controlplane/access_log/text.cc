@@ -83,6 +83,12 @@ std::string Escape(std::string_view bytes, size_t max_bytes) {
   return text;
 }
 
+bool IsPlain(std::string_view bytes, size_t max_bytes) {
+  bool plain = bytes.size() <= max_bytes;
+  for (const char c : bytes) plain &= c >= 0x20 && c < 0x7f && c != '\\';
+  return plain;
+}
+
 std::string Unescape(std::string_view text) {
   std::string bytes;
   bytes.reserve(text.size());

@@ -26,6 +26,9 @@ namespace whence::access_log {
 // Keeps at most `max_bytes` of `bytes`, counted before escaping (which makes at most four of one).
 std::string Escape(std::string_view bytes, size_t max_bytes);
 
+// Whether Escape would give the same: printable ASCII without backslashes, and not too long.
+bool IsPlain(std::string_view bytes, size_t max_bytes);
+
 // The bytes that Escape was given, as far as they were kept. Text that Escape did not make comes
 // back as well as it can be understood.
 std::string Unescape(std::string_view text);

@@ -150,6 +150,14 @@ bool Statement::IsNull(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 
+bool Statement::IsInt(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_INTEGER;
+}
+
+bool Statement::IsBlob(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_BLOB;
+}
+
 // ---- Database -----------------------------------------------------------------------------------
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path,
@@ -181,6 +189,9 @@ absl::Status Database::Configure(const DatabaseOptions& options) {
       Execute(ComposedSql("pragma cache_size = -", static_cast<uint64_t>(options.cache_kib)),
               "set the cache size");
   if (!status.ok() || options.read_only) return status;
+  status = Execute(ComposedSql("pragma page_size = ", static_cast<uint64_t>(options.page_bytes)),
+                   "set the page size");
+  if (!status.ok()) return status;
   status = Execute("pragma journal_mode = wal", "switch to write-ahead logging");
   if (!status.ok()) return status;
   // One large transaction would otherwise leave a log of its size behind for ever.

@@ -110,6 +110,8 @@ class Statement {
   int64_t Int(int column) const;
   std::string_view Text(int column) const;  // of a blob too: exactly its bytes
   bool IsNull(int column) const;
+  bool IsInt(int column) const;
+  bool IsBlob(int column) const;
 
  private:
   friend class Database;
@@ -130,6 +132,7 @@ struct DatabaseOptions {
   enum class Synchronous { kFull, kNormal } synchronous = Synchronous::kFull;
   int busy_timeout_ms = 5000;  // Outlasts a checkpoint or a person's query in the sqlite3 shell.
   int cache_kib = 2048;
+  int page_bytes = 4096;  // of a new file
 };
 
 // One connection to one file. The address is stable (statements refer to it), hence unique_ptr.

@@ -31,18 +31,6 @@ constexpr FlagName kFlagNames[] = {
 constexpr std::array<std::string_view, kTextCount> kTextNames = {
     "reason", "method", "host", "path", "forwarded-for", "policy", "request-id"};
 
-v1::Decision ToWire(Decision decision) {
-  switch (decision) {
-    case Decision::kAllow:
-      return v1::ALLOW_DECISION;
-    case Decision::kDeny:
-      return v1::DENY_DECISION;
-    case Decision::kDryRunDeny:
-      return v1::DRY_RUN_DENY_DECISION;
-  }
-  return v1::DECISION_UNSPECIFIED;
-}
-
 void SetAddress(const net::IpAddress& address, std::string* out) {
   if (address.is_unspecified()) return;
   out->assign(address.bytes().begin(), address.bytes().end());
@@ -70,6 +58,26 @@ std::string_view ProtocolText(Protocol protocol) {
       return "http/1.1";
   }
   return "";
+}
+
+bool HasFlags(const Record& record) {
+  if (record.flags != 0) return true;
+  for (size_t i = 0; i < kTextCount; ++i) {
+    if (record.IsTruncated(static_cast<Text>(i))) return true;
+  }
+  return false;
+}
+
+v1::Decision ToWire(Decision decision) {
+  switch (decision) {
+    case Decision::kAllow:
+      return v1::ALLOW_DECISION;
+    case Decision::kDeny:
+      return v1::DENY_DECISION;
+    case Decision::kDryRunDeny:
+      return v1::DRY_RUN_DENY_DECISION;
+  }
+  return v1::DECISION_UNSPECIFIED;
 }
 
 std::string FlagsText(const Record& record) {

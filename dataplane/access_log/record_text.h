@@ -24,6 +24,8 @@ v1::AccessRecord GapMessage(int64_t time_us, uint64_t dropped);
 // How many accesses a message stands for: 1, or a gap's `dropped`.
 uint64_t AccessesIn(const v1::AccessRecord& message);
 
+v1::Decision ToWire(Decision decision);
+bool HasFlags(const Record& record);  // FlagsText is not empty
 std::string_view ProtocolText(Protocol protocol);  // "tcp", "http/1.0", "http/1.1"
 std::string FlagsText(const Record& record);       // "downstream-reset,path-truncated"
 

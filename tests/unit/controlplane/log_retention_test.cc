@@ -106,7 +106,8 @@ class LogRetentionTest : public testing::Test {
 };
 
 TEST_F(LogRetentionTest, ANewRevisionTakesEffectWhileTheStoreRuns) {
-  LogRetention retention(*store_, kFlags);
+  access_log::EnvoyLogService envoys(*store_);
+  LogRetention retention(*store_, envoys, kFlags);
   current_.AddListener(&retention);
   Publish(1, {});
   AddMebibytes(8);

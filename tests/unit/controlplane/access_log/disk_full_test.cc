@@ -100,3 +100,11 @@ TEST_F(DiskFullTest, WhatIsRefusedIsNotThereAndIsTakenWhenThereIsSpaceAgain) {
 
 }  // namespace
 }  // namespace whence::access_log
+
+// ctest shows 77 as skipped; GoogleTest alone calls a skipped test a good one.
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  const int code = RUN_ALL_TESTS();
+  const testing::UnitTest& all = *testing::UnitTest::GetInstance();
+  return code == 0 && all.skipped_test_count() == all.test_to_run_count() ? 77 : code;
+}

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "common/net/ip_address.h"
+#include "controlplane/access_log/envoy_service.h"
 #include "controlplane/access_log/ingest_service.h"
 #include "controlplane/access_log/log_service.h"
 
@@ -121,16 +122,19 @@ class AccessLogServiceTest : public testing::Test {
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
     ingest_ = std::make_unique<IngestService>(*store_);
+    envoys_ = std::make_unique<EnvoyLogService>(*store_);
     logs_ = std::make_unique<LogServiceImpl>(*store_);
     std::string address = "unix:" + directory_ + "/grpc.sock";
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address, grpc::InsecureServerCredentials());
     builder.RegisterService(ingest_.get());
+    builder.RegisterService(envoys_.get());
     builder.RegisterService(logs_.get());
     server_ = builder.BuildAndStart();
     ASSERT_TRUE(server_);
     auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
     ingest_stub_ = v1::AccessLogIngest::NewStub(channel);
+    envoy_stub_ = envoy::service::accesslog::v3::AccessLogService::NewStub(channel);
     log_stub_ = v1::LogService::NewStub(channel);
   }
   // As a crash does it: streams are cancelled, not ended in good order.
@@ -140,6 +144,7 @@ class AccessLogServiceTest : public testing::Test {
     server_.reset();
     logs_.reset();
     ingest_.reset();
+    envoys_.reset();
     store_.reset();
   }
 
@@ -164,9 +169,11 @@ class AccessLogServiceTest : public testing::Test {
   std::string directory_;
   std::unique_ptr<AccessLogStore> store_;
   std::unique_ptr<IngestService> ingest_;
+  std::unique_ptr<EnvoyLogService> envoys_;
   std::unique_ptr<LogServiceImpl> logs_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::AccessLogIngest::Stub> ingest_stub_;
+  std::unique_ptr<envoy::service::accesslog::v3::AccessLogService::Stub> envoy_stub_;
   std::unique_ptr<v1::LogService::Stub> log_stub_;
 };
 
@@ -336,6 +343,82 @@ TEST_F(AccessLogServiceTest, AFollowerIsToldOfEveryCommitUntilItGoes) {
   ASSERT_TRUE(reader->Read(&row));
   EXPECT_FALSE(reader->Read(&row));
   EXPECT_TRUE(reader->Finish().ok());
+}
+
+// As an Envoy does it: the identifier once, entries without sequence numbers, no answer.
+TEST_F(AccessLogServiceTest, AnEnvoyLogsToTheSameTable) {
+  namespace als = envoy::service::accesslog::v3;
+  Keeping keeping;
+  keeping.privacy.mode = trust::ClientPrivacy::Mode::kTruncate;
+  for (bool hide : {false, true}) {
+    envoys_->SetKeeping(hide ? keeping : Keeping());
+    grpc::ClientContext context;
+    als::StreamAccessLogsResponse response;
+    auto writer = envoy_stub_->StreamAccessLogs(&context, &response);
+    als::StreamAccessLogsMessage message;
+    message.mutable_identifier()->mutable_node()->set_id("sidecar~10.1.1.1~web-1.shop~cluster");
+    auto* entry = message.mutable_http_logs()->add_log_entry();
+    entry->set_protocol_version(envoy::data::accesslog::v3::HTTPAccessLogEntry::HTTP2);
+    auto* common = entry->mutable_common_properties();
+    auto* client = common->mutable_downstream_remote_address()->mutable_socket_address();
+    client->set_address("203.0.113.77");
+    client->set_port_value(4711);
+    common->mutable_start_time()->set_seconds(1'700'000'000);
+    common->mutable_start_time()->set_nanos(123'456'789);
+    common->mutable_duration()->set_nanos(2'000'000);
+    entry->mutable_request()->set_request_method(3);
+    entry->mutable_request()->set_authority("shop.example");
+    entry->mutable_request()->set_path("/pay\xff?card=hush");
+    entry->mutable_request()->set_forwarded_for("203.0.113.77,10.0.0.1");
+    entry->mutable_response()->mutable_response_code()->set_value(403);
+    entry->mutable_response()->set_response_code_details(
+        "rbac_access_denied_matched_policy[ns[shop]-policy[edge]-rule[0]]");
+    ASSERT_TRUE(writer->Write(message));
+    als::StreamAccessLogsMessage more;
+    auto* tcp = more.mutable_tcp_logs()->add_log_entry();
+    tcp->mutable_connection_properties()->set_received_bytes(11);
+    tcp->mutable_common_properties()->mutable_response_flags()->set_upstream_connection_failure(true);
+    ASSERT_TRUE(writer->Write(more));
+    writer->WritesDone();
+    ASSERT_TRUE(writer->Finish().ok());
+  }
+  while (store_->counters().records.load() < 4) std::this_thread::yield();
+  v1::LogQuery query;
+  query.set_workload("shop/web-1");
+  query.set_oldest_first(true);
+  const std::vector<v1::LogRow> rows = Query(query);
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(rows[0].role(), "envoy");
+  const v1::AccessRecord& http = rows[0].record();
+  EXPECT_EQ(http.time_us(), 1'700'000'000'123'456);
+  EXPECT_EQ(http.protocol(), "http/2");
+  EXPECT_EQ(http.client_address(), Bytes("203.0.113.77"));
+  EXPECT_EQ(http.direct_peer_port(), 4711u);
+  EXPECT_EQ(http.client_reason(), "envoy");
+  EXPECT_EQ(http.method(), "POST");
+  EXPECT_EQ(http.path(), "/pay\xff");
+  EXPECT_EQ(http.status(), 403u);
+  EXPECT_EQ(http.decision(), v1::DENY_DECISION);
+  EXPECT_EQ(http.policy(), "shop/edge");
+  EXPECT_EQ(http.duration_us(), 2000u);
+  EXPECT_EQ(rows[1].record().protocol(), "tcp");
+  EXPECT_EQ(rows[1].record().bytes_in(), 11u);
+  EXPECT_EQ(rows[1].record().flags(), "upstream-connect-failed");
+  EXPECT_EQ(rows[2].record().client_address(), Bytes("203.0.113.0"));
+  EXPECT_EQ(rows[2].record().forwarded_for(), "203.0.113.0, 10.0.0.0");
+}
+
+TEST_F(AccessLogServiceTest, AnEnvoyWithoutANameIsRefused) {
+  namespace als = envoy::service::accesslog::v3;
+  grpc::ClientContext context;
+  als::StreamAccessLogsResponse response;
+  auto writer = envoy_stub_->StreamAccessLogs(&context, &response);
+  als::StreamAccessLogsMessage message;
+  message.mutable_http_logs()->add_log_entry();
+  writer->Write(message);
+  writer->WritesDone();
+  EXPECT_EQ(writer->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Count("select count(*) from access_log"), 0);
 }
 
 // From history into the present: every row once, in order, while more arrive all the time.

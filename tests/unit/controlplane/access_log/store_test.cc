@@ -15,6 +15,7 @@
 #include "controlplane/access_log/access_log_store.h"
 #include "controlplane/access_log/log_reader.h"
 #include "controlplane/access_log/log_top.h"
+#include "controlplane/access_log/schema.h"
 
 namespace whence::access_log {
 namespace {
@@ -360,6 +361,81 @@ TEST_F(AccessLogStoreTest, FindsOneRecordByItsRequestOrItsNumber) {
   gone.set_before_id(77);
   auto reader = LogReader::Open(path_, *ReadLogQuery(gone));
   EXPECT_EQ((*reader)->NextPage(10).status().code(), absl::StatusCode::kNotFound);
+}
+
+// One row of the layout before addresses and words were shortened.
+TEST_F(AccessLogStoreTest, RecordsOfAnEarlierVersionAreStillThere) {
+  store_.reset();
+  std::filesystem::remove(path_);
+  {
+    auto old = store::Database::Open(path_);
+    ASSERT_TRUE(store::Migrate(**old, kApplicationId, MigrationSteps().subspan(0, 1)).ok());
+    ASSERT_TRUE((*old)
+                    ->Execute(R"sql(
+      insert into agents values (1, 'a/x', 'x', 'a', 'n', 'sidecar');
+      insert into segments(number, first_id, rows, min_time_us, max_time_us, opened_us, newest_us)
+        values (1, 1, 1, 5, 5, 5, 5);
+      create table segment_1(id integer primary key, time_us integer not null,
+        agent_id integer not null, protocol text not null, client blob, client_text text,
+        client_reason text not null, peer blob, peer_text text, peer_port integer not null,
+        forwarded_for text, external blob, external_text text, destination blob,
+        destination_text text, destination_port integer not null, upstream blob, upstream_text text,
+        method text, host text, path text, status integer not null, decision integer not null,
+        policy text, bytes_in integer not null, bytes_out integer not null,
+        duration_us integer not null, flags text, request_id text, dropped integer not null);
+      insert into segment_1 values (1, 5, 1, 'http/1.1', x'00000000000000000000ffff02020202',
+        '2.2.2.2', 'direct-peer', x'00000000000000000000ffff02020202', '2.2.2.2', 1, null, null,
+        null, null, null, 0, null, null, 'GET', 'h', '/old', 200, 1, null, 1, 2, 3, null,
+        '0b1e5c6e-7f43-4a3c-9f0e-1d2c3b4a5f60', 0))sql",
+                              "write an old file")
+                    .ok());
+  }
+  Open({.segment_age = std::chrono::hours(24 * 365 * 100)});
+  v1::AccessRecord record = Record(6, "1.22.133.255", "/new");
+  record.set_request_id("0b1e5c6e-7f43-4a3c-9f0e-1d2c3b4a5f60");
+  ASSERT_TRUE(Append("a/x", "b", 1, {record}).ok());
+  EXPECT_THAT(Shell("select protocol, client_address, request_id, path from access_log order by "
+                    "time",
+                    4),
+              ElementsAre("http/1.1|2.2.2.2|0b1e5c6e-7f43-4a3c-9f0e-1d2c3b4a5f60|/old",
+                          "http/1.1|1.22.133.255|0b1e5c6e-7f43-4a3c-9f0e-1d2c3b4a5f60|/new"));
+  v1::LogQuery query;
+  query.set_request_id(record.request_id());
+  EXPECT_THAT(Paths(query), ElementsAre("/new", "/old"));
+  EXPECT_EQ(Query(query)[0].record().request_id(), Query(query)[1].record().request_id());
+  EXPECT_EQ(Query(query)[1].record().protocol(), "http/1.1");
+}
+
+TEST_F(AccessLogStoreTest, AddressesReadInTheViewAsEverywhere) {
+  std::vector<v1::AccessRecord> records;
+  std::vector<std::string> want;
+  for (const char* address : {"0.0.0.1", "1.22.133.255", "255.255.255.255", "10.0.0.0", "::1",
+                              "2001:db8::1:0:0:5", "fe80::", "100::1"}) {
+    records.push_back(Record(static_cast<int64_t>(records.size()), address));
+    want.push_back(std::string(address) + "|http/1.1");
+  }
+  records[7].set_protocol("http/3");
+  want[7] = "100::1|http/3";
+  ASSERT_TRUE(Append("a/x", "b", 1, records).ok());
+  EXPECT_EQ(Shell("select client_address, protocol from access_log order by time", 2), want);
+}
+
+TEST_F(AccessLogStoreTest, AgentsThatNoRecordNamesAreForgotten) {
+  Open({.max_bytes = 1 << 20, .segment_bytes = 50 << 10});
+  ASSERT_TRUE(Append("a/gone", "b", 1, {Record(1)}).ok());
+  std::vector<v1::AccessRecord> records(500, Record(1, "1.1.1.1", std::string(500, 'p')));
+  for (uint64_t seq = 1; store_->counters().segments_dropped.load() < 1; seq += records.size()) {
+    ASSERT_TRUE(Append("a/stays", "b", seq, records).ok());
+    ASSERT_LT(seq, 1'000'000u);
+  }
+  Open({});  // sweeps at once, then every hour
+  ASSERT_TRUE(Append("a/new", "b", 1, {Record(1)}).ok());
+  ASSERT_TRUE(Append("a/new", "b", 2, {Record(1)}).ok());
+  EXPECT_THAT(Shell("select agent from agents order by agent", 1),
+              ElementsAre("a/new", "a/stays"));
+  ASSERT_TRUE(Append("a/gone", "b", 2, {Record(1)}).ok());
+  EXPECT_THAT(Shell("select count(*) from access_log where agent = 'a/gone'", 1),
+              ElementsAre("1"));
 }
 
 TEST_F(AccessLogStoreTest, CountsWhoCameAndWhoWasDenied) {

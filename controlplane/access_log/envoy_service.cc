@@ -1,0 +1,214 @@
+#include "controlplane/access_log/envoy_service.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+
+namespace whence::access_log {
+namespace {
+
+using envoy::service::accesslog::v3::StreamAccessLogsMessage;
+using envoy::service::accesslog::v3::StreamAccessLogsResponse;
+
+constexpr int kWindow = 4;  // messages of one stream that may wait for their commit
+constexpr size_t kMaxStreams = 20000;
+
+// One Envoy's stream. Ends as IngestStream does: Finish once, when nobody is about to start a read.
+class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage>,
+                          public IngestHandle,
+                          public std::enable_shared_from_this<EnvoyStream> {
+ public:
+  EnvoyStream(EnvoyLogService& service, uint64_t number, std::string boot)
+      : service_(service), number_(number), boot_(std::move(boot)) {}
+
+  void Start() {
+    reading_ = true;
+    StartRead(&message_);
+  }
+
+  void OnReadDone(bool ok) override {
+    absl::Status status;
+    {
+      std::lock_guard lock(mutex_);
+      reading_ = false;
+      if (!ok) {
+        closing_ = true;
+      } else if (!closing_) {
+        status = Take();
+      }
+    }
+    if (!status.ok()) {
+      Close(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, std::string(ToStd(status.message()))));
+    } else {
+      Advance();
+    }
+  }
+  void OnCancel() override { Close(grpc::Status::CANCELLED); }
+  void OnDone() override { service_.Remove(number_); }  // May destroy *this.
+  void Close(const grpc::Status& status) override {
+    {
+      std::lock_guard lock(mutex_);
+      if (!closing_) final_status_ = status;
+      closing_ = true;
+    }
+    Advance();
+  }
+
+ private:
+  // REQUIRES: mutex_ held.
+  absl::Status Take() {
+    if (message_.has_identifier() && !reporter_) {
+      absl::StatusOr<ReportingAgent> reporter = ReadEnvoyNode(message_.identifier());
+      if (!reporter.ok()) return reporter.status();
+      reporter_ = std::make_shared<const ReportingAgent>(*std::move(reporter));
+    }
+    if (!reporter_) return absl::InvalidArgumentError("the first message needs an identifier");
+    const std::shared_ptr<const Keeping> keeping = service_.keeping();
+    v1::IngestBatch batch;
+    batch.set_boot(boot_);
+    batch.set_first_seq(next_seq_);
+    for (const auto& entry : message_.http_logs().log_entry()) {
+      *batch.add_records() = FromEnvoy(entry, *keeping);
+    }
+    for (const auto& entry : message_.tcp_logs().log_entry()) {
+      *batch.add_records() = FromEnvoy(entry, *keeping);
+    }
+    const auto count = static_cast<uint64_t>(batch.records_size());
+    if (count == 0) return absl::OkStatus();
+    next_seq_ += count;
+    ++in_store_;
+    service_.store().Append({.reporter = reporter_,
+                             .message = std::move(batch),
+                             .done = [self = shared_from_this(), count](const auto& mark) {
+                               self->OnCommitted(count, mark.ok());
+                             }});
+    return absl::OkStatus();
+  }
+
+  void OnCommitted(uint64_t count, bool ok) {
+    service_.Count(ok ? count : 0, ok ? 0 : count);
+    {
+      std::lock_guard lock(mutex_);
+      --in_store_;
+    }
+    Advance();
+  }
+
+  // Starts what is due: the next read, or the end.
+  void Advance() {
+    bool read = false;
+    {
+      std::lock_guard lock(mutex_);
+      if (!closing_ && !reading_ && in_store_ < kWindow) reading_ = read = true;
+      ++starting_;
+    }
+    if (read) StartRead(&message_);
+    bool finish;
+    {
+      std::lock_guard lock(mutex_);
+      --starting_;
+      finish = closing_ && starting_ == 0 && !finished_;
+      finished_ |= finish;
+    }
+    if (finish) Finish(final_status_);
+  }
+
+  EnvoyLogService& service_;
+  const uint64_t number_;
+  const std::string boot_;
+  StreamAccessLogsMessage message_;
+
+  std::mutex mutex_;
+  // By mutex_:
+  std::shared_ptr<const ReportingAgent> reporter_;
+  uint64_t next_seq_ = 1;
+  int in_store_ = 0;
+  int starting_ = 0;
+  bool reading_ = false;
+  bool closing_ = false;
+  bool finished_ = false;
+  grpc::Status final_status_;
+};
+
+class RefusedStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage> {
+ public:
+  explicit RefusedStream(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
+
+std::string RandomStart() {
+  std::random_device random;
+  return absl::StrCat("envoy-", absl::Hex(static_cast<uint32_t>(random()), absl::kZeroPad8),
+                      absl::Hex(static_cast<uint32_t>(random()), absl::kZeroPad8));
+}
+
+}  // namespace
+
+EnvoyLogService::EnvoyLogService(AccessLogStore& store) : store_(store), start_(RandomStart()) {}
+
+grpc::ServerReadReactor<StreamAccessLogsMessage>* EnvoyLogService::StreamAccessLogs(
+    grpc::CallbackServerContext*, StreamAccessLogsResponse*) {
+  std::shared_ptr<EnvoyStream> stream;
+  {
+    std::lock_guard lock(mutex_);
+    if (shut_down_ || streams_.size() >= kMaxStreams) {
+      return new RefusedStream(grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                                            shut_down_ ? "shutting down" : "too many streams"));
+    }
+    const uint64_t number = next_stream_++;
+    stream = std::make_shared<EnvoyStream>(*this, number, absl::StrCat(start_, "-", number));
+    streams_[number] = stream;
+  }
+  stream->Start();
+  return stream.get();
+}
+
+void EnvoyLogService::SetKeeping(const Keeping& keeping) {
+  auto next = std::make_shared<const Keeping>(keeping);
+  std::lock_guard lock(mutex_);
+  keeping_ = std::move(next);
+}
+
+std::shared_ptr<const Keeping> EnvoyLogService::keeping() {
+  std::lock_guard lock(mutex_);
+  return keeping_;
+}
+
+void EnvoyLogService::Count(uint64_t taken, uint64_t lost) {
+  taken_.fetch_add(taken, std::memory_order_relaxed);
+  lost_.fetch_add(lost, std::memory_order_relaxed);
+}
+
+void EnvoyLogService::Collect(metrics::TextWriter& out) const {
+  out.Counter("whence_envoy_log_entries_total", "Access log entries taken from Envoys.");
+  out.Sample(taken_.load(std::memory_order_relaxed));
+  out.Counter("whence_envoy_log_lost_total", "Entries of Envoys that could not be stored.");
+  out.Sample(lost_.load(std::memory_order_relaxed));
+}
+
+void EnvoyLogService::Shutdown() {
+  std::vector<std::shared_ptr<IngestHandle>> streams;
+  {
+    std::lock_guard lock(mutex_);
+    shut_down_ = true;
+    for (const auto& [number, stream] : streams_) streams.push_back(stream);
+  }
+  for (const auto& stream : streams) {
+    stream->Close(grpc::Status(grpc::StatusCode::UNAVAILABLE, "shutting down"));
+  }
+}
+
+void EnvoyLogService::Remove(uint64_t number) {
+  std::shared_ptr<IngestHandle> last;  // Destroyed after the lock is released.
+  std::lock_guard lock(mutex_);
+  auto it = streams_.find(number);
+  if (it == streams_.end()) return;
+  last = std::move(it->second);
+  streams_.erase(it);
+}
+
+}  // namespace whence::access_log

@@ -1,0 +1,62 @@
+// Takes access log entries from Envoys (envoy.service.accesslog.v3.AccessLogService).
+//
+// Best effort, as the protocol is: there is no acknowledgement, so what an Envoy sent and we could
+// not store is lost, and only counted. A stream whose window is full is not read from; Envoy then
+// drops on its side. Records are marked by their role, "envoy".
+#ifndef WHENCE_CONTROLPLANE_ACCESS_LOG_ENVOY_SERVICE_H_
+#define WHENCE_CONTROLPLANE_ACCESS_LOG_ENVOY_SERVICE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "controlplane/access_log/access_log_store.h"
+#include "controlplane/access_log/envoy_record.h"
+#include "controlplane/access_log/ingest_service.h"
+#include "controlplane/metrics/metrics.h"
+#include "envoy/service/accesslog/v3/als.grpc.pb.h"
+
+namespace whence::access_log {
+
+// Thread-safe. The gRPC server must be shut down before *this is destroyed; the store may go before
+// or after.
+class EnvoyLogService final : public envoy::service::accesslog::v3::AccessLogService::CallbackService,
+                              public metrics::Source {
+ public:
+  explicit EnvoyLogService(AccessLogStore& store);
+
+  grpc::ServerReadReactor<envoy::service::accesslog::v3::StreamAccessLogsMessage>* StreamAccessLogs(
+      grpc::CallbackServerContext* context,
+      envoy::service::accesslog::v3::StreamAccessLogsResponse* response) override;
+
+  // For entries that come from now on.
+  void SetKeeping(const Keeping& keeping);
+  // Ends all streams. Call before the server's Shutdown.
+  void Shutdown();
+  void Collect(metrics::TextWriter& out) const override;
+
+  // ---- For streams ----
+  AccessLogStore& store() { return store_; }
+  std::shared_ptr<const Keeping> keeping();
+  void Count(uint64_t taken, uint64_t lost);
+  void Remove(uint64_t number);
+
+ private:
+  AccessLogStore& store_;
+  const std::string start_;  // random, of this start: names the streams' boots
+  std::atomic<uint64_t> taken_{0};
+  std::atomic<uint64_t> lost_{0};
+  std::mutex mutex_;
+  // By mutex_:
+  std::shared_ptr<const Keeping> keeping_ = std::make_shared<Keeping>();
+  std::map<uint64_t, std::shared_ptr<IngestHandle>> streams_;
+  uint64_t next_stream_ = 1;
+  bool shut_down_ = false;
+};
+
+}  // namespace whence::access_log
+
+#endif  // WHENCE_CONTROLPLANE_ACCESS_LOG_ENVOY_SERVICE_H_
