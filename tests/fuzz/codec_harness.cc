@@ -273,6 +273,7 @@ CodecRun RunCodec(const CodecScript& script) {
   const std::vector<SeenRequest> asked = ClientRequests(peers.sent());
   const bool may_switch = script.origin.find(" 101") != std::string::npos;
   run.fault = CheckUpstream(asked, peers.upstream(), may_switch, &run.upstream_requests);
+  run.upstream = peers.upstream();
   if (run.fault.empty()) run.fault = CheckResponses(asked, peers.received(), &run.responses);
   return run;
 }

@@ -32,6 +32,7 @@ struct CodecRun {
   std::string fault;  // empty: all held
   size_t upstream_requests = 0;
   size_t responses = 0;
+  std::vector<std::string> upstream;  // what each upstream connection got
 };
 CodecRun RunCodec(const CodecScript& script);
 
