@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs a client that we did not write against the real whence-control. Usage: run.py WHENCE_CONTROL WHENCECTL BUILD_DIR buf|xds
+"""Runs a client that we did not write against the real whence-control. Usage: run.py WHENCE_CONTROL WHENCECTL BUILD_DIR buf|xds|kills|faults
 
 Installs the client from npm into BUILD_DIR; where that cannot be done the test is skipped (77), and says so.
 """
@@ -11,8 +11,12 @@ import sys
 import tempfile
 
 PACKAGES = {"buf": ["@bufbuild/buf@1.75.0"],
-            "xds": ["@grpc/grpc-js@1.13", "@grpc/proto-loader@0.7", "@grpc/grpc-js-xds@1.13"]}
+            "xds": ["@grpc/grpc-js@1.13", "@grpc/proto-loader@0.7", "@grpc/grpc-js-xds@1.13"],
+            "kills": ["@grpc/grpc-js@1.13", "@grpc/proto-loader@0.7"],
+            "faults": ["@grpc/grpc-js@1.13", "@grpc/proto-loader@0.7"]}
 HERE = pathlib.Path(__file__).resolve().parent
+PROTOS = str(HERE / "../../proto")
+SHORT_ROUNDS = "4"
 
 
 def skip(why):
@@ -77,12 +81,30 @@ def xds(folder, control, ctl, data):
     sys.exit(done.returncode)
 
 
+def kills(folder, control, ctl, data):
+    """A few rounds; a long run is started by hand."""
+    if not shutil.which("sqlite3"):
+        skip("there is no sqlite3")
+    done = subprocess.run(["node", str(HERE / "../soak/kills.js"), str(folder), PROTOS, control, SHORT_ROUNDS], timeout=120)
+    sys.exit(done.returncode)
+
+
+def faults(folder, control, ctl, data):
+    """On a small file system of its own, in a mount namespace of its own: it is filled to the brim."""
+    script = 'mount -t tmpfs -o size=48m tmpfs "$5" || exit 77; exec node "$0" "$@"'
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
+        skip("a mount namespace needs root")
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(HERE / "../soak/faults.js"), str(folder), PROTOS, control,
+                           ctl, data], timeout=250)
+    sys.exit(done.returncode)
+
+
 def main():
     control, ctl, build, which = sys.argv[1:]
     folder = pathlib.Path(build) / "npm" / which
     install(folder, PACKAGES[which])
     with tempfile.TemporaryDirectory() as data:
-        {"buf": buf, "xds": xds}[which](folder, control, ctl, data)
+        {"buf": buf, "xds": xds, "kills": kills, "faults": faults}[which](folder, control, ctl, data)
 
 
 main()
