@@ -24,6 +24,12 @@ ConfigView::ConfigView(std::vector<v1::Document> documents) : documents_(std::mo
       case v1::Document::kVirtualService:
         virtual_services_[name] = &document;
         break;
+      case v1::Document::kDestinationRule:
+        destination_rules_[name] = &document;
+        break;
+      case v1::Document::kServiceEntry:
+        service_entries_[name] = &document;
+        break;
       case v1::Document::kService:
         services_[name] = &document;
         break;

@@ -33,6 +33,8 @@ class ConfigView {
   const Index& gateways() const { return gateways_; }
   const Index& virtual_services() const { return virtual_services_; }
   const Index& services() const { return services_; }
+  const Index& destination_rules() const { return destination_rules_; }
+  const Index& service_entries() const { return service_entries_; }
   // The one Mesh document's settings, or all defaults.
   const v1::MeshSpec& mesh() const { return mesh_; }
   // Policies and topologies of this namespace apply in every namespace.
@@ -40,7 +42,8 @@ class ConfigView {
 
  private:
   std::vector<v1::Document> documents_;
-  Index topologies_, policies_, ip_sets_, gateways_, virtual_services_, services_;
+  Index topologies_, policies_, ip_sets_, gateways_, virtual_services_, services_,
+      destination_rules_, service_entries_;
   v1::MeshSpec mesh_;
   std::string root_namespace_ = "istio-system";
 };

@@ -269,9 +269,9 @@ class ListenerBuilder {
   }
 
   std::string AddCluster(const v1::RouteDestination& route, const std::string& space) {
-    v1::ClusterResource cluster =
-        BuildCluster(view_, inventory_, self_, ToLower(route.destination().host()),
-                     route.destination().port().number(), space);
+    const v1::RouteDestination::Destination& to = route.destination();
+    v1::ClusterResource cluster = BuildCluster(
+        view_, inventory_, self_, {ToLower(to.host()), to.port().number(), space, to.subset()});
     std::string name = cluster.name();
     clusters_.emplace(name, std::move(cluster));
     return name;

@@ -6,20 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
+#include "common/bundle/destination_rules.h"
 #include "common/bundle/selection.h"
+#include "common/bundle/service_entries.h"
 
 namespace whence::bundle {
 namespace {
-
-std::optional<DocumentName> ServiceName(const std::string& host, const std::string& space) {
-  const size_t dot = host.find('.');
-  if (dot == std::string::npos) return DocumentName(space, host);
-  const std::string rest = host.substr(dot + 1);
-  const size_t second = rest.find('.');
-  const std::string domain = second == std::string::npos ? "svc" : rest.substr(second + 1);
-  if (domain != "svc" && domain != "svc.cluster.local") return std::nullopt;
-  return DocumentName(rest.substr(0, second), host.substr(0, dot));
-}
 
 const v1::ServiceSpec::Port* FindPort(const v1::ServiceSpec& service, uint32_t port) {
   const v1::ServiceSpec::Port* only = nullptr;
@@ -35,12 +27,12 @@ const v1::ServiceSpec::Port* FindPort(const v1::ServiceSpec& service, uint32_t p
 
 void AddEndpoints(const v1::ServiceSpec& service, const std::string& space, uint32_t target_port,
                   const std::vector<const Workload*>& inventory, const Workload& self,
-                  v1::ClusterResource* cluster) {
-  if (service.selector().empty()) return;
+                  const LabelMap* labels, v1::ClusterResource* cluster) {
   for (const Workload* workload : inventory) {
     // A node agent speaks for its node, not for a workload.
     if (workload->namespace_ != space || workload->role == trust::Role::kNode ||
-        IsSame(*workload, self) || !Selects(service.selector(), workload->labels)) {
+        IsSame(*workload, self) || !Selects(service.selector(), workload->labels) ||
+        (labels != nullptr && !Selects(*labels, workload->labels))) {
       continue;
     }
     for (const net::IpAddress& address : workload->addresses) {
@@ -100,6 +92,16 @@ bool IsFamilyOf(const v1::ServiceSpec& service, const Workload& workload,
          service.ip_families().end();
 }
 
+std::optional<DocumentName> ServiceName(const std::string& host, const std::string& space) {
+  const size_t dot = host.find('.');
+  if (dot == std::string::npos) return DocumentName(space, host);
+  const std::string rest = host.substr(dot + 1);
+  const size_t second = rest.find('.');
+  const std::string domain = second == std::string::npos ? "svc" : rest.substr(second + 1);
+  if (domain != "svc" && domain != "svc.cluster.local") return std::nullopt;
+  return DocumentName(rest.substr(0, second), host.substr(0, dot));
+}
+
 uint32_t TargetPort(const v1::ServiceSpec::Port& port) {
   uint32_t target = port.port();
   const std::string& text = port.target_port();
@@ -115,11 +117,23 @@ const v1::Document* FindService(const ConfigView& view, const std::string& host,
   return found != view.services().end() ? found->second : nullptr;
 }
 
-v1::ClusterResource BuildCluster(const ConfigView& view,
-                                 const std::vector<const Workload*>& inventory,
-                                 const Workload& self, const std::string& host, uint32_t port,
-                                 const std::string& space) {
+namespace {
+
+void AddDns(const std::string& host, uint32_t port, v1::ClusterResource* cluster) {
+  if (port == 0) return;
+  v1::DnsTarget* target = cluster->add_dns();
+  target->set_host(host);
+  target->set_port(port);
+}
+
+// The endpoints, and the name "host:port".
+v1::ClusterResource FindEndpoints(const ConfigView& view,
+                                  const std::vector<const Workload*>& inventory,
+                                  const Workload& self, const DestinationName& destination,
+                                  const LabelMap* labels) {
   v1::ClusterResource cluster;
+  const auto& [host, wanted, space, subset] = destination;
+  uint32_t port = wanted;
   if (const auto address = net::IpAddress::Parse(host)) {
     cluster.set_name(net::SocketAddress{*address, static_cast<uint16_t>(port)}.ToString());
     v1::EndpointResource* endpoint = cluster.add_endpoints();
@@ -132,15 +146,49 @@ v1::ClusterResource BuildCluster(const ConfigView& view,
   if (service == nullptr) {
     // Short names are told apart by their namespace, so that two of them are never one cluster.
     const bool is_short = host.find('.') == std::string::npos;
+    if (const auto* entry = FindServiceEntry(view, host)) {
+      port = AddEntryEndpoints(*entry, host, port, labels, &cluster);
+    } else {
+      AddDns(is_short ? CanonicalHost(host, space) : host, port, &cluster);
+    }
     cluster.set_name(absl::StrCat(host, is_short ? absl::StrCat(".", space) : "", ":", port));
     return cluster;
   }
   const std::string& service_space = service->metadata().namespace_();
+  const std::string name =
+      absl::StrCat(service->metadata().name(), ".", service_space, ".svc.cluster.local");
   const v1::ServiceSpec::Port* found = FindPort(service->service(), port);
-  cluster.set_name(absl::StrCat(service->metadata().name(), ".", service_space,
-                                ".svc.cluster.local:", found != nullptr ? found->port() : port));
-  if (found != nullptr) {
-    AddEndpoints(service->service(), service_space, TargetPort(*found), inventory, self, &cluster);
+  if (found != nullptr) port = found->port();
+  cluster.set_name(absl::StrCat(name, ":", port));
+  if (found == nullptr) return cluster;
+  if (service->service().selector().empty()) {
+    AddDns(name, port, &cluster);
+  } else {
+    AddEndpoints(service->service(), service_space, TargetPort(*found), inventory, self, labels,
+                 &cluster);
+  }
+  return cluster;
+}
+
+}  // namespace
+
+v1::ClusterResource BuildCluster(const ConfigView& view,
+                                 const std::vector<const Workload*>& inventory,
+                                 const Workload& self, const DestinationName& destination) {
+  const v1::DestinationRuleSpec* rule =
+      FindDestinationRule(view, destination.host, destination.space, self.namespace_);
+  const LabelMap* labels = SubsetLabels(rule, destination.subset);
+  v1::ClusterResource cluster = FindEndpoints(view, inventory, self, destination, labels);
+  const std::string& name = cluster.name();
+  uint32_t port = destination.port;
+  const size_t colon = name.rfind(':');
+  std::from_chars(name.data() + colon + 1, name.data() + name.size(), port);
+  if (rule != nullptr) ApplyTrafficPolicy(*rule, destination.subset, port, &cluster);
+  if (destination.subset.empty()) return cluster;
+  cluster.set_name(absl::StrCat(name, "|", destination.subset));
+  if (labels == nullptr) {  // nobody is in a subset that there is not
+    cluster.clear_endpoints();
+    cluster.clear_dns();
   }
   return cluster;
 }

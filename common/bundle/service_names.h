@@ -12,18 +12,29 @@
 
 namespace whence::bundle {
 
+// The Service that a host means: namespace and name; nullopt: it is no Service's.
+std::optional<DocumentName> ServiceName(const std::string& host, const std::string& space);
+
 // Names resolve as in Istio: "echo" is in the namespace of the document that says it; "echo.shop",
 // "echo.shop.svc" and "echo.shop.svc.cluster.local" say it themselves. Null: no such Service.
 const v1::Document* FindService(const ConfigView& view, const std::string& host,
                                 const std::string& space);
 
-// The cluster behind `host` and `port` (0: the Service's only one). Without a Service, an IP
-// address is its own endpoint, and any other host has none until a Service of that name is applied.
-// `inventory` sorted; `self` is never an endpoint, since a gateway that calls itself is a loop.
+// A destination of a route.
+struct DestinationName {
+  std::string host;   // lower case
+  uint32_t port = 0;  // 0: the only one
+  std::string space;  // of the document that names it
+  std::string subset;
+};
+
+// The cluster behind it: a Service's workloads, an address, what a ServiceEntry says, else whatever
+// DNS knows by that name; a Service without a selector stands for its own DNS name. Its
+// DestinationRule applies. `inventory` sorted; `self` is never an endpoint, since a gateway that
+// calls itself is a loop.
 v1::ClusterResource BuildCluster(const ConfigView& view,
                                  const std::vector<const Workload*>& inventory,
-                                 const Workload& self, const std::string& host, uint32_t port,
-                                 const std::string& space);
+                                 const Workload& self, const DestinationName& destination);
 
 // Where a connection to `port` arrives in the pod.
 uint32_t TargetPort(const v1::ServiceSpec::Port& port);

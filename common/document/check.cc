@@ -87,6 +87,10 @@ void CheckSpec(CheckContext& context) {
       return CheckGateway(document.gateway(), context);
     case v1::Document::kVirtualService:
       return CheckVirtualService(document.virtual_service(), context);
+    case v1::Document::kDestinationRule:
+      return CheckDestinationRule(document.destination_rule(), context);
+    case v1::Document::kServiceEntry:
+      return CheckServiceEntry(document.service_entry(), context);
     case v1::Document::kService:
       return CheckService(document.service(), context);
     case v1::Document::SPEC_NOT_SET:

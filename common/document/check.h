@@ -53,6 +53,8 @@ void CheckIpSet(const v1::IpSetSpec& spec, CheckContext& context);
 void CheckMesh(const v1::MeshSpec& spec, CheckContext& context);
 void CheckGateway(const v1::GatewaySpec& spec, CheckContext& context);
 void CheckVirtualService(const v1::VirtualServiceSpec& spec, CheckContext& context);
+void CheckDestinationRule(const v1::DestinationRuleSpec& spec, CheckContext& context);
+void CheckServiceEntry(const v1::ServiceEntrySpec& spec, CheckContext& context);
 void CheckService(const v1::ServiceSpec& spec, CheckContext& context);
 
 // The one of the above that fits.

@@ -169,19 +169,6 @@ void CheckDirectResponse(const v1::HttpDirectResponse& response, const std::stri
   }
 }
 
-std::optional<std::chrono::milliseconds> CheckTimeout(const std::string& text,
-                                                      const std::string& path,
-                                                      CheckContext& context) {
-  if (text.empty()) return std::nullopt;
-  const auto timeout = ParseDuration(text);
-  if (!timeout) {
-    context.Fault(path, absl::StrCat("\"", text,
-                                     "\" is no duration; expected such as 5s, 1.5s or "
-                                     "100ms"));
-  }
-  return timeout;
-}
-
 void CheckRetries(const v1::HttpRetry& retries, const std::string& path, CheckContext& context) {
   if (retries.attempts() > kMaxAttempts) {
     context.Fault(path + ".attempts",
@@ -270,6 +257,19 @@ void CheckAction(const v1::HttpRoute& route, const std::string& path, CheckConte
 }
 
 }  // namespace
+
+std::optional<std::chrono::milliseconds> CheckTimeout(const std::string& text,
+                                                      const std::string& path,
+                                                      CheckContext& context) {
+  if (text.empty()) return std::nullopt;
+  const auto timeout = ParseDuration(text);
+  if (!timeout) {
+    context.Fault(path, absl::StrCat("\"", text,
+                                     "\" is no duration; expected such as 5s, 1.5s or "
+                                     "100ms"));
+  }
+  return timeout;
+}
 
 void CheckHeaders(const v1::Headers& headers, const std::string& path, CheckContext& context) {
   CheckOperations(headers.request(), path + ".request", /*of_request=*/true, context);

@@ -39,13 +39,6 @@ void CheckServerProtocol(const std::string& protocol, const std::string& path,
                                    nearest.empty() ? "" : "; did you mean " + nearest + "?"));
 }
 
-// A host name as a destination: a Service's name, or the address of something outside.
-Complaint CheckDestinationHost(std::string_view text) {
-  if (net::IpAddress::Parse(text)) return std::nullopt;
-  if (text.substr(0, 1) == "*") return "a destination cannot be a wildcard";
-  return CheckHostPattern(text);
-}
-
 void CheckWeights(const google::protobuf::RepeatedPtrField<v1::RouteDestination>& route,
                   const std::string& path, CheckContext& context) {
   if (route.size() < 2) return;
@@ -78,6 +71,13 @@ void CheckTcpRoute(const v1::TcpRoute& route, const std::string& path, CheckCont
 
 }  // namespace
 
+// A host name as a destination: a Service's name, or the address of something outside.
+Complaint CheckDestinationHost(std::string_view text) {
+  if (net::IpAddress::Parse(text)) return std::nullopt;
+  if (text.substr(0, 1) == "*") return "a destination cannot be a wildcard";
+  return CheckHostPattern(text);
+}
+
 void CheckDestinations(const google::protobuf::RepeatedPtrField<v1::RouteDestination>& route,
                        const std::string& path, CheckContext& context) {
   if (route.empty()) return context.Fault(path, "is missing: name a destination");
@@ -89,6 +89,9 @@ void CheckDestinations(const google::protobuf::RepeatedPtrField<v1::RouteDestina
       context.Fault(at + ".host", "is missing");
     } else {
       context.Expect(CheckDestinationHost(destination.host()), at + ".host");
+    }
+    if (!destination.subset().empty()) {
+      context.Expect(CheckLabelName(destination.subset()), at + ".subset");
     }
     if (destination.has_port()) {
       context.Expect(CheckPort(destination.port().number()), at + ".port.number");

@@ -174,18 +174,16 @@ void Decoder::DecodeEntry(const TextNode& key, const TextNode& value, const std:
 
 void Decoder::DecodeField(const pb::FieldDescriptor& field, const TextNode& value,
                           const std::string& path, pb::Message* message) {
-  if (field.is_map()) {
+  const pb::OneofDescriptor* choice = field.real_containing_oneof();
+  if (choice != nullptr && message->GetReflection()->HasOneof(*message, choice)) {
+    sink_.Fault(value.at, path, "only one of these can be given: its neighbour already is");
+  } else if (field.is_map()) {
     DecodeMap(field, value, path, message);
   } else if (field.is_repeated()) {
     DecodeList(field, value, path, message);
   } else if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) {
     DecodeMessage(value, path, message->GetReflection()->MutableMessage(message, &field));
   } else {
-    if (const pb::OneofDescriptor* choice = field.real_containing_oneof();
-        choice != nullptr && message->GetReflection()->HasOneof(*message, choice)) {
-      sink_.Fault(value.at, path, "only one of these can be given: its neighbour already is");
-      return;
-    }
     DecodeScalar(field, value, path, message);
   }
 }
@@ -217,15 +215,29 @@ void Decoder::DecodeList(const pb::FieldDescriptor& field, const TextNode& value
   }
 }
 
+namespace {
+
+const char* NameOfValues(const pb::FieldDescriptor& type) {
+  switch (type.cpp_type()) {
+    case pb::FieldDescriptor::CPPTYPE_MESSAGE:
+      return "mappings";
+    case pb::FieldDescriptor::CPPTYPE_UINT32:
+      return "numbers";
+    default:
+      return "strings";
+  }
+}
+
+}  // namespace
+
 void Decoder::DecodeMap(const pb::FieldDescriptor& field, const TextNode& value,
                         const std::string& path, pb::Message* message) {
   if (!Visit(value, path)) return;
   const pb::FieldDescriptor& type = *field.message_type()->map_value();
-  const bool of_messages = type.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE;
   if (value.kind != Kind::kMapping) {
     sink_.Fault(value.at, path,
-                absl::StrCat("must be a mapping of names to ", of_messages ? "mappings" : "strings",
-                             ", not ", Describe(value)));
+                absl::StrCat("must be a mapping of names to ", NameOfValues(type), ", not ",
+                             Describe(value)));
     return;
   }
   std::set<std::string_view> seen;
@@ -245,9 +257,13 @@ void Decoder::DecodeMapEntry(const pb::FieldDescriptor& field, const TextNode::C
                              const std::string& path, pb::Message* message) {
   const pb::FieldDescriptor& type = *field.message_type()->map_value();
   const bool of_messages = type.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE;
+  const bool of_numbers = type.cpp_type() == pb::FieldDescriptor::CPPTYPE_UINT32;
   std::string text;
-  if (!of_messages && !(Visit(*child.value, path) &&
-                        ReadString(*child.value, path, /*number_allowed=*/false, &text))) {
+  uint32_t number = 0;
+  if (of_numbers && !(Visit(*child.value, path) && ReadNumber(*child.value, path, &number))) return;
+  if (!of_messages && !of_numbers &&
+      !(Visit(*child.value, path) &&
+        ReadString(*child.value, path, /*number_allowed=*/false, &text))) {
     return;
   }
   locations_.Set(path, of_messages ? child.key->at : child.value->at);
@@ -256,6 +272,8 @@ void Decoder::DecodeMapEntry(const pb::FieldDescriptor& field, const TextNode::C
   reflection.SetString(entry, field.message_type()->map_key(), child.key->text);
   if (of_messages) {
     DecodeMessage(*child.value, path, reflection.MutableMessage(entry, &type));
+  } else if (of_numbers) {
+    reflection.SetUInt32(entry, &type, number);
   } else {
     reflection.SetString(entry, &type, std::move(text));
   }

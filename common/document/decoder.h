@@ -37,7 +37,7 @@ class Decoder {
                    const std::string& path, google::protobuf::Message* message);
   void DecodeList(const google::protobuf::FieldDescriptor& field, const TextNode& value,
                   const std::string& path, google::protobuf::Message* message);
-  // Names to strings or to messages.
+  // Names to strings, numbers or messages.
   void DecodeMap(const google::protobuf::FieldDescriptor& field, const TextNode& value,
                  const std::string& path, google::protobuf::Message* message);
   void DecodeMapEntry(const google::protobuf::FieldDescriptor& field, const TextNode::Child& child,

@@ -25,6 +25,8 @@ constexpr string_view kIpSetAliases[] = {"ipset", "ipsets"};
 constexpr string_view kMeshAliases[] = {"mesh", "meshes"};
 constexpr string_view kGatewayAliases[] = {"gateway", "gateways", "gw"};
 constexpr string_view kVirtualServiceAliases[] = {"virtualservice", "virtualservices", "vs"};
+constexpr string_view kDestinationRuleAliases[] = {"destinationrule", "destinationrules", "dr"};
+constexpr string_view kServiceEntryAliases[] = {"serviceentry", "serviceentries", "se"};
 constexpr string_view kServiceAliases[] = {"service", "services", "svc"};
 
 constexpr Kind kKinds[] = {
@@ -37,6 +39,10 @@ constexpr Kind kKinds[] = {
     {"Gateway", "Gateway", kIstioNetworking, kGatewayAliases, v1::Document::kGateway},
     {"VirtualService", "VirtualService", kIstioNetworking, kVirtualServiceAliases,
      v1::Document::kVirtualService},
+    {"DestinationRule", "DestinationRule", kIstioNetworking, kDestinationRuleAliases,
+     v1::Document::kDestinationRule},
+    {"ServiceEntry", "ServiceEntry", kIstioNetworking, kServiceEntryAliases,
+     v1::Document::kServiceEntry},
     {"Service", "Service", kCore, kServiceAliases, v1::Document::kService},
 };
 

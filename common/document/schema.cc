@@ -24,7 +24,22 @@ constexpr string_view kHttpRetry[] = {"retryRemoteLocalities", "retryIgnorePrevi
 constexpr string_view kDirectBody[] = {"bytes"};
 constexpr string_view kTcpMatch[] = {"destinationSubnets", "sourceSubnet", "sourceLabels",
                                      "sourceNamespace"};
-constexpr string_view kDestination[] = {"subset"};
+constexpr string_view kDestinationRule[] = {"exportTo", "workloadSelector"};
+constexpr string_view kTrafficPolicy[] = {"tls", "tunnel", "proxyProtocol", "retryBudget"};
+constexpr string_view kPortSettings[] = {"tls"};
+constexpr string_view kLoadBalancer[] = {"localityLbSetting", "warmupDurationSecs", "warmup"};
+constexpr string_view kConsistentHash[] = {"minimumRingSize", "ringHash"};
+constexpr string_view kCookie[] = {"attributes"};
+constexpr string_view kTcpPool[] = {"maxConnections", "tcpKeepalive", "maxConnectionDuration",
+                                    "idleTimeout"};
+constexpr string_view kHttpPool[] = {
+    "http1MaxPendingRequests", "http2MaxRequests",  "maxRetries",
+    "h2UpgradePolicy",         "useClientProtocol", "maxConcurrentStreams"};
+constexpr string_view kOutlier[] = {"consecutiveErrors", "splitExternalLocalOriginErrors",
+                                    "consecutiveLocalOriginFailures", "minHealthPercent"};
+constexpr string_view kServiceEntry[] = {"addresses", "exportTo", "subjectAltNames",
+                                         "workloadSelector"};
+constexpr string_view kEntryEndpoint[] = {"network", "locality", "serviceAccount"};
 constexpr string_view kService[] = {"externalName"};
 
 struct Row {
@@ -42,7 +57,17 @@ constexpr Row kUnsupported[] = {
     {"whence.v1.HttpRetry", kHttpRetry},
     {"whence.v1.HttpDirectResponse.Body", kDirectBody},
     {"whence.v1.TcpRoute.Match", kTcpMatch},
-    {"whence.v1.RouteDestination.Destination", kDestination},
+    {"whence.v1.DestinationRuleSpec", kDestinationRule},
+    {"whence.v1.TrafficPolicy", kTrafficPolicy},
+    {"whence.v1.TrafficPolicy.PortSettings", kPortSettings},
+    {"whence.v1.LoadBalancer", kLoadBalancer},
+    {"whence.v1.ConsistentHash", kConsistentHash},
+    {"whence.v1.ConsistentHash.Cookie", kCookie},
+    {"whence.v1.ConnectionPool.Tcp", kTcpPool},
+    {"whence.v1.ConnectionPool.Http", kHttpPool},
+    {"whence.v1.OutlierDetection", kOutlier},
+    {"whence.v1.ServiceEntrySpec", kServiceEntry},
+    {"whence.v1.ServiceEntrySpec.Endpoint", kEntryEndpoint},
     {"whence.v1.ServiceSpec", kService},
 };
 
@@ -69,8 +94,8 @@ constexpr Row kDropped[] = {
 };
 
 constexpr string_view kUnsupportedKinds[] = {
-    "DestinationRule", "ServiceEntry", "Sidecar", "EnvoyFilter", "WorkloadEntry", "WorkloadGroup",
-    "ProxyConfig", "PeerAuthentication", "RequestAuthentication", "Telemetry", "WasmPlugin",
+    "Sidecar", "EnvoyFilter", "WorkloadEntry", "WorkloadGroup", "ProxyConfig", "PeerAuthentication",
+    "RequestAuthentication", "Telemetry", "WasmPlugin",
     // Kubernetes' own, which stand beside ours in the manifests of applications.
     "Namespace", "Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "CronJob",
     "ConfigMap", "Secret", "ServiceAccount", "Ingress", "IngressClass", "NetworkPolicy",

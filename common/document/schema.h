@@ -19,7 +19,7 @@ std::vector<std::string_view> FieldNames(const google::protobuf::Descriptor& mes
 bool IsUnsupportedField(const google::protobuf::Descriptor& message, std::string_view name);
 // A field that a Kubernetes server adds or that is Kubernetes' business alone: taken and dropped.
 bool IsDroppedField(const google::protobuf::Descriptor& message, std::string_view name);
-// A kind of Istio or Kubernetes that Whence keeps no documents of (DestinationRule, Deployment, …).
+// A kind of Istio or Kubernetes that Whence keeps no documents of (EnvoyFilter, Deployment, …).
 bool IsUnsupportedKind(std::string_view kind);
 
 // Enum values as people write them: "TRUSTED_CLIENT"; null: no such value. The value that means

@@ -140,6 +140,33 @@ class Validator {
       Warn(document, absl::StrCat("spec.gateways[", i, "]"),
            absl::StrCat("there is no Gateway ", name, " yet; until there is, nothing is routed"));
     }
+    for (int r = 0; r < spec.http_size(); ++r) {
+      for (int d = 0; d < spec.http(r).route_size(); ++d) {
+        CheckSubset(document, spec.http(r).route(d),
+                    absl::StrCat("spec.http[", r, "].route[", d, "]"));
+      }
+    }
+    for (int r = 0; r < spec.tcp_size(); ++r) {
+      for (int d = 0; d < spec.tcp(r).route_size(); ++d) {
+        CheckSubset(document, spec.tcp(r).route(d),
+                    absl::StrCat("spec.tcp[", r, "].route[", d, "]"));
+      }
+    }
+  }
+
+  // A subset that no rule has gets nothing: whoever names it should hear so.
+  void CheckSubset(const v1::Document& document, const v1::RouteDestination& route,
+                   const std::string& path) {
+    const std::string& subset = route.destination().subset();
+    if (subset.empty()) return;
+    for (const v1::Document& other : whole_) {
+      for (const auto& known : other.destination_rule().subsets()) {
+        if (known.name() == subset) return;
+      }
+    }
+    Warn(document, path + ".destination.subset",
+         absl::StrCat("no DestinationRule has a subset \"", subset,
+                      "\" yet; until one has, requests are answered with 503"));
   }
 
   // Of equally specific topologies none may win by accident. Only within a namespace: a workload's

@@ -233,6 +233,11 @@ class Explainer {
       }
       AddReason(absl::StrCat("of ", before, " such, ", shares, "; taken here is the first"));
     }
+    if (cluster_->endpoints.empty() && !cluster_->dns.empty()) {
+      AddReason(absl::StrCat("it goes to ", cluster_->name, ", for which the agent asks DNS for ",
+                             cluster_->dns.front().host));
+      return true;
+    }
     if (cluster_->endpoints.empty()) {
       AddReason(absl::StrCat("but ", cluster_->name,
                              " has no endpoint: no connected workload is behind it"));
@@ -240,13 +245,31 @@ class Explainer {
     }
     AddReason(absl::StrCat("it goes to ", cluster_->name, ", which has ",
                            cluster_->endpoints.size(),
-                           cluster_->endpoints.size() == 1 ? " endpoint" : " endpoints"));
+                           cluster_->endpoints.size() == 1 ? " endpoint" : " endpoints",
+                           BalancingText(cluster_->balancing)));
     return true;
+  }
+
+  static const char* BalancingText(const snapshot::LoadBalancing& balancing) {
+    using HashOn = snapshot::LoadBalancing::HashOn;
+    if (balancing.policy != snapshot::LoadBalancing::Policy::kMaglev) return "";
+    switch (balancing.hash_on) {
+      case HashOn::kClient:
+        return "; always the same one for this client";
+      case HashOn::kHeader:
+        return "; always the same one for this value of its header";
+      case HashOn::kCookie:
+        return "; always the same one for this cookie";
+      case HashOn::kQuery:
+        return "; always the same one for this value of its query";
+    }
+    return "";
   }
 
   void Forward(const trust::Resolution& resolution) {
     response_.set_upstream_source(UpstreamSource(resolution));
-    const bool has_sidecar = cluster_ != nullptr && cluster_->endpoints.front().has_sidecar;
+    const bool has_sidecar = cluster_ != nullptr && !cluster_->endpoints.empty() &&
+                             cluster_->endpoints.front().has_sidecar;
     if (!access_.is_http) {
       if (cluster_ == nullptr) return;
       const trust::ProxyVersion version =

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "common/net/cidr_set.h"
-#include "common/net/socket_address.h"
+#include "common/snapshot/cluster.h"
 #include "common/snapshot/conditions.h"
 #include "common/snapshot/route_action.h"
 #include "common/snapshot/text_match.h"
@@ -23,20 +23,6 @@ namespace whence::snapshot {
 
 // What a port speaks. kDetect: look at the first bytes.
 enum class Protocol : uint8_t { kDetect, kHttp, kTcp };
-
-// One address of an upstream workload.
-struct Endpoint {
-  net::SocketAddress address;
-  std::string workload;  // "namespace/name"
-  // An agent intercepts what reaches it, so that it understands x-whence-client and PROXY protocol.
-  bool has_sidecar = false;
-};
-
-// Interchangeable endpoints. May be empty: a service with no connected workload (answer 503).
-struct Cluster {
-  std::string name;  // "host:port"
-  std::vector<Endpoint> endpoints;
-};
 
 struct Route {
   enum class PathMatch : uint8_t { kPrefix, kExact, kRegex };

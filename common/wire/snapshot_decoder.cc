@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_split.h"
 #include "common/base/strings.h"
+#include "common/wire/clusters.h"
 #include "common/wire/faults.h"
 #include "common/wire/policy.h"
 #include "common/wire/routes.h"
@@ -85,25 +86,9 @@ class Decoder {
     for (int c = 0; c < bundle_.clusters_size(); ++c) {
       const v1::ClusterResource& resource = bundle_.clusters(c);
       const std::string path = Item("clusters", c);
-      snapshot::Cluster& cluster = clusters->emplace_back();
-      cluster.name = resource.name();
-      if (resource.name().empty()) faults_.Add(path + ".name", "is missing");
+      clusters->push_back(DecodeCluster(resource, path, &faults_));
       if (!cluster_index_.emplace(resource.name(), static_cast<uint32_t>(c)).second) {
         faults_.Add(path + ".name", absl::StrCat("\"", resource.name(), "\" is given twice"));
-      }
-      for (int e = 0; e < resource.endpoints_size(); ++e) {
-        const v1::EndpointResource& endpoint = resource.endpoints(e);
-        const std::string at = Item(path + ".endpoints", e);
-        const auto address = net::IpAddress::Parse(endpoint.address());
-        if (!address) {
-          faults_.Add(at + ".address",
-                      absl::StrCat("\"", endpoint.address(), "\" is no IP address"));
-        }
-        if (CheckPort(endpoint.port(), at + ".port") && address) {
-          cluster.endpoints.push_back({{*address, static_cast<uint16_t>(endpoint.port())},
-                                       endpoint.workload(),
-                                       endpoint.has_sidecar()});
-        }
       }
     }
   }

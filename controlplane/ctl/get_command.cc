@@ -41,6 +41,11 @@ std::string Summary(const v1::Document& document) {
       return Plural(document.gateway().servers_size(), "server");
     case v1::Document::kVirtualService:
       return Plural(document.virtual_service().hosts_size(), "host");
+    case v1::Document::kDestinationRule:
+      return document.destination_rule().host() + ", " +
+             Plural(document.destination_rule().subsets_size(), "subset");
+    case v1::Document::kServiceEntry:
+      return Plural(document.service_entry().hosts_size(), "host");
     case v1::Document::kService:
       return Plural(document.service().ports_size(), "port");
     default:

@@ -12,11 +12,11 @@
 #include "common/snapshot/snapshot.h"
 #include "dataplane/access_log/ring.h"
 #include "dataplane/loop/event_loop.h"
+#include "dataplane/proxy/balancer.h"
 #include "dataplane/proxy/buffer.h"
 #include "dataplane/proxy/connector.h"
 #include "dataplane/proxy/counters.h"
 #include "dataplane/proxy/data_plane.h"
-#include "dataplane/proxy/random.h"
 #include "dataplane/proxy/request_id.h"
 #include "dataplane/proxy/source_port.h"
 #include "dataplane/proxy/upstream_pool.h"
@@ -49,14 +49,13 @@ struct Context {
 
   BufferPool buffers;
   Connector connector;
+  Balancer balancer;
   UpstreamPool pool;
   RequestIds request_ids;
 
   std::shared_ptr<const snapshot::Snapshot> snapshot;  // the newest; never null while running
-  std::vector<uint32_t> next_endpoint;                 // round robin, per cluster of the snapshot
   bool draining = false;
   std::chrono::milliseconds drain_idle_timeout{0};  // while draining
-  Random random;  // for shares of a route: no secret
 
   // Memory for one head at a time: a head is parsed, judged and written in one go, so that one
   // place serves all connections.

@@ -66,6 +66,7 @@ constexpr std::array<CounterInfo, kCounterCount> kInfos = {{
     {"upstream_resets_total", "", "Upstreams that went away before their answer was complete."},
     {"upstream_protocol_errors_total", "", "Responses refused as malformed."},
     {"upstream_retries_total", "", "Requests sent again because a reused connection was stale."},
+    {"endpoints_ejected_total", "", "Endpoints left out for a while after failures."},
     {"downstream_resets_total", "", "Clients that went away before their answer was complete."},
     {"source_port_retries_total", "", "Source ports found in use, another was tried."},
     {"source_port_exhausted_total", "", "Accesses failed for want of a source port."},

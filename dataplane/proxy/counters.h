@@ -57,7 +57,8 @@ enum class Counter : uint8_t {
   kUpstreamTimeouts,
   kUpstreamResets,
   kUpstreamProtocolErrors,
-  kUpstreamRetries,  // requests sent again after a stale connection
+  kUpstreamRetries,   // requests sent again after a stale connection
+  kEndpointsEjected,  // left out for a while after failures
   kDownstreamResets,
   kSourcePortRetries,    // another source port was tried
   kSourcePortExhausted,  // no source port left: the access failed

@@ -4,13 +4,16 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "common/base/clock.h"
 #include "common/http/body_decoder.h"
 #include "common/http/response_head.h"
 #include "common/net/socket_address.h"
+#include "common/snapshot/cluster.h"
 #include "common/snapshot/route_action.h"
 #include "dataplane/access_log/record.h"
+#include "dataplane/proxy/balancer.h"
 #include "dataplane/proxy/buffer.h"
 #include "dataplane/proxy/source_choice.h"
 
@@ -38,6 +41,9 @@ struct Exchange {
   std::optional<uint32_t> cluster;  // gateways; until there is a newer snapshot
   bool endpoint_has_sidecar = false;
   bool retried = false;
+  EndpointState* endpoint = nullptr;  // counts this exchange as under way; null: nothing is counted
+  snapshot::ConnectionLimits limits;  // of the cluster
+  std::string set_cookie;             // for a client that came without the cookie to hash on
 
   // What the route asks for besides; null: nothing.
   std::shared_ptr<const snapshot::RouteAction> action;

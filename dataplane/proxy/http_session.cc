@@ -173,6 +173,7 @@ void HttpSession::WriteRecord() {
   context_.counters.Add(Counter::kBytesIn, record.bytes_in);
   context_.counters.Add(Counter::kBytesOut, record.bytes_out);
   context_.ring.TryPush(record);
+  CountEndpoint(nullptr);
   if (context_.spare_exchanges.size() >= kSpareExchanges) return exchange_.reset();
   *exchange_ = Exchange();
   context_.spare_exchanges.push_back(std::move(exchange_));
@@ -218,6 +219,12 @@ void HttpSession::ReleaseUpstream(bool reusable) {
   if (!upstream_) return;
   if (reusable) {
     upstream_->used = true;
+    const snapshot::ConnectionLimits& limits = exchange_->limits;
+    upstream_->idle_timeout = limits.idle_timeout;
+    if (limits.max_requests_per_connection != 0 &&
+        ++upstream_->requests >= limits.max_requests_per_connection) {
+      return ReleaseUpstream(/*reusable=*/false);
+    }
     upstream_->in.Trim();
     const bool is_ours_alone = downstream_.listener_port() == 0;
     if (!is_ours_alone) context_.pool.Give(std::move(upstream_));

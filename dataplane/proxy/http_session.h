@@ -104,7 +104,12 @@ class HttpSession final : public Session, private UpstreamUser {
   // --- route_side.cc: gateways ---
   // Decides where the request goes. False: it was answered instead.
   bool ChooseDestination(const http::RequestHead& head, const trust::Resolution& resolution);
-  bool ChooseEndpoint(uint32_t cluster, const net::TrustedClient& client);
+  bool ChooseEndpoint(uint32_t cluster, const snapshot::RoutedRequest& request);
+  // For a client without the cookie; gives what to hash.
+  uint64_t MakeCookie(const snapshot::LoadBalancing& balancing);
+  void CountEndpoint(EndpointState* state);  // as under way, in place of the one before
+  void ReportEndpoint(int status);           // 0: no answer
+  bool GoToAnother();                        // endpoint of the cluster; false: there is none
   void AnswerFromRoute(const snapshot::RoutedRequest& request);
   // The route's timeouts. KeepTime: false if one ran out, and the exchange took another way.
   void StartClock();

@@ -6,7 +6,6 @@
 #include "common/base/strings.h"
 #include "common/http/head_writer.h"
 #include "common/trust/forwarding.h"
-#include "dataplane/proxy/balancer.h"
 #include "dataplane/proxy/error_response.h"
 #include "dataplane/proxy/header_edit.h"
 #include "dataplane/proxy/http_session.h"
@@ -253,7 +252,7 @@ void HttpSession::ConnectUpstream() {
     case Connector::Outcome::kStarted:
       upstream_ = std::move(opened.upstream);
       x.record.upstream_source = upstream_->local_address();
-      if (x.timed) TimeConnect();
+      if (x.timed || x.limits.connect_timeout.count() > 0) TimeConnect();
       return;
     case Connector::Outcome::kFailed:
       return ConnectFailed(/*timed_out=*/false);
@@ -281,16 +280,13 @@ void HttpSession::ConnectFailed(bool timed_out) {
     context_.counters.Add(Counter::kSourcePortRetries);
     return ConnectUpstream();
   }
+  ReportEndpoint(0);
   if (x.action != nullptr && x.action->retries) {
     if (MayTryAgain(snapshot::RetryPolicy::kConnectFailure)) return TryAgain();
   } else if (x.cluster && !x.retried && *x.cluster < context_.snapshot->clusters.size()) {
     x.retried = true;
-    const snapshot::Endpoint* other =
-        AnotherEndpoint(context_.snapshot->clusters[*x.cluster], context_.next_endpoint[*x.cluster],
-                        x.record.client_address, x.destination, x.endpoint_has_sidecar);
-    if (other != nullptr) {
+    if (GoToAnother()) {
       context_.counters.Add(Counter::kUpstreamRetries);
-      x.destination = other->address;
       return ObtainUpstream();
     }
   }

@@ -81,6 +81,7 @@ bool HttpSession::TakeResponseHead() {
     in.Skip(head.head_bytes);
     return true;
   }
+  ReportEndpoint(head.status);
   if (x.tries_left > 0 && x.action->retries->WantsStatus(head.status) && MayTryAgain()) {
     TryAgain();
     return true;
@@ -130,7 +131,8 @@ bool HttpSession::WriteResponseHead(const http::ResponseHead& head) {
   }
   const snapshot::HeaderEdit* edit = x.share == nullptr ? nullptr : &x.share->response;
   if (edit != nullptr) DropEdited(*edit, head.fields, &drop);
-  const size_t room = head.head_bytes + kOwnLines + (edit == nullptr ? 0 : edit->line_bytes);
+  const size_t room =
+      head.head_bytes + x.set_cookie.size() + kOwnLines + (edit == nullptr ? 0 : edit->line_bytes);
   http::HeadWriter writer(x.to_downstream.Room(context_.buffers, room));
   writer.StatusLine(head.status, head.reason);
   writer.Fields(head.fields, drop);
@@ -139,6 +141,7 @@ bool HttpSession::WriteResponseHead(const http::ResponseHead& head) {
     writer.Field("date", context_.DateText());
   }
   if (edit != nullptr) WriteEdited(*edit, &writer);
+  if (!x.set_cookie.empty()) writer.Field("set-cookie", x.set_cookie);
   if (head.tunnel && head.status == 101) {
     writer.Field("connection", "upgrade");
   } else if (!x.keep_alive) {
@@ -202,6 +205,7 @@ void HttpSession::ResponseEnded() {
     return ConnectUpstream();
   }
   context_.counters.Add(Counter::kUpstreamResets);
+  ReportEndpoint(0);
   if (MayTryAgain(snapshot::RetryPolicy::kReset)) return TryAgain();
   x.record.Add(Flag::kUpstreamReset);
   Reply(502, "upstream closed before it answered");
@@ -209,6 +213,7 @@ void HttpSession::ResponseEnded() {
 
 void HttpSession::BadResponse(std::string_view reason) {
   context_.counters.Add(Counter::kUpstreamProtocolErrors);
+  ReportEndpoint(0);
   if (MayTryAgain(snapshot::RetryPolicy::kReset)) return TryAgain();
   exchange_->record.Add(Flag::kUpstreamProtocolError);
   Reply(502, reason);

@@ -1,11 +1,11 @@
 // What a gateway's route does with a request: where it goes, how long it may take, how often it is
 // tried, or what is answered instead.
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "common/http/head_writer.h"
 #include "common/snapshot/router.h"
-#include "dataplane/proxy/balancer.h"
 #include "dataplane/proxy/error_response.h"
 #include "dataplane/proxy/header_edit.h"
 #include "dataplane/proxy/http_session.h"
@@ -40,27 +40,34 @@ bool HttpSession::ChooseDestination(const http::RequestHead& head,
     Reply(404, "no route for this host and path");
     return false;
   }
-  if (route->action == nullptr) return ChooseEndpoint(route->cluster, resolution.client);
+  if (route->action == nullptr) return ChooseEndpoint(route->cluster, request);
   x.action = route->action;
   if (x.action->destinations.empty()) {
     AnswerFromRoute(request);
     return false;
   }
-  x.share = &x.action->Pick(context_.random.Next32());
+  x.share = &x.action->Pick(context_.balancer.Random32());
   if (x.action->retries) x.tries_left = x.action->retries->attempts;
   x.timed = x.action->timeout.count() > 0 ||
             (x.action->retries && x.action->retries->per_try_timeout.count() > 0);
   const std::string_view target =
       snapshot::RewriteTarget(*route, head.target, &context_.route_memory);
   if (target.data() != context_.route_memory.data()) context_.route_memory.clear();
-  return ChooseEndpoint(x.share->cluster, resolution.client);
+  return ChooseEndpoint(x.share->cluster, request);
 }
 
-bool HttpSession::ChooseEndpoint(uint32_t cluster, const net::TrustedClient& client) {
+bool HttpSession::ChooseEndpoint(uint32_t cluster, const snapshot::RoutedRequest& request) {
   Exchange& x = *exchange_;
   const snapshot::Snapshot& snapshot = *context_.snapshot;
-  const snapshot::Endpoint* endpoint =
-      NextEndpoint(snapshot.clusters[cluster], context_.next_endpoint[cluster], client.ip());
+  const snapshot::Cluster& known = snapshot.clusters[cluster];
+  std::optional<uint64_t> hash;
+  if (known.balancing.policy == snapshot::LoadBalancing::Policy::kMaglev) {
+    hash = known.balancing.HashOf(request);
+    if (!hash && known.balancing.cookie_ttl) hash = MakeCookie(known.balancing);
+  }
+  const Balancer::Chosen chosen =
+      context_.balancer.Next(cluster, request.client->ip(), hash, context_.loop.now());
+  const snapshot::Endpoint* endpoint = chosen.endpoint;
   if (endpoint == nullptr) {
     context_.counters.Add(Counter::kNoEndpoint);
     x.record.Add(Flag::kNoRoute);
@@ -76,7 +83,35 @@ bool HttpSession::ChooseEndpoint(uint32_t cluster, const net::TrustedClient& cli
   x.destination = endpoint->address;
   x.cluster = cluster;
   x.endpoint_has_sidecar = endpoint->has_sidecar;
+  x.limits = known.limits;
+  CountEndpoint(chosen.state);
   return true;
+}
+
+uint64_t HttpSession::MakeCookie(const snapshot::LoadBalancing& balancing) {
+  std::string& line = exchange_->set_cookie;
+  char value[17];
+  std::snprintf(value, sizeof(value), "%016llx",
+                static_cast<unsigned long long>(context_.balancer.Random64()));
+  line = balancing.name + "=" + value;
+  if (balancing.cookie_ttl->count() > 0) {
+    line += "; Max-Age=" + std::to_string(balancing.cookie_ttl->count());
+  }
+  if (!balancing.cookie_path.empty()) line += "; Path=" + balancing.cookie_path;
+  line += "; HttpOnly";
+  return snapshot::StableHash(value);
+}
+
+void HttpSession::CountEndpoint(EndpointState* state) {
+  EndpointState*& counted = exchange_->endpoint;
+  if (counted != nullptr) --counted->active;
+  counted = state;
+  if (state != nullptr) ++state->active;
+}
+
+void HttpSession::ReportEndpoint(int status) {
+  if (exchange_->endpoint == nullptr) return;
+  context_.balancer.Report(*exchange_->endpoint, status, context_.loop.now());
 }
 
 void HttpSession::AnswerFromRoute(const snapshot::RoutedRequest& request) {
@@ -130,7 +165,9 @@ void HttpSession::StartClock() {
 
 void HttpSession::TimeConnect() {
   exchange_->try_timed = false;
-  upstream_->ArmTimer(std::min(context_.options.limits.connect_timeout, TimeLeft()));
+  auto limit = exchange_->limits.connect_timeout;
+  if (limit.count() == 0) limit = context_.options.limits.connect_timeout;
+  upstream_->ArmTimer(exchange_->timed ? std::min(limit, TimeLeft()) : limit);
 }
 
 void HttpSession::TimeResponse() {
@@ -159,6 +196,7 @@ void HttpSession::TryTimedOut() {
   Exchange& x = *exchange_;
   context_.counters.Add(Counter::kUpstreamTimeouts);
   if (x.response_head_done) return Abort(Flag::kUpstreamTimeout);
+  ReportEndpoint(0);
   if (MayTryAgain(RetryPolicy::kTimeout)) return TryAgain();
   x.record.Add(Flag::kUpstreamTimeout);
   Reply(504, "upstream request timeout");
@@ -185,11 +223,19 @@ void HttpSession::TryAgain() {
   x.request_given_up = x.try_timed = false;
   x.response_progress = {};
   // The same one again if there is no other: a policy's attempts are meant for that, too.
-  const snapshot::Endpoint* other =
-      AnotherEndpoint(context_.snapshot->clusters[*x.cluster], context_.next_endpoint[*x.cluster],
-                      x.record.client_address, x.destination, x.endpoint_has_sidecar);
-  if (other != nullptr) x.destination = other->address;
+  GoToAnother();
   ObtainUpstream();
+}
+
+bool HttpSession::GoToAnother() {
+  Exchange& x = *exchange_;
+  const Balancer::Chosen other =
+      context_.balancer.Another(*x.cluster, x.record.client_address, x.destination,
+                                x.endpoint_has_sidecar, context_.loop.now());
+  if (other.endpoint == nullptr) return false;
+  x.destination = other.endpoint->address;
+  CountEndpoint(other.state);
+  return true;
 }
 
 void HttpSession::KeepBody() {

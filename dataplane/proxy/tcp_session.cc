@@ -2,7 +2,6 @@
 
 #include "common/proxy_protocol/formatter.h"
 #include "common/snapshot/router.h"
-#include "dataplane/proxy/balancer.h"
 #include "dataplane/proxy/detection.h"
 #include "dataplane/proxy/judgement.h"
 #include "dataplane/proxy/listeners.h"
@@ -44,14 +43,18 @@ std::optional<TcpSession::Target> TcpSession::Destination(const net::TrustedClie
     context_.counters.Add(Counter::kNoRoute);
     return std::nullopt;
   }
-  const uint32_t cluster = route->Pick(context_.random.Next32());
-  const snapshot::Endpoint* endpoint =
-      NextEndpoint(snapshot.clusters[cluster], context_.next_endpoint[cluster], client.ip());
-  if (endpoint == nullptr) {
+  const uint32_t cluster = route->Pick(context_.balancer.Random32());
+  const snapshot::Cluster& known = snapshot.clusters[cluster];
+  const Balancer::Chosen chosen = context_.balancer.Next(
+      cluster, client.ip(), known.balancing.HashOf({.client = &client}), context_.loop.now());
+  if (chosen.endpoint == nullptr) {
     context_.counters.Add(Counter::kNoEndpoint);
     return std::nullopt;
   }
-  return Target{endpoint->address, endpoint->has_sidecar};
+  endpoint_ = chosen.state;
+  if (endpoint_ != nullptr) ++endpoint_->active;
+  return Target{chosen.endpoint->address, chosen.endpoint->has_sidecar,
+                known.limits.connect_timeout};
 }
 
 void TcpSession::WriteHeader(const trust::Resolution& resolution, bool endpoint_has_sidecar) {
@@ -118,6 +121,9 @@ bool TcpSession::Start() {
   switch (opened.outcome) {
     case Connector::Outcome::kStarted:
       upstream_ = std::move(opened.upstream);
+      if (destination->connect_timeout.count() > 0) {
+        upstream_->ArmTimer(destination->connect_timeout);
+      }
       WriteHeader(judgement.resolution, destination->has_sidecar);
       return true;
     case Connector::Outcome::kFailed:
@@ -136,6 +142,7 @@ void TcpSession::OnUpstream(Upstream& upstream) {
   if (upstream.state() == Upstream::State::kFailed) {
     const bool timeout = upstream.timed_out();
     context_.counters.Add(timeout ? Counter::kUpstreamConnectTimeouts : Counter::kUpstreamConnectFailed);
+    if (endpoint_ != nullptr) context_.balancer.Report(*endpoint_, 0, context_.loop.now());
     return Fail(timeout ? Flag::kUpstreamTimeout : Flag::kUpstreamConnectFailed);
   }
   Run();
@@ -265,6 +272,7 @@ void TcpSession::Finish(bool reset) {
   record_.duration_us = static_cast<uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(context_.loop.now() - began_).count());
   context_.ring.TryPush(record_);
+  if (endpoint_ != nullptr) --endpoint_->active;
   if (upstream_) {
     if (reset) {
       upstream_->stream.Reset();

@@ -35,6 +35,7 @@ class TcpSession final : public Session, private UpstreamUser {
   struct Target {
     net::SocketAddress address;
     bool has_sidecar = false;
+    std::chrono::milliseconds connect_timeout{0};  // 0: the agent's own
   };
   std::optional<Target> Destination(const net::TrustedClient& client);
   // Gateways: who the client is, for the endpoint.
@@ -56,7 +57,8 @@ class TcpSession final : public Session, private UpstreamUser {
   bool started_ = false;
   bool finished_ = false;
   std::unique_ptr<Upstream> upstream_;
-  WriteBuffer header_;  // PROXY protocol
+  EndpointState* endpoint_ = nullptr;  // counts this connection; null: nothing is counted
+  WriteBuffer header_;                 // PROXY protocol
   bool has_header_ = false;
   std::optional<Relay> relay_;
   const SteadyTime began_;

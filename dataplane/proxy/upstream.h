@@ -70,7 +70,9 @@ class Upstream final : public loop::EventHandler {
 
   Stream stream;
   ReadBuffer in;
-  bool used = false;  // carried a request before: it may have gone stale
+  bool used = false;                          // carried a request before: it may have gone stale
+  uint32_t requests = 0;                      // carried, where they are limited
+  std::chrono::milliseconds idle_timeout{0};  // its cluster's own; 0: the agent's
 
  private:
   void OnTimeout();

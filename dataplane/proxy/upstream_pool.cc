@@ -23,7 +23,7 @@ void UpstreamPool::Give(std::unique_ptr<Upstream> idle) {
   }
   idle->set_user(*this);
   idle->in.Trim();
-  idle->ArmTimer(limits_.pool_idle_timeout);
+  idle->ArmTimer(idle->idle_timeout.count() > 0 ? idle->idle_timeout : limits_.pool_idle_timeout);
   same.push_back(std::move(idle));
 }
 

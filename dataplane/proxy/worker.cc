@@ -38,11 +38,10 @@ Worker::Worker(int index, const DataPlaneOptions& options, SharedState& shared,
                    *loop_, options, shared.tuples, counters_,
                    PortSequence(options.upstream_ports, static_cast<uint32_t>(options.workers),
                                 static_cast<uint32_t>(index), shared.random())),
+               .balancer = Balancer(counters_, Random64(shared.random)),
                .pool = UpstreamPool(*loop_, options.limits, counters_),
                .request_ids = RequestIds({Random64(shared.random), Random64(shared.random)}),
                .snapshot = nullptr,
-               .next_endpoint = {},
-               .random = Random(Random64(shared.random)),
                .heads = {},
                .forwarding_memory = {},
                .target_memory = {},
@@ -69,8 +68,7 @@ void Worker::Apply(Update update) {
 
 void Worker::ApplyHere(Update& update) {
   context_.snapshot = std::move(update.snapshot);
-  // Not from the start: or frequent changes would send everything to the first endpoint.
-  context_.next_endpoint.resize(context_.snapshot->clusters.size());
+  context_.balancer.Update(*context_.snapshot);
   counters_.Add(Counter::kSnapshots);
   CloseListeners(update.close);
   if (!context_.draining) {

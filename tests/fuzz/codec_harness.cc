@@ -59,11 +59,10 @@ class Bench final : public DownstreamOwner {
                  .buffers = {},
                  .connector = Connector(*loop_, options_, tuples_, counters_,
                                         PortSequence(options_.upstream_ports, 1, 0, 1)),
+                 .balancer = Balancer(counters_, 1),
                  .pool = UpstreamPool(*loop_, options_.limits, counters_),
                  .request_ids = RequestIds({1, 2}),
                  .snapshot = nullptr,
-                 .next_endpoint = {0},
-                 .random = Random(1),
                  .heads = {},
                  .forwarding_memory = {},
                  .target_memory = {},
@@ -72,6 +71,7 @@ class Bench final : public DownstreamOwner {
                  .date = {}} {
     static const auto snapshot = MakeSnapshot();
     context_.snapshot = snapshot;
+    context_.balancer.Update(*snapshot);
     context_.forwarding_memory.resize(trust::ForwardingMemory(options_.limits.max_header_bytes));
     context_.target_memory.resize(policy::JudgedTargetMemory(options_.limits.max_header_bytes));
   }

@@ -268,6 +268,120 @@ TEST(GatewayBuilderTest, ServicesGiveLiveEndpoints) {
   EXPECT_THAT(Endpoints(build("", To("10.0.0.5", 81)), "10.0.0.5:81"), ElementsAre("10.0.0.5 81 "));
 }
 
+std::string Document(const std::string& kind, const std::string& meta, const std::string& spec) {
+  return "---\nkind: " + kind + "\napiVersion: networking.istio.io/v1\nmetadata: {" + meta +
+         "}\nspec: {" + spec + "}\n";
+}
+
+// The one cluster that a route to `destination` leads to.
+v1::ClusterResource ClusterFor(const std::string& documents, const std::string& destination,
+                               const std::vector<Workload>& inventory = {}) {
+  const v1::WorkloadBundle bundle = BuildGateway(
+      Gateway("name: g, namespace: shop", kHttp80) + documents +
+          VirtualService("name: v, namespace: shop",
+                         "hosts: [\"*\"], gateways: [g], http: [{route: [{destination: {" +
+                             destination + "}}]}]"),
+      inventory);
+  EXPECT_EQ(bundle.clusters_size(), 1);
+  return bundle.clusters_size() == 1 ? bundle.clusters(0) : v1::ClusterResource();
+}
+
+TEST(GatewayBuilderTest, SubsetsPickByLabels) {
+  const std::vector<Workload> inventory = {
+      MakeWorkload("shop", "a", {{"app", "web"}, {"version", "v1"}}, {"10.0.0.1"}),
+      MakeWorkload("shop", "b", {{"app", "web"}, {"version", "v2"}}, {"10.0.0.2"})};
+  const std::string documents =
+      Service("name: web, namespace: shop", "selector: {app: web}, ports: [{port: 80}]") +
+      Document("DestinationRule", "name: web, namespace: shop",
+               "host: web, trafficPolicy: {loadBalancer: {simple: RANDOM}, outlierDetection: "
+               "{interval: 1s}, portLevelSettings: [{port: {number: 80}, connectionPool: {tcp: "
+               "{connectTimeout: 1s}}}, {port: {number: 81}, loadBalancer: {simple: "
+               "LEAST_REQUEST}}]}, subsets: [{name: v2, labels: {version: v2}, trafficPolicy: "
+               "{loadBalancer: {consistentHash: {useSourceIp: true}}}}]");
+  const auto whole = ClusterFor(documents, "host: web.shop", inventory);
+  EXPECT_EQ(whole.endpoints_size(), 2);
+  EXPECT_EQ(whole.load_balancer().simple(), v1::LoadBalancer::RANDOM);
+  EXPECT_EQ(whole.connection_pool().tcp().connect_timeout(), "1s");
+  const auto subset = ClusterFor(documents, "host: web, subset: v2", inventory);
+  EXPECT_EQ(subset.name(), "web.shop.svc.cluster.local:80|v2");
+  ASSERT_EQ(subset.endpoints_size(), 1);
+  EXPECT_EQ(subset.endpoints(0).address(), "10.0.0.2");
+  EXPECT_TRUE(subset.load_balancer().consistent_hash().use_source_ip());
+  EXPECT_TRUE(subset.has_outlier_detection()) << "what the subset does not say, its host does";
+  EXPECT_EQ(ClusterFor(documents, "host: web, subset: v3", inventory).endpoints_size(), 0);
+}
+
+TEST(GatewayBuilderTest, ChoosesTheNearestDestinationRule) {
+  const auto rule = [](const std::string& space, const std::string& host, int requests) {
+    return Document("DestinationRule",
+                    "name: r" + std::to_string(requests) + ", namespace: " + space,
+                    "host: \"" + host +
+                        "\", trafficPolicy: {connectionPool: {http: {maxRequestsPerConnection: " +
+                        std::to_string(requests) + "}}}");
+  };
+  const auto chosen = [&](const std::string& rules, const std::string& host) {
+    return ClusterFor(rules, "host: " + host + ", port: {number: 80}")
+        .connection_pool()
+        .http()
+        .max_requests_per_connection();
+  };
+  // A short name is of the rule's own namespace.
+  EXPECT_EQ(chosen(rule("blog", "web", 1), "web"), 0u);
+  EXPECT_EQ(chosen(rule("blog", "web", 1), "web.blog"), 1u);
+  EXPECT_EQ(chosen(rule("shop", "web.shop.svc", 1), "web"), 1u);
+  // The longest host, then the gateway's own namespace (here also the root) before the host's.
+  EXPECT_EQ(chosen(rule("shop", "*.example.com", 1) + rule("shop", "api.example.com", 2) +
+                       rule("shop", "*", 3),
+                   "api.example.com"),
+            2u);
+  EXPECT_EQ(chosen(rule("shop", "*.example.com", 1) + rule("shop", "*", 3), "api.example.com"), 1u);
+  EXPECT_EQ(chosen(rule("shop", "*.example.com", 1), "example.com"), 0u);
+  EXPECT_EQ(chosen(rule("blog", "web.shop", 1) + rule("shop", "web", 2), "web"), 2u);
+  EXPECT_EQ(chosen(rule("istio-system", "web.shop", 1) + rule("shop", "web", 2), "web"), 1u);
+}
+
+TEST(GatewayBuilderTest, ServiceEntriesGiveAddressesAndNames) {
+  const auto lines = [](const v1::ClusterResource& cluster) {
+    std::vector<std::string> out = {cluster.name()};
+    for (const auto& one : cluster.endpoints()) {
+      out.push_back(one.address() + " " + std::to_string(one.port()) + " x" +
+                    std::to_string(one.weight()));
+    }
+    for (const auto& one : cluster.dns()) {
+      out.push_back(one.host() + "? " + std::to_string(one.port()) + " x" +
+                    std::to_string(one.weight()) + (one.first_only() ? " first" : ""));
+    }
+    return out;
+  };
+  const std::string fixed = Document(
+      "ServiceEntry", "name: e",
+      "hosts: [\"*.fix.ed\"], ports: [{number: 80, name: http, targetPort: 8080}, {number: 81, "
+      "name: other}], resolution: STATIC, endpoints: [{address: 192.0.2.1, weight: 3}, {address: "
+      "\"2001:db8::1\", ports: {http: 9}, labels: {v: a}}]");
+  EXPECT_THAT(lines(ClusterFor(fixed, "host: A.fix.ed, port: {number: 80}")),
+              ElementsAre("a.fix.ed:80", "192.0.2.1 8080 x3", "2001:db8::1 9 x0"));
+  EXPECT_THAT(lines(ClusterFor(fixed, "host: a.fix.ed, port: {number: 82}")),
+              ElementsAre("a.fix.ed:82"));
+  EXPECT_THAT(lines(ClusterFor(fixed + Document("DestinationRule", "name: d, namespace: shop",
+                                                "host: \"*.fix.ed\", subsets: [{name: a, labels: "
+                                                "{v: a}}]"),
+                               "host: a.fix.ed, port: {number: 81}, subset: a")),
+              ElementsAre("a.fix.ed:81|a", "2001:db8::1 81 x0"));
+  const std::string dns =
+      Document("ServiceEntry", "name: e",
+               "hosts: [a.dns], ports: [{number: 80}], resolution: DNS_ROUND_ROBIN");
+  EXPECT_THAT(lines(ClusterFor(dns, "host: a.dns")), ElementsAre("a.dns:80", "a.dns? 80 x0 first"));
+  // Without any document the name itself is asked for; a Service without selector by its full name.
+  EXPECT_THAT(lines(ClusterFor("", "host: api.example.com, port: {number: 443}")),
+              ElementsAre("api.example.com:443", "api.example.com? 443 x0"));
+  EXPECT_THAT(lines(ClusterFor("", "host: db, port: {number: 5432}")),
+              ElementsAre("db.shop:5432", "db.shop.svc.cluster.local? 5432 x0"));
+  EXPECT_THAT(lines(ClusterFor("", "host: api.example.com")), ElementsAre("api.example.com:0"));
+  EXPECT_THAT(
+      lines(ClusterFor(Service("name: db, namespace: shop", "ports: [{port: 5432}]"), "host: db")),
+      ElementsAre("db.shop.svc.cluster.local:5432", "db.shop.svc.cluster.local? 5432 x0"));
+}
+
 TEST(GatewayBuilderTest, ListensWhereTheServiceLeads) {
   const std::string service =
       Service("name: ingress, namespace: istio-system",

@@ -431,6 +431,113 @@ TEST(CheckHttpRouteTest, TakesIstiosDocumentsAsTheyAre) {
   }
 }
 
+TEST(CheckDestinationRuleTest, RefusesWhatCannotBalance) {
+  const char* kVersion = "networking.istio.io/v1";
+  ExpectFaults(
+      kVersion, "DestinationRule",
+      {
+          {"  subsets: []\n", "spec.host: is missing"},
+          {"  host: a b\n", "spec.host: \"a b\" is no host"},
+          {"  host: a\n  trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}\n",
+           "loadBalancer.simple: PASSTHROUGH means the address that the client aimed at"},
+          {"  host: a\n  trafficPolicy: {loadBalancer: {simple: FASTEST}}\n", "must be one of"},
+          {"  host: a\n  trafficPolicy: {loadBalancer: {simple: RANDOM, consistentHash: "
+           "{useSourceIp: true}}}\n",
+           "consistentHash: only one of these can be given"},
+          {"  host: a\n  trafficPolicy: {loadBalancer: {consistentHash: {}}}\n",
+           "consistentHash: needs httpHeaderName, httpCookie, useSourceIp"},
+          {"  host: a\n  trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: false}}}\n",
+           "useSourceIp: must be true"},
+          {"  host: a\n  trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: a b}}}\n",
+           "httpHeaderName: \"a b\" is no header name"},
+          {"  host: a\n  trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: "
+           "\"a=b\", ttl: 0s}}}}\n",
+           "httpCookie.name: \"a=b\" cannot be the name"},
+          {"  host: a\n  trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: a, "
+           "path: \"/; Secure\"}}}}\n",
+           "httpCookie.path: holds a character"},
+          {"  host: a\n  trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: a, "
+           "ttl: "
+           "soon}}}}\n",
+           "httpCookie.ttl: \"soon\" is no duration"},
+          {"  host: a\n  trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, "
+           "maglev: "
+           "{tableSize: 65536}}}}\n",
+           "tableSize: 65536 is no prime"},
+          {"  host: a\n  trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, "
+           "ringHash: {}}}}\n",
+           "ringHash: is an Istio field"},
+          {"  host: a\n  trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}\n",
+           "tcp.maxConnections: is an Istio field"},
+          {"  host: a\n  trafficPolicy: {connectionPool: {tcp: {connectTimeout: 0s}}}\n",
+           "connectTimeout: must be more than nothing"},
+          {"  host: a\n  trafficPolicy: {outlierDetection: {maxEjectionPercent: 101}}\n",
+           "maxEjectionPercent: 101 is more than 100"},
+          {"  host: a\n  trafficPolicy: {outlierDetection: {baseEjectionTime: x}}\n",
+           "baseEjectionTime: \"x\" is no duration"},
+          {"  host: a\n  trafficPolicy: {outlierDetection: {minHealthPercent: 1}}\n",
+           "minHealthPercent: is an Istio field"},
+          {"  host: a\n  trafficPolicy: {tls: {mode: SIMPLE}}\n", "tls: is an Istio field"},
+          {"  host: a\n  trafficPolicy: {portLevelSettings: [{port: {number: 0}}]}\n",
+           "portLevelSettings[0].port.number: 0 is no port"},
+          {"  host: a\n  trafficPolicy: {portLevelSettings: [{port: {number: 1}}, {port: {number: "
+           "1}}]}\n",
+           "port 1 is given twice"},
+          {"  host: a\n  subsets: [{labels: {v: a}}]\n", "subsets[0].name"},
+          {"  host: a\n  subsets: [{name: v1}, {name: v1}]\n", "subset \"v1\" is given twice"},
+          {"  host: a\n  subsets: [{name: v1, labels: {v: a b}}]\n", "subsets[0].labels.v"},
+          {"  host: a\n  exportTo: [\".\"]\n", "exportTo: is an Istio field"},
+      });
+  ExpectGood(kVersion, "DestinationRule",
+             {"  host: a.b.svc.cluster.local\n  trafficPolicy:\n    loadBalancer: {consistentHash: "
+              "{httpCookie: {name: user, path: /, ttl: 0s}, maglev: {tableSize: 251}}}\n    "
+              "connectionPool: {tcp: {connectTimeout: 30ms}, http: {maxRequestsPerConnection: 10, "
+              "idleTimeout: 1h}}\n    outlierDetection: {consecutive5xxErrors: 0, "
+              "consecutiveGatewayErrors: 5, interval: 10s, baseEjectionTime: 3m, "
+              "maxEjectionPercent: 100}\n  subsets: [{name: v1, labels: {version: v1}, "
+              "trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}}}]\n",
+              "  host: \"*.b\"\n  trafficPolicy: {portLevelSettings: [{port: {number: 80}, "
+              "loadBalancer: {simple: RANDOM}}]}\n"});
+}
+
+TEST(CheckServiceEntryTest, RefusesWhatCannotBeReached) {
+  const char* kVersion = "networking.istio.io/v1beta1";
+  ExpectFaults(
+      kVersion, "ServiceEntry",
+      {
+          {"  ports: [{number: 80}]\n  resolution: DNS\n", "spec.hosts: is missing"},
+          {"  hosts: [a b]\n  ports: [{number: 80}]\n  resolution: DNS\n", "spec.hosts[0]"},
+          {"  hosts: [a.b]\n  resolution: DNS\n", "spec.ports: is missing"},
+          {"  hosts: [a.b]\n  ports: [{number: 0}]\n  resolution: DNS\n", "number: 0 is no port"},
+          {"  hosts: [a.b]\n  ports: [{number: 1}, {number: 1}]\n  resolution: DNS\n",
+           "port 1 is given twice"},
+          {"  hosts: [a.b]\n  ports: [{number: 80}]\n", "spec.resolution: NONE, which is also"},
+          {"  hosts: [a.b]\n  ports: [{number: 80}]\n  resolution: STATIC\n",
+           "spec.endpoints: is missing"},
+          {"  hosts: [\"*.b\"]\n  ports: [{number: 80}]\n  resolution: DNS\n",
+           "hosts[0]: a wildcard cannot be asked of DNS"},
+          {"  hosts: [a.b]\n  ports: [{number: 80}]\n  resolution: STATIC\n  endpoints: "
+           "[{address: c.d}]\n",
+           "endpoints[0].address: \"c.d\" is no IP address; names need resolution: DNS"},
+          {"  hosts: [a.b]\n  ports: [{number: 80}]\n  resolution: STATIC\n  endpoints: [{}]\n",
+           "endpoints[0].address: is missing"},
+          {"  hosts: [a.b]\n  ports: [{number: 80, name: http}]\n  resolution: STATIC\n  "
+           "endpoints: [{address: 1.2.3.4, ports: {htp: 81}}]\n",
+           "ports.htp: spec.ports has no port named"},
+          {"  hosts: [a.b]\n  ports: [{number: 80, name: http}]\n  resolution: STATIC\n  "
+           "endpoints: [{address: 1.2.3.4, ports: {http: \"81\"}}]\n",
+           "ports.http: must be a number; write 81 without quotes"},
+          {"  hosts: [a.b]\n  ports: [{number: 80}]\n  resolution: DNS\n  addresses: [1.2.3.4]\n",
+           "addresses: is an Istio field"},
+      });
+  ExpectGood(kVersion, "ServiceEntry",
+             {"  hosts: [a.b]\n  ports: [{number: 80, protocol: HTTP, name: http}]\n  resolution: "
+              "DNS\n  location: MESH_EXTERNAL\n",
+              "  hosts: [\"*.b\"]\n  ports: [{number: 80, name: http, targetPort: 8080}]\n  "
+              "resolution: STATIC\n  endpoints: [{address: \"2001:db8::1\", ports: {http: 81}, "
+              "weight: 3, labels: {a: b}}]\n"});
+}
+
 TEST(CheckServiceTest, RefusesPortsThatAreNone) {
   ExpectFaults("v1", "Service",
                {

@@ -93,8 +93,8 @@ TEST(ParseTest, RefusesBrokenText) {
       {"foreign kind", "kind: Banana\napiVersion: v1\nmetadata: {name: a}",
        "\"Banana\" is no known kind; known: TrustTopology"},
       {"kind of Istio",
-       "kind: DestinationRule\napiVersion: networking.istio.io/v1\nmetadata: {name: a}",
-       "DestinationRule is a kind that Whence does not act on yet; remove it, or apply with "
+       "kind: EnvoyFilter\napiVersion: networking.istio.io/v1\nmetadata: {name: a}",
+       "EnvoyFilter is a kind that Whence does not act on yet; remove it, or apply with "
        "--ignore-unsupported"},
       {"no name", "kind: Mesh\napiVersion: whence.dev/v1", "metadata.name: is missing"},
       {"bad name", "kind: Mesh\napiVersion: whence.dev/v1\nmetadata: {name: A_b}",
@@ -245,11 +245,11 @@ TEST(ParseTest, UnsupportedFieldsAreFaultsOrWarnings) {
 
 TEST(ParseTest, SkipsUnsupportedKindsIfAsked) {
   const ParseResult result = ParseYaml(
-      "kind: DestinationRule\napiVersion: networking.istio.io/v1\nmetadata: {name: d}\nspec: {}\n"
+      "kind: EnvoyFilter\napiVersion: networking.istio.io/v1\nmetadata: {name: d}\nspec: {}\n"
       "---\nkind: Mesh\napiVersion: whence.dev/v1\nmetadata: {name: a}\n",
       true);
   EXPECT_THAT(result.faults, IsEmpty());
-  EXPECT_THAT(Texts(result.warnings), ElementsAre(HasSubstr("DestinationRule default/d")));
+  EXPECT_THAT(Texts(result.warnings), ElementsAre(HasSubstr("EnvoyFilter default/d")));
   EXPECT_THAT(result.documents, SizeIs(1));
 }
 
