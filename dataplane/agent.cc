@@ -52,7 +52,8 @@ Agent::Agent(AgentConfig config, bool ignore_unsupported, Log& log)
 
 Agent::~Agent() {
   if (pages_ != nullptr) pages_->Stop();
-  discovery_.reset();  // now nothing publishes any more
+  discovery_.reset();
+  dns_.reset();  // now nothing publishes any more
   if (data_plane_ != nullptr) data_plane_->Stop();
   if (reporter_ != nullptr) reporter_->Stop();  // and now nothing reports
   ingest_.reset();
@@ -69,6 +70,12 @@ absl::Status Agent::failure() const {
 }
 
 absl::Status Agent::Start() {
+  dns_ = std::make_unique<dns::Publisher>(
+      dns::ResolverOptions{.servers = config_.dns_servers, .limits = {}},
+      [this](auto next) { return Run(std::move(next)); },
+      [this](const absl::Status& status) {
+        log_.Error(absl::StrCat("new addresses from DNS are not in use: ", status.message()));
+      });
   access_log::Reporting reporting{OwnName(), config_.self.name, config_.self.namespace_,
                                   config_.self.node, RoleText(config_.self.role)};
   reporter_ = std::make_unique<access_log::Reporter>(config_.data_plane.workers, RandomBoot(),
@@ -209,6 +216,10 @@ absl::Status Agent::StartControlPlane() {
 
 absl::Status Agent::Publish(std::shared_ptr<const snapshot::Snapshot> next) {
   reporter_->SetPrivacy(next->privacy);  // before the first record is made under it
+  return dns_->Publish(std::move(next));
+}
+
+absl::Status Agent::Run(std::shared_ptr<const snapshot::Snapshot> next) {
   const std::lock_guard lock(mutex_);
   if (data_plane_ != nullptr) return data_plane_->Publish(std::move(next));
   absl::StatusOr<std::unique_ptr<proxy::DataPlane>> started =
@@ -278,6 +289,7 @@ admin::AgentReport Agent::Report() const {
   report.uptime = std::chrono::duration_cast<std::chrono::seconds>(clock_.SteadyNow() - started_);
   report.access_records = reporter_->records();
   report.ring_dropped = reporter_->ring_dropped();
+  report.dns = dns_->Stats();
   if (outbox_ != nullptr) report.outbox = outbox_->Stats();
   const std::lock_guard lock(mutex_);
   report.config = active_;

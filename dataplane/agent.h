@@ -29,6 +29,7 @@
 #include "dataplane/discovery/discovery_client.h"
 #include "dataplane/discovery/last_good.h"
 #include "dataplane/discovery/publisher.h"
+#include "dataplane/dns/publisher.h"
 #include "dataplane/log.h"
 #include "dataplane/os/unique_fd.h"
 #include "dataplane/proxy/data_plane.h"
@@ -64,6 +65,7 @@ class Agent {
   void WarnOfPlaintext();
   void StopDiscovery();
   absl::Status Publish(std::shared_ptr<const snapshot::Snapshot> next);   // rpc thread, or main
+  absl::Status Run(std::shared_ptr<const snapshot::Snapshot> next);       // also the dns thread
   void SetActive(std::shared_ptr<const discovery::ActiveConfig> active);  // rpc thread, or main
   admin::AgentReport Report() const;                                      // admin thread
   std::string OwnName() const;
@@ -83,6 +85,7 @@ class Agent {
   absl::Status failure_;
 
   // In the order in which they are built.
+  std::unique_ptr<dns::Publisher> dns_;
   std::unique_ptr<access_log::LogFile> log_file_;
   std::unique_ptr<access_log::Outbox> outbox_;
   std::unique_ptr<access_log::Reporter> reporter_;

@@ -37,7 +37,7 @@ struct Flags {
   std::vector<std::string> labels, pod_ip, static_workloads;
   int workers = 0;
   uint16_t inbound_port = 15006;
-  std::string state_directory, spool_size = "64MiB", access_log;
+  std::string state_directory, spool_size = "64MiB", access_log, dns_servers;
   std::string admin = "127.0.0.1:15000", metrics = "127.0.0.1:15020", health = "127.0.0.1:15021";
   std::string drain_timeout = "10s", log_level = "info";
   LimitFlags limits;
@@ -48,10 +48,8 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
   const auto add = [&app](const char* flag, auto& value, const char* help) {
     return app.add_option(flag, value, help);
   };
-  add("--control-plane", flags.control_plane,
-      "HOST:PORT or unix:PATH of whence-control");
-  add("--static", flags.static_directory,
-      "Instead: a folder of documents (*.yaml, *.yml, *.json)");
+  add("--control-plane", flags.control_plane, "HOST:PORT or unix:PATH of whence-control");
+  add("--static", flags.static_directory, "Instead: a folder of documents (*.yaml, *.yml, *.json)");
   add("--static-workload", flags.static_workloads,
       "With --static: another workload, NAMESPACE/NAME@IP[;k=v;…], as endpoint of Services")
       ->delimiter(',');
@@ -69,29 +67,23 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
   add("--interception", flags.interception,
       "How connections reach us. Sidecar: tproxy (the default) or redirect; node: tproxy (the "
       "default) or none; gateway: none");
-  add("--workers", flags.workers,
-      "Worker threads; default: the processors we may use, at most 4");
-  add("--inbound-port", flags.inbound_port,
-      "Where intercepted connections arrive")
+  add("--workers", flags.workers, "Worker threads; default: the processors we may use, at most 4");
+  add("--inbound-port", flags.inbound_port, "Where intercepted connections arrive")
       ->capture_default_str();
   add("--state-dir", flags.state_directory,
       "Keeps the last good configuration and unsent access records; default: nothing is kept");
-  add("--spool-size", flags.spool_size,
-      "Bound of the unsent access records on disk")
+  add("--spool-size", flags.spool_size, "Bound of the unsent access records on disk")
       ->capture_default_str();
-  add("--access-log", flags.access_log,
-      "Also write access records as JSON Lines: FILE or -");
-  add("--admin", flags.admin, "Admin pages: loopback ADDR:PORT or off")
-      ->capture_default_str();
+  add("--access-log", flags.access_log, "Also write access records as JSON Lines: FILE or -");
+  add("--dns-servers", flags.dns_servers,
+      "Name servers for destinations that are names: ADDR[:PORT],…; default: /etc/resolv.conf");
+  add("--admin", flags.admin, "Admin pages: loopback ADDR:PORT or off")->capture_default_str();
   add("--metrics", flags.metrics, "Prometheus metrics: ADDR:PORT, :PORT or off")
       ->capture_default_str();
-  add("--health", flags.health, "/healthz/ready: ADDR:PORT, :PORT or off")
+  add("--health", flags.health, "/healthz/ready: ADDR:PORT, :PORT or off")->capture_default_str();
+  add("--drain-timeout", flags.drain_timeout, "How long open connections may go on after TERM")
       ->capture_default_str();
-  add("--drain-timeout", flags.drain_timeout,
-      "How long open connections may go on after TERM")
-      ->capture_default_str();
-  add("--log-level", flags.log_level, "debug, info, warning or error")
-      ->capture_default_str();
+  add("--log-level", flags.log_level, "debug, info, warning or error")->capture_default_str();
   flags.limits.Declare(app);
   app.add_flag("--ignore-unsupported", result.ignore_unsupported,
                "With --static: fields of Istio that Whence does not act on are warnings");
@@ -238,6 +230,7 @@ std::string Operation(const Flags& flags, const HostDefaults& host, AgentConfig*
   config->data_plane.inbound_port = flags.inbound_port;
   config->state_directory = flags.state_directory;
   config->access_log = flags.access_log;
+  config->dns_servers = flags.dns_servers;
   const auto spool = ParseQuantity(flags.spool_size,
                                    {{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}});
   if (!spool.has_value() || *spool < (1 << 20))

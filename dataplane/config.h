@@ -29,6 +29,7 @@ struct AgentConfig {
 
   std::string state_directory;  // empty: nothing is kept on disk
   uint64_t spool_bytes = 0;
+  std::string dns_servers;                  // for c-ares; empty: /etc/resolv.conf
   std::string access_log;                   // JSON Lines file, "-" is standard output; empty: none
   std::optional<net::SocketAddress> admin;  // none: off
   std::optional<net::SocketAddress> metrics;

@@ -168,6 +168,13 @@ std::string MetricsText(const AgentReport& report) {
   }
   if (report.data_plane.has_value()) AddDataPlane(*report.data_plane, &metrics);
   if (report.discovery.has_value()) AddDiscovery(*report.discovery, &metrics);
+  constexpr const char* kDns = "Names asked of DNS for endpoints, by result.";
+  metrics.Add("dns_lookups_total", false, kDns, "result=\"answer\"", report.dns.answers);
+  metrics.Add("dns_lookups_total", false, kDns, "result=\"failure\"", report.dns.failures);
+  metrics.Gauge("dns_names", "Names that endpoints are looked up by.", report.dns.names);
+  metrics.Gauge("dns_names_failing",
+                "Names of which the last lookup failed; their last addresses stay in use.",
+                report.dns.failing);
   metrics.Counter("access_records_total", "Access records carried out of the workers.",
                   report.access_records);
   metrics.Add("access_log_dropped_total", false,

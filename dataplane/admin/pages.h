@@ -14,6 +14,7 @@
 #include "dataplane/admin/http_server.h"
 #include "dataplane/discovery/discovery_client.h"
 #include "dataplane/discovery/publisher.h"
+#include "dataplane/dns/resolver.h"
 #include "dataplane/proxy/counters.h"
 
 namespace whence::admin {
@@ -28,6 +29,7 @@ struct AgentReport {
   std::optional<proxy::Counters> data_plane;              // none: its listeners are not open
   std::optional<discovery::DiscoveryStats> discovery;     // none: no control plane
   std::optional<access_log::OutboxStats> outbox;          // likewise
+  dns::DnsStats dns;
   uint64_t access_records = 0;
   uint64_t ring_dropped = 0;
 
