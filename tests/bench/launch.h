@@ -1,22 +1,23 @@
-// Hidden subcommand `launch`: becomes another program on a given core, optionally with an open
-// transparent listener.
+// Hidden subcommand `launch`: becomes another program on a given core, optionally with open
+// transparent listeners.
 //
 // nginx has no transparent `listen`, and neither it nor HAProxy can mark a listener. Both take an
 // open socket instead: HAProxy as `bind fd@N`, nginx through its NGINX environment variable. So the
-// socket is made here, as DESIGN section 6 wants it, and inherited.
-#ifndef WHENCE_TESTS_BENCH_HTTP_LAUNCH_H_
-#define WHENCE_TESTS_BENCH_HTTP_LAUNCH_H_
+// sockets are made here, as DESIGN section 6 wants them, and inherited.
+#ifndef WHENCE_TESTS_BENCH_LAUNCH_H_
+#define WHENCE_TESTS_BENCH_LAUNCH_H_
 
 #include <string>
 #include <vector>
 
 namespace whence::bench {
 
-inline constexpr int kListenerFd = 9;
+inline constexpr int kListenerFd = 9;      // on kProxyPort
+inline constexpr int kTcpListenerFd = 10;  // on kTcpProxyPort
 
 struct LaunchSpec {
   int core = 0;
-  bool listener = false;  // as kListenerFd
+  bool listeners = false;  // as kListenerFd and kTcpListenerFd
   std::vector<std::string> command;
 };
 
@@ -28,4 +29,4 @@ int Launch(const LaunchSpec& spec);
 
 }  // namespace whence::bench
 
-#endif  // WHENCE_TESTS_BENCH_HTTP_LAUNCH_H_
+#endif  // WHENCE_TESTS_BENCH_LAUNCH_H_

@@ -1,6 +1,7 @@
-#include "tests/bench/http/cpu.h"
+#include "tests/bench/cpu.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -69,6 +70,13 @@ bool PinToCore(int core) {
   CPU_ZERO(&set);
   CPU_SET(core, &set);
   return sched_setaffinity(0, sizeof(set), &set) == 0;
+}
+
+void RaiseFileLimit() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
 }
 
 int CoreCount() { return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)); }

@@ -1,12 +1,12 @@
 // The world of one proxy under measurement: a client, and a pod with the proxy and the application.
 //
-//   client 10.250.N.1 ──veth── 10.250.N.2 pod: proxy :15006 (core P) ──lo── application :8080 (core
-//   L)
+//   client 10.250.N.1 ──veth── 10.250.N.2 pod: proxy :15006 (core P) ──lo── application (core L)
+//                                                :15007                     :8080 HTTP, :9000 TCP
 //
 // Every proxy has a world of its own, so all of them stay up while the rounds go from one to the
-// next.
-#ifndef WHENCE_TESTS_BENCH_HTTP_POD_H_
-#define WHENCE_TESTS_BENCH_HTTP_POD_H_
+// next. Proxies that need to be told what a connection speaks take TCP at a port of its own.
+#ifndef WHENCE_TESTS_BENCH_POD_H_
+#define WHENCE_TESTS_BENCH_POD_H_
 
 #include <cstdint>
 #include <string>
@@ -16,8 +16,10 @@
 
 namespace whence::bench {
 
-inline constexpr uint16_t kApplicationPort = 8080;
+inline constexpr uint16_t kHttpPort = 8080;  // the application's
+inline constexpr uint16_t kTcpPort = 9000;
 inline constexpr uint16_t kProxyPort = 15006;
+inline constexpr uint16_t kTcpProxyPort = 15007;
 // DESIGN section 6.
 inline constexpr uint32_t kInterceptedMark = 0x539;
 inline constexpr uint32_t kUpstreamMark = 0x53a;
@@ -40,6 +42,20 @@ absl::Status BuildPod(const Pod& pod);
 // upstream sockets.
 absl::Status InterceptByTproxy(const Pod& pod, bool mark_spoofed);
 
+// The calling thread works inside a namespace for as long as this lives.
+class Inside {
+ public:
+  explicit Inside(const lab::Namespace& space);
+  ~Inside();
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+  bool ok() const { return ok_; }
+
+ private:
+  const int home_;
+  bool ok_;
+};
+
 }  // namespace whence::bench
 
-#endif  // WHENCE_TESTS_BENCH_HTTP_POD_H_
+#endif  // WHENCE_TESTS_BENCH_POD_H_

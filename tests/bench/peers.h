@@ -1,13 +1,13 @@
 // The proxies that are measured, each in the best configuration that we know for it.
-#ifndef WHENCE_TESTS_BENCH_HTTP_PEERS_H_
-#define WHENCE_TESTS_BENCH_HTTP_PEERS_H_
+#ifndef WHENCE_TESTS_BENCH_PEERS_H_
+#define WHENCE_TESTS_BENCH_PEERS_H_
 
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tests/bench/http/pod.h"
+#include "tests/bench/pod.h"
 #include "tests/lab/lab.h"
 #include "tests/lab/process.h"
 
@@ -23,13 +23,15 @@ struct Peer {
   std::string name;
   Pod pod;
   lab::Process origin;
-  std::unique_ptr<lab::Process>
-      proxy;                 // null: no proxy at all, the client talks to the application
-  bool shows_client = true;  // the application must see the client's address
+  std::unique_ptr<lab::Process> proxy;    // null: none, the client talks to the application
+  std::unique_ptr<lab::Process> control;  // its control plane; not measured
 };
 
-// haproxy, nginx, nginx-keepalive (fast but wrong), whence, whence-log, direct.
-const std::vector<std::string>& PeerNames();
+struct PeerInfo {
+  std::string name;
+  std::string what;
+};
+const std::vector<PeerInfo>& PeerInfos();
 
 // Builds the pod and starts everything in it; ready to be asked when this returns.
 absl::StatusOr<Peer> StartPeer(const lab::Lab& lab, const std::string& name, int number,
@@ -37,4 +39,4 @@ absl::StatusOr<Peer> StartPeer(const lab::Lab& lab, const std::string& name, int
 
 }  // namespace whence::bench
 
-#endif  // WHENCE_TESTS_BENCH_HTTP_PEERS_H_
+#endif  // WHENCE_TESTS_BENCH_PEERS_H_

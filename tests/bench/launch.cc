@@ -1,4 +1,4 @@
-#include "tests/bench/http/launch.h"
+#include "tests/bench/launch.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -10,14 +10,14 @@
 #include <cstring>
 
 #include "dataplane/os/socket.h"
-#include "tests/bench/http/cpu.h"
-#include "tests/bench/http/pod.h"
+#include "tests/bench/cpu.h"
+#include "tests/bench/pod.h"
 
 namespace whence::bench {
 namespace {
 
-bool InheritListener() {
-  const auto address = net::SocketAddress::Parse("0.0.0.0:" + std::to_string(kProxyPort));
+bool InheritListener(uint16_t port, int as) {
+  const auto address = net::SocketAddress::Parse("0.0.0.0:" + std::to_string(port));
   os::ListenOptions options;
   options.transparent = true;
   options.mark = kListenerMark;
@@ -28,14 +28,14 @@ bool InheritListener() {
     return false;
   }
   // Unlike the original, the copy survives exec.
-  return dup2(listener->get(), kListenerFd) == kListenerFd;
+  return dup2(listener->get(), as) == as;
 }
 
 }  // namespace
 
 std::vector<std::string> LaunchCommand(const LaunchSpec& spec) {
   std::vector<std::string> words = {"launch", "--core", std::to_string(spec.core)};
-  if (spec.listener) words.push_back("--listener");
+  if (spec.listeners) words.push_back("--listeners");
   words.push_back("--");
   words.insert(words.end(), spec.command.begin(), spec.command.end());
   return words;
@@ -48,7 +48,10 @@ int Launch(const LaunchSpec& spec) {
   }
   rlimit files = {65536, 65536};
   setrlimit(RLIMIT_NOFILE, &files);  // if it fails, what there is must do
-  if (spec.listener && !InheritListener()) return 1;
+  if (spec.listeners && (!InheritListener(kProxyPort, kListenerFd) ||
+                         !InheritListener(kTcpProxyPort, kTcpListenerFd))) {
+    return 1;
+  }
   std::vector<char*> argv;
   for (const std::string& word : spec.command) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);

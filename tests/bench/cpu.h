@@ -1,6 +1,6 @@
 // CPU time that a proxy took, to the nanosecond.
-#ifndef WHENCE_TESTS_BENCH_HTTP_CPU_H_
-#define WHENCE_TESTS_BENCH_HTTP_CPU_H_
+#ifndef WHENCE_TESTS_BENCH_CPU_H_
+#define WHENCE_TESTS_BENCH_CPU_H_
 
 #include <sys/types.h>
 
@@ -25,6 +25,9 @@ bool PinToCore(int core);
 
 int CoreCount();
 
+// As many open files as we may have: thousands of connections end here.
+void RaiseFileLimit();
+
 }  // namespace whence::bench
 
-#endif  // WHENCE_TESTS_BENCH_HTTP_CPU_H_
+#endif  // WHENCE_TESTS_BENCH_CPU_H_

@@ -1,4 +1,3 @@
-#include "tests/bench/http/load.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -15,6 +14,8 @@
 #include "common/base/strings.h"
 #include "common/http/body_decoder.h"
 #include "common/http/response_head.h"
+#include "dataplane/os/unique_fd.h"
+#include "tests/bench/load.h"
 
 namespace whence::bench {
 namespace {
@@ -25,9 +26,7 @@ constexpr std::chrono::milliseconds kConnectPatience{2000};
 // An answer takes milliseconds even on a loaded machine; after this the proxy hangs.
 constexpr int kAnswerPatienceMs = 5000;
 
-}  // namespace
-
-struct Load::Connection {
+struct Connection {
   os::UniqueFd fd;
   std::string received;
   std::string peer;
@@ -35,21 +34,28 @@ struct Load::Connection {
   Clock::time_point asked;
 };
 
-uint32_t LoadResult::Percentile(double fraction) const {
-  if (latencies.empty()) return 0;
-  const auto index = static_cast<size_t>(fraction * static_cast<double>(latencies.size()));
-  return latencies[std::min(index, latencies.size() - 1)];
-}
+class KeepAliveLoad final : public Load {
+ public:
+  explicit KeepAliveLoad(const Pod& pod)
+      : poller_(epoll_create1(EPOLL_CLOEXEC)), request_(SmallRequest(pod, "/bench")) {}
 
-Load::Load() : poller_(epoll_create1(EPOLL_CLOEXEC)) {}
-Load::~Load() = default;
+  absl::Status Connect(const Pod& pod, int connections);
+  absl::StatusOr<LoadResult> Run(std::chrono::nanoseconds duration) override;
+  std::string SeenPeer() const override;
 
-absl::StatusOr<std::unique_ptr<Load>> Load::Open(const Pod& pod, int connections) {
-  std::unique_ptr<Load> load(new Load());
-  load->request_ = absl::StrCat("GET /bench HTTP/1.1\r\nHost: ", pod.address, ":", kApplicationPort,
-                                "\r\nUser-Agent: whence-bench\r\nAccept: */*\r\n\r\n");
+ private:
+  absl::Status Ask(Connection& connection);
+  // True: an answer is complete.
+  absl::StatusOr<bool> Read(Connection& connection);
+
+  os::UniqueFd poller_;
+  std::string request_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+};
+
+absl::Status KeepAliveLoad::Connect(const Pod& pod, int connections) {
   for (int i = 0; i < connections; ++i) {
-    auto fd = pod.client.Connect(pod.address, kApplicationPort, kConnectPatience);
+    auto fd = pod.client.Connect(pod.address, kHttpPort, kConnectPatience);
     if (!fd.ok()) return fd.status();
     auto connection = std::make_unique<Connection>();
     connection->fd = os::UniqueFd(*fd);
@@ -59,13 +65,13 @@ absl::StatusOr<std::unique_ptr<Load>> Load::Open(const Pod& pod, int connections
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.ptr = connection.get();
-    epoll_ctl(load->poller_.get(), EPOLL_CTL_ADD, *fd, &event);
-    load->connections_.push_back(std::move(connection));
+    epoll_ctl(poller_.get(), EPOLL_CTL_ADD, *fd, &event);
+    connections_.push_back(std::move(connection));
   }
-  return load;
+  return absl::OkStatus();
 }
 
-absl::Status Load::Ask(Connection& connection) {
+absl::Status KeepAliveLoad::Ask(Connection& connection) {
   connection.asked = Clock::now();
   connection.waiting = true;
   const ssize_t sent = send(connection.fd.get(), request_.data(), request_.size(), MSG_NOSIGNAL);
@@ -73,7 +79,7 @@ absl::Status Load::Ask(Connection& connection) {
   return absl::ErrnoToStatus(errno, "send of a request");
 }
 
-absl::StatusOr<bool> Load::Read(Connection& connection) {
+absl::StatusOr<bool> KeepAliveLoad::Read(Connection& connection) {
   std::array<char, 65536> bytes;
   const ssize_t size = recv(connection.fd.get(), bytes.data(), bytes.size(), 0);
   if (size < 0 && errno == EAGAIN) return false;
@@ -105,7 +111,7 @@ absl::StatusOr<bool> Load::Read(Connection& connection) {
   return true;
 }
 
-absl::StatusOr<LoadResult> Load::Run(std::chrono::nanoseconds duration) {
+absl::StatusOr<LoadResult> KeepAliveLoad::Run(std::chrono::nanoseconds duration) {
   LoadResult result;
   const auto start = Clock::now();
   const auto end = start + duration;
@@ -127,7 +133,7 @@ absl::StatusOr<LoadResult> Load::Run(std::chrono::nanoseconds duration) {
       const auto took =
           std::chrono::duration_cast<std::chrono::microseconds>(now - connection.asked);
       result.latencies.push_back(static_cast<uint32_t>(took.count()));
-      ++result.requests;
+      ++result.units;
       if (absl::Status s = Ask(connection); !s.ok()) return s;
     }
     now = Clock::now();
@@ -137,9 +143,7 @@ absl::StatusOr<LoadResult> Load::Run(std::chrono::nanoseconds duration) {
   return result;
 }
 
-absl::StatusOr<std::string> Load::SeenPeer() {
-  auto result = Run(std::chrono::milliseconds(50));
-  if (!result.ok()) return result.status();
+std::string KeepAliveLoad::SeenPeer() const {
   // Every one of them: a proxy may confuse two clients' connections.
   std::string seen;
   for (const auto& connection : connections_) {
@@ -148,6 +152,14 @@ absl::StatusOr<std::string> Load::SeenPeer() {
     seen = connection->peer;
   }
   return seen;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Load>> OpenKeepAliveLoad(const Pod& pod, int connections) {
+  auto load = std::make_unique<KeepAliveLoad>(pod);
+  if (absl::Status s = load->Connect(pod, connections); !s.ok()) return s;
+  return load;
 }
 
 }  // namespace whence::bench

@@ -1,4 +1,8 @@
-#include "tests/bench/http/pod.h"
+#include "tests/bench/pod.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include "absl/strings/str_cat.h"
 
@@ -16,6 +20,9 @@ std::string Rules(bool mark_spoofed) {
       "  chain prerouting { type filter hook prerouting priority mangle;\n"
       "    iifname \"lo\" return\n"
       "    fib daddr type != local return\n"
+      "    tcp dport ",
+      kTcpPort, " tproxy to :", kTcpProxyPort, " meta mark set ", kInterceptedMark,
+      " accept\n"
       "    meta l4proto tcp tproxy to :",
       kProxyPort, " meta mark set ", kInterceptedMark,
       " accept\n"
@@ -53,7 +60,9 @@ absl::Status BuildPod(const Pod& pod) {
   }
   // One client address reaches one application over and over: a proxy that opens an upstream for
   // each request would soon search for a port among thousands in TIME_WAIT, 3 ms for each connect.
-  // The default, 2, is for loopback only and does not count spoofed connections as such.
+  // The default, 2, is for loopback only and does not count spoofed connections as such. The client
+  // must find a port again as fast.
+  if (absl::Status s = pod.client.Sysctl("net.ipv4.tcp_tw_reuse", "1"); !s.ok()) return s;
   return pod.space.Sysctl("net.ipv4.tcp_tw_reuse", "1");
 }
 
@@ -65,6 +74,18 @@ absl::Status InterceptByTproxy(const Pod& pod, bool mark_spoofed) {
   return pod.space.Ip(absl::StrCat("rule add fwmark ", kInterceptedMark, " lookup 133\n",  //
                                    "rule add fwmark ", kUpstreamMark, " lookup 133\n",
                                    "route add local default dev lo table 133\n"));
+}
+
+Inside::Inside(const lab::Namespace& space)
+    : home_(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)) {
+  const int target = open(space.path().c_str(), O_RDONLY | O_CLOEXEC);
+  ok_ = target >= 0 && setns(target, CLONE_NEWNET) == 0;
+  if (target >= 0) close(target);
+}
+
+Inside::~Inside() {
+  (void)!setns(home_, CLONE_NEWNET);
+  close(home_);
 }
 
 }  // namespace whence::bench
