@@ -29,6 +29,10 @@ constexpr std::string_view kGood[] = {
     "POST /4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\nT: 1\r\n\r\n",
     "PUT /5 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
     "GET /6 HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n",
+    // Bodies that would be requests if anybody took them for the next head.
+    "POST /8 HTTP/1.1\r\nHost: a\r\nContent-Length: 31\r\n\r\nGET /evil HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /9 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    "1f\r\nGET /evil HTTP/1.1\r\nHost: a\r\n\r\n\r\n0\r\n\r\n",
     "GET /7 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 };
 
@@ -73,6 +77,10 @@ CodecScript Mutation::Next() {
   }
   for (uint32_t left = 1 + random_() % 2; left > 0; --left) {
     script.client += Mutated(Any(requests_));
+  }
+  // Answers that may come before their requests are whole.
+  for (uint32_t left = random_() % 3 == 0 ? 1 + random_() % 3 : 0; left > 0; --left) {
+    script.origin += "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
   }
   for (uint32_t left = random_() % 4 == 0 ? 1 + random_() % 2 : 0; left > 0; --left) {
     script.origin += Mutated(Any(responses_));

@@ -19,6 +19,18 @@ TEST(HttpCodecTest, PlainRequestsPass) {
   EXPECT_EQ(run.responses, 3u);
 }
 
+// The client sends exactly the head; the answer comes; then the body, which looks like a request.
+TEST(HttpCodecTest, BodyBehindAnEarlyAnswerIsNoRequest) {
+  const std::string head = "POST /88 HTTP/1.1\r\nHost: a\r\nContent-Length: 31\r\n\r\n";
+  ASSERT_EQ(head.size(), 7u * 7 + 1) << "what a step of size 7 sends";
+  const CodecRun run = RunCodec({head + "GET /evil HTTP/1.1\r\nHost: a\r\n\r\n",
+                                 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+                                 {7 << 3, 4 | 10 << 3, 3 | 31 << 3, 4 | 10 << 3}});
+  EXPECT_EQ(run.fault, "");
+  EXPECT_EQ(run.upstream_requests, 1u);
+  EXPECT_EQ(run.responses, 1u);
+}
+
 TEST(HttpCodecTest, NothingLeaksBetweenMessages) {
   Mutation mutation(WHENCE_VECTORS, 20'260'101);  // any fixed seed: a failure shall come again
   size_t upstream = 0, answered = 0;
