@@ -92,10 +92,8 @@ void BuildTrust(const ConfigView& view, const std::vector<const Workload*>& inve
     }
     for (const net::IpAddress& address : nodes) trust->add_node_agents(address.ToString());
   }
-  const bool trusts_gateways = spec->has_trust_mesh_gateways() ? spec->trust_mesh_gateways()
-                                                               : self.role == trust::Role::kSidecar;
   // Whoever does not trust them is not told, and not disturbed when they come and go.
-  if (!trusts_gateways) return;
+  if (!TrustsMeshGateways(view, self)) return;
   std::set<net::IpAddress> gateways;
   for (const Workload* workload : inventory) {
     if (workload->role == trust::Role::kSidecar || IsSame(*workload, self)) continue;

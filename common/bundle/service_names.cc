@@ -25,7 +25,8 @@ const v1::ServiceSpec::Port* FindPort(const v1::ServiceSpec& service, uint32_t p
   return port == 0 && count == 1 ? only : nullptr;
 }
 
-void AddEndpoints(const v1::ServiceSpec& service, const std::string& space, uint32_t target_port,
+void AddEndpoints(const ConfigView& view, const v1::ServiceSpec& service,
+                  const std::string& space, uint32_t target_port,
                   const std::vector<const Workload*>& inventory, const Workload& self,
                   const LabelMap* labels, v1::ClusterResource* cluster) {
   for (const Workload* workload : inventory) {
@@ -35,21 +36,22 @@ void AddEndpoints(const v1::ServiceSpec& service, const std::string& space, uint
         (labels != nullptr && !Selects(*labels, workload->labels))) {
       continue;
     }
+    const bool takes_verdict = TakesVerdict(view, *workload, target_port);
     for (const net::IpAddress& address : workload->addresses) {
       if (!IsFamilyOf(service, *workload, address)) continue;
       v1::EndpointResource* endpoint = cluster->add_endpoints();
       endpoint->set_address(address.ToString());
       endpoint->set_port(target_port);
       endpoint->set_workload(absl::StrCat(workload->namespace_, "/", workload->name));
-      endpoint->set_has_sidecar(workload->has_sidecar);
+      endpoint->set_has_sidecar(takes_verdict);
     }
   }
 }
 
 // A workload that is named by its address has its sidecar all the same, and the sidecar needs our
 // verdict: without it, it would believe what the client wrote, since it trusts us.
-void DescribeEndpoint(const std::vector<const Workload*>& inventory, const net::IpAddress& address,
-                      v1::EndpointResource* endpoint) {
+void DescribeEndpoint(const ConfigView& view, const std::vector<const Workload*>& inventory,
+                      const net::IpAddress& address, v1::EndpointResource* endpoint) {
   for (const Workload* workload : inventory) {
     if (workload->role == trust::Role::kNode ||
         std::find(workload->addresses.begin(), workload->addresses.end(), address) ==
@@ -57,7 +59,7 @@ void DescribeEndpoint(const std::vector<const Workload*>& inventory, const net::
       continue;
     }
     endpoint->set_workload(absl::StrCat(workload->namespace_, "/", workload->name));
-    endpoint->set_has_sidecar(workload->has_sidecar);
+    endpoint->set_has_sidecar(TakesVerdict(view, *workload, endpoint->port()));
     return;
   }
 }
@@ -77,6 +79,10 @@ v1::ListenerProtocol DeclaredProtocol(const v1::ServiceSpec::Port& port) {
 }
 
 }  // namespace
+
+bool TakesVerdict(const ConfigView& view, const Workload& workload, uint32_t port) {
+  return workload.Intercepts(port) && TrustsMeshGateways(view, workload);
+}
 
 bool IsTcp(const v1::ServiceSpec::Port& port) {
   return port.protocol().empty() || port.protocol() == "TCP";
@@ -139,7 +145,7 @@ v1::ClusterResource FindEndpoints(const ConfigView& view,
     v1::EndpointResource* endpoint = cluster.add_endpoints();
     endpoint->set_address(address->ToString());
     endpoint->set_port(port);
-    DescribeEndpoint(inventory, *address, endpoint);
+    DescribeEndpoint(view, inventory, *address, endpoint);
     return cluster;
   }
   const v1::Document* service = FindService(view, host, space);
@@ -164,8 +170,8 @@ v1::ClusterResource FindEndpoints(const ConfigView& view,
   if (service->service().selector().empty()) {
     AddDns(name, port, &cluster);
   } else {
-    AddEndpoints(service->service(), service_space, TargetPort(*found), inventory, self, labels,
-                 &cluster);
+    AddEndpoints(view, service->service(), service_space, TargetPort(*found), inventory, self,
+                 labels, &cluster);
   }
   return cluster;
 }

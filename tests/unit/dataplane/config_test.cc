@@ -89,6 +89,20 @@ TEST(ConfigTest, DefaultsToASidecarOfThisHost) {
   EXPECT_EQ(config.drain_timeout, std::chrono::seconds(10));
 }
 
+TEST(ConfigTest, TellsWhichPortsAreIntercepted) {
+  const CommandLine line =
+      Parse({"run", "--control-plane", "127.0.0.1:15010", "--exclude-inbound-ports", "22,15020",
+             "--include-inbound-ports", "*"});
+  ASSERT_EQ(line.command, CommandLine::Command::kRun) << line.error;
+  EXPECT_TRUE(line.run.ports_given);
+  EXPECT_FALSE(line.run.self.Intercepts(22));
+  EXPECT_TRUE(line.run.self.Intercepts(80));
+  EXPECT_FALSE(Parse({"run", "--static", "d"}).run.ports_given);
+  const CommandLine wrong = Parse({"run", "--static", "d", "--exclude-inbound-ports", "ssh"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.error, HasSubstr("--exclude-inbound-ports \"ssh\": give ports"));
+}
+
 TEST(ConfigTest, TakesEveryFlag) {
   const CommandLine line = Parse({"run",
                                   "--static",

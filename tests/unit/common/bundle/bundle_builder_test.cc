@@ -188,6 +188,42 @@ TEST(BundleTest, ANodeAgentTakesTheNodePortsOfGatewaysAndNoOthers) {
   EXPECT_THAT(Build(view, inventory, inventory[3]).trust().node_agents(), IsEmpty());
 }
 
+// To whom a gateway says who the client is: where it would reach the application, it says nothing.
+TEST(BundleTest, AVerdictGoesWhereAnAgentTakesItAndBelieves) {
+  const std::string documents =
+      "kind: Gateway\napiVersion: networking.istio.io/v1\nmetadata: {name: g, namespace: edge}\n"
+      "spec: {selector: {app: gw}, servers: [{port: {number: 80, name: a, protocol: TCP}, hosts: "
+      "['*']}]}\n---\nkind: VirtualService\napiVersion: networking.istio.io/v1\nmetadata: {name: v, "
+      "namespace: shop}\nspec: {hosts: ['*'], gateways: [edge/g], tcp: [{route: [{destination: "
+      "{host: HOST, port: {number: 90}}}]}]}\n---\nkind: Service\napiVersion: v1\nmetadata: {name: "
+      "web, namespace: shop}\nspec: {selector: {app: web}, ports: [{port: 90, targetPort: 9090}]}\n";
+  const Workload gateway =
+      MakeWorkload("edge", "gw", {{"app", "gw"}}, {"10.0.0.9"}, trust::Role::kGateway);
+  Workload web = MakeWorkload("shop", "web", {{"app", "web"}}, {"10.0.0.1"});
+  const auto takes = [&](const std::string& host, const std::string& more = "") {
+    std::string text = documents;
+    text.replace(text.find("HOST"), 4, host);
+    const ConfigView view(Documents(text + more));
+    const v1::WorkloadBundle bundle = Build(view, {web, gateway}, gateway);
+    EXPECT_EQ(bundle.clusters_size(), 1);
+    return bundle.clusters_size() == 1 && bundle.clusters(0).endpoints(0).has_sidecar();
+  };
+  for (const char* host : {"web", "'10.0.0.1'"}) {
+    const uint16_t port = host == std::string("web") ? 9090 : 90;
+    web.excluded_ports = {15020};
+    EXPECT_TRUE(takes(host)) << host;
+    web.excluded_ports = {15020, port};
+    EXPECT_FALSE(takes(host)) << host;
+    web.excluded_ports = {};
+    web.included_ports = {443};
+    EXPECT_FALSE(takes(host)) << host;
+    web.included_ports = {443, port};
+    EXPECT_TRUE(takes(host)) << host;
+    EXPECT_FALSE(takes(host, "---\n" + Topology("shop", "t", "trustMeshGateways: false"))) << host;
+    web.included_ports = {};
+  }
+}
+
 TEST(BundleTest, PoliciesForEverybodyAreNotForNodes) {
   const std::string policy =
       "---\nkind: IpPolicy\napiVersion: whence.dev/v1\nmetadata: {name: p, namespace: istio-system}"

@@ -37,6 +37,11 @@ TEST(ReadNodeTest, RefusesAndNamesWhatIsWrong) {
       {R"({"id": "a/b", "metadata": {"addresses": ["10.0.0.1/8"]}})", "is no address"},
       {R"({"id": "a/b", "metadata": {"addresses": ["0.0.0.0"]}})", "is no address"},
       {R"({"id": "a/b", "metadata": {"addresses": [1]}})", "is no address"},
+      {R"({"id": "a/b", "metadata": {"excludedPorts": 22}})", "must be a list of ports"},
+      {R"({"id": "a/b", "metadata": {"excludedPorts": [0]}})", "ports from 1 to 65535"},
+      {R"({"id": "a/b", "metadata": {"includedPorts": [65536]}})", "ports from 1 to 65535"},
+      {R"({"id": "a/b", "metadata": {"includedPorts": [80.5]}})", "ports from 1 to 65535"},
+      {R"({"id": "a/b", "metadata": {"includedPorts": ["80"]}})", "ports from 1 to 65535"},
   };
   for (const auto& row : kRows) {
     absl::StatusOr<Agent> agent = ReadNode(FromJson(row.json));
@@ -95,6 +100,23 @@ TEST(ReadNodeTest, OnlyAnInterceptingSidecarCounts) {
   EXPECT_FALSE(has_sidecar(R"({"role": "sidecar", "interception": "none"})"));
   EXPECT_FALSE(has_sidecar(R"({"role": "gateway", "interception": "tproxy"})"));
   EXPECT_FALSE(has_sidecar(R"({})"));
+}
+
+TEST(ReadNodeTest, KnowsWhatPacketRulesLeaveOut) {
+  const auto read = [](const std::string& ports) {
+    return ReadNode(FromJson(R"({"id": "a/b", "metadata": {"interception": "tproxy")" + ports +
+                             "}}"))
+        ->workload;
+  };
+  const bundle::Workload excluding = read(R"(, "excludedPorts": [22, 15020])");
+  EXPECT_FALSE(excluding.Intercepts(22));
+  EXPECT_TRUE(excluding.Intercepts(80));
+  const bundle::Workload including = read(R"(, "includedPorts": [80])");
+  EXPECT_TRUE(including.Intercepts(80));
+  EXPECT_FALSE(including.Intercepts(443));
+  EXPECT_TRUE(read("").Intercepts(443));
+  EXPECT_FALSE(SameWorkload(excluding, read("")));
+  EXPECT_FALSE(SameWorkload(including, read("")));
 }
 
 TEST(SameWorkloadTest, IgnoresTheProgramsVersion) {
