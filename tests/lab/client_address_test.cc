@@ -1,0 +1,170 @@
+// What depends on the client's address being true: applications that decide by it, behind a gateway
+// that would hide it, and with protocols whose server speaks first.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "tests/lab/documents.h"
+#include "tests/lab/lab.h"
+#include "tests/lab/mesh.h"
+#include "tests/lab/network.h"
+
+namespace whence::lab {
+namespace {
+
+std::string PeerOf(int fd) {
+  sockaddr_in6 peer{};
+  socklen_t size = sizeof(peer);
+  char text[INET6_ADDRSTRLEN] = "";
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return text;
+  if (peer.sin6_family == AF_INET) {
+    inet_ntop(AF_INET, &reinterpret_cast<sockaddr_in*>(&peer)->sin_addr, text, sizeof(text));
+  } else {
+    inet_ntop(AF_INET6, &peer.sin6_addr, text, sizeof(text));
+  }
+  return text;
+}
+
+// Relays for its own network and for nobody else, as mail servers are told by such lists of
+// addresses. It speaks first, and knows nothing of proxies.
+class MailServer {
+ public:
+  MailServer(const Namespace& pod, const std::string& address, uint16_t port) {
+    const auto fd = pod.Listen(address, port);
+    EXPECT_TRUE(fd.ok()) << fd.status();
+    listener_ = fd.value_or(-1);
+    thread_ = std::thread([this] { Run(); });
+  }
+  ~MailServer() {
+    shutdown(listener_, SHUT_RDWR);  // wakes accept
+    thread_.join();
+    close(listener_);
+  }
+
+ private:
+  void Run() {
+    for (int fd = accept(listener_, nullptr, nullptr); fd >= 0;
+         fd = accept(listener_, nullptr, nullptr)) {
+      const std::string peer = PeerOf(fd);
+      const bool is_inside = absl::StartsWith(peer, "10.") || absl::StartsWith(peer, "fd00:");
+      Say(fd, "220 mail\n");
+      char request[256];
+      if (read(fd, request, sizeof(request)) > 0) {
+        Say(fd, (is_inside ? "250 relayed for " : "554 relay denied to ") + peer + "\n");
+      }
+      close(fd);
+    }
+  }
+  static void Say(int fd, const std::string& line) {
+    EXPECT_EQ(write(fd, line.data(), line.size()), static_cast<ssize_t>(line.size()));
+  }
+
+  int listener_ = -1;
+  std::thread thread_;
+};
+
+class ClientAddressTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto lab = Lab::Create(Lab::UniqueName("address"));
+    ASSERT_TRUE(lab.ok()) << lab.status();
+    lab_ = *std::move(lab);
+    ASSERT_EQ(BuildNetwork(*lab_), absl::OkStatus());
+    mesh_.emplace(*lab_, /*detached=*/false);
+    ASSERT_EQ(mesh_->Start(Interception::kTproxy), absl::OkStatus());
+  }
+
+  // The gateway's TCP port leads to that port of the echo pod. `words`: more about the port.
+  static std::string RouteTo(uint16_t port, const std::string& words) {
+    return absl::StrCat(R"(
+apiVersion: v1
+kind: Service
+metadata: {name: application, namespace: default}
+spec:
+  selector: {app: echo}
+  ipFamilyPolicy: PreferDualStack
+  ipFamilies: [IPv4, IPv6]
+  ports: [{port: )",
+                        port, words, R"(}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: echo, namespace: default}
+spec:
+  hosts: ["*"]
+  gateways: [istio-system/edge]
+  tcp:
+  - match: [{port: 9000}]
+    route:
+    - destination: {host: application.default.svc.cluster.local, port: {number: )",
+                        port, "}}\n");
+  }
+
+  // The server's verdict on a mail for somebody elsewhere; its greeting has to come unasked.
+  std::string Relay(const Host& from, const std::string& address, uint16_t port) {
+    auto connection = HttpConnection::Open(lab_->Space(from.name), address, port);
+    if (!connection.ok()) return std::string(connection.status().message());
+    const auto greeting = connection->ReadLine();
+    if (greeting.value_or("") != "220 mail\n") return "no greeting: " + greeting.value_or("");
+    if (!connection->Send("RCPT TO:<victim@example.org>\n").ok()) return "not sent";
+    return connection->ReadLine().value_or("no answer");
+  }
+
+  std::unique_ptr<Lab> lab_;
+  std::optional<Mesh> mesh_;
+};
+
+TEST_F(ClientAddressTest, AMailServerBehindAGatewayIsNoOpenRelay) {
+  constexpr uint16_t kPort = 2525;
+  const MailServer v4(lab_->Space("echo"), "0.0.0.0", kPort);
+  const MailServer v6(lab_->Space("echo"), kEcho.v6, kPort);
+  // Found by waiting, within bounds, for a client that says nothing.
+  ASSERT_EQ(mesh_->Apply(RouteTo(kPort, "")), absl::OkStatus());
+  // What there is without Whence's answer: everybody comes from the gateway, which is inside.
+  EXPECT_EQ(Relay(kClient, kLoadBalancer.v4, 9000),
+            absl::StrCat("250 relayed for ", kGateway.v4, "\n"));
+
+  ASSERT_EQ(mesh_->Apply(kClientIsThePeer), absl::OkStatus());
+  for (const std::string& declared : {std::string(), std::string(", appProtocol: tcp")}) {
+    ASSERT_EQ(mesh_->Apply(RouteTo(kPort, declared)), absl::OkStatus());
+    for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+      EXPECT_EQ(Relay(kClient, kLoadBalancer.address(family), 9000),
+                absl::StrCat("554 relay denied to ", kClient.address(family), "\n"));
+      // Its own network still may, past the gateway.
+      EXPECT_EQ(Relay(kSleep, kEcho.address(family), kPort),
+                absl::StrCat("250 relayed for ", kSleep.address(family), "\n"));
+    }
+  }
+}
+
+TEST_F(ClientAddressTest, ARealRedisSeesTheClient) {
+  if (!lab::Run({"redis-server", "--version"}).ok()) GTEST_SKIP() << "redis-server is not installed";
+  constexpr uint16_t kPort = 6379;
+  auto redis = Process::Start({.command = {"redis-server", "--port", std::to_string(kPort), "--bind",
+                                           "0.0.0.0", "::", "--protected-mode", "no", "--save", "",
+                                           "--dir", lab_->directory()},
+                               .netns = lab_->Space("echo").path(),
+                               .output = lab_->directory() + "/redis"});
+  ASSERT_TRUE(redis.ok()) << redis.status();
+  ASSERT_TRUE(WaitUntil([&] { return absl::StrContains(redis->Output(), "Ready to accept"); }))
+      << redis->Output();
+  ASSERT_EQ(mesh_->Apply(RouteTo(kPort, ", appProtocol: redis")), absl::OkStatus());
+  ASSERT_EQ(mesh_->Apply(kClientIsThePeer), absl::OkStatus());
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    const CommandResult list = lab_->Space("client").Run(
+        {"redis-cli", "-h", kLoadBalancer.address(family), "-p", "9000", "CLIENT", "LIST"});
+    const std::string client = family == Family::kIpv4 ? std::string(kClient.v4)
+                                                       : absl::StrCat("[", kClient.v6, "]");
+    EXPECT_TRUE(absl::StrContains(list.out, absl::StrCat(" addr=", client, ":")))
+        << list.out << list.err;
+  }
+}
+
+}  // namespace
+}  // namespace whence::lab
