@@ -13,9 +13,9 @@
 #include "common/bundle/node_builder.h"
 #include "common/bundle/selection.h"
 #include "common/bundle/service_names.h"
+#include "common/document/ip_set.h"
 #include "common/document/values.h"
 #include "common/net/cidr.h"
-#include "common/wire/ip_set.h"
 
 namespace whence::bundle {
 namespace {
@@ -171,14 +171,11 @@ v1::WorkloadBundle Build(const ConfigView& view, const std::vector<Workload>& in
 std::vector<v1::IpSetResource> BuildIpSets(const ConfigView& view) {
   std::vector<v1::IpSetResource> resources;
   for (const auto& [name, document] : view.ip_sets()) {
-    std::vector<net::Cidr> cidrs;
-    cidrs.reserve(static_cast<size_t>(document->ip_set().cidrs_size()));
-    for (const std::string& text : document->ip_set().cidrs()) {
-      // Documents were checked when they were applied; what is not a CIDR cannot be here.
-      if (const auto cidr = net::Cidr::Parse(text); cidr.ok()) cidrs.push_back(*cidr);
-    }
-    resources.push_back(
-        wire::EncodeIpSet(absl::StrCat(name.first, "/", name.second), std::move(cidrs)));
+    net::PackedCidrs content = document::ContentOf(document->ip_set());
+    v1::IpSetResource& resource = resources.emplace_back();
+    resource.set_name(absl::StrCat(name.first, "/", name.second));
+    resource.set_v4(std::move(content.v4));
+    resource.set_v6(std::move(content.v6));
   }
   return resources;
 }

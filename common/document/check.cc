@@ -43,8 +43,7 @@ void CheckContext::CheckCidrs(const google::protobuf::RepeatedPtrField<std::stri
     if (!cidr.ok()) {
       Fault(Item(path, i), std::string(cidr.status().message()));
     } else if (cidr->has_host_bits()) {
-      Warn(Item(path, i), absl::StrCat("\"", cidrs[i], "\" means the whole range ",
-                                       cidr->ToString(), "; write it so"));
+      Warn(Item(path, i), HostBitsWarning(cidrs[i], *cidr));
     }
   }
 }

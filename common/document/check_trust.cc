@@ -1,6 +1,7 @@
 // TrustTopology, IpSet and Mesh.
 #include "absl/strings/str_cat.h"
 #include "common/document/check.h"
+#include "common/document/ip_set.h"
 #include "common/document/edit_distance.h"
 
 namespace whence::document {
@@ -85,6 +86,10 @@ void CheckTrustTopology(const v1::TrustTopologySpec& spec, CheckContext& context
 
 void CheckIpSet(const v1::IpSetSpec& spec, CheckContext& context) {
   context.CheckCidrs(spec.cidrs(), "spec.cidrs");
+  if (const size_t count = CountOf(spec); count > kMaxIpSetCidrs) {
+    context.Fault("spec", absl::StrCat("has ", count, " CIDRs, more than ", kMaxIpSetCidrs,
+                                       ": split the set; a policy may name several"));
+  }
 }
 
 // A prefix of 0 is not told from one that is not given; to keep nothing is what HASH is nearly.

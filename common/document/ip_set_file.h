@@ -1,4 +1,5 @@
-// The text file that an IpSet may name: one CIDR a line, `#` begins a comment.
+// The text file that an IpSet may name: one CIDR a line, as published feeds are. `#` or `;` begins
+// a comment, on a line of its own or behind a CIDR.
 #ifndef WHENCE_COMMON_DOCUMENT_IP_SET_FILE_H_
 #define WHENCE_COMMON_DOCUMENT_IP_SET_FILE_H_
 
@@ -7,14 +8,26 @@
 #include <string_view>
 #include <vector>
 
+#include "common/net/packed_cidrs.h"
+
 namespace whence::document {
 
-struct ListedCidr {
-  std::string text;  // not checked
+// What is to be said of one line, from 1.
+struct ListRemark {
   uint32_t line = 0;
+  std::string message;
 };
 
-std::vector<ListedCidr> ReadIpSetFileLines(std::string_view content);
+struct IpSetList {
+  std::vector<std::string_view> texts;  // as written, of the content given; the good ones
+  net::PackedCidrs content;
+  std::vector<ListRemark> faults;    // at most kMaxListRemarks of each; the last tells how many more
+  std::vector<ListRemark> warnings;  // host bits
+};
+
+inline constexpr size_t kMaxListRemarks = 100;
+
+IpSetList ReadIpSetList(std::string_view content);
 
 }  // namespace whence::document
 

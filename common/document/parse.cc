@@ -9,6 +9,7 @@
 #include "common/document/document.h"
 #include "common/document/edit_distance.h"
 #include "common/document/fault_sink.h"
+#include "common/document/ip_set.h"
 #include "common/document/ip_set_file.h"
 #include "common/document/kinds.h"
 #include "common/document/resource_version.h"
@@ -128,7 +129,9 @@ class FileParser {
     CheckContext context(parsed, &sink_, options_.ignore_unsupported);
     CheckMetadata(context);
     CheckSpec(context);
-    if (sink_.faults_of_document() == 0) result_.documents.push_back(std::move(parsed));
+    if (sink_.faults_of_document() != 0) return;
+    if (parsed.document.has_ip_set()) Compact(parsed.document.mutable_ip_set());
+    result_.documents.push_back(std::move(parsed));
   }
 
   // Names the document in messages before it is understood.
@@ -243,12 +246,19 @@ class FileParser {
       sink_.Fault(at, "spec.file", absl::StrCat("\"", set->file(), "\" cannot be read"));
       return;
     }
-    for (const ListedCidr& listed : ReadIpSetFileLines(*content)) {
-      if (const Complaint complaint = CheckCidr(listed.text)) {
-        sink_.Fault(at, "spec.file", absl::StrCat(set->file(), ":", listed.line, ": ", *complaint));
-      } else {
-        set->add_cidrs(listed.text);
-      }
+    IpSetList list = ReadIpSetList(*content);
+    const auto place = [&](const ListRemark& remark) {
+      return absl::StrCat(set->file(), ":", remark.line, ": ", remark.message);
+    };
+    for (const ListRemark& fault : list.faults) sink_.Fault(at, "spec.file", place(fault));
+    for (const ListRemark& warning : list.warnings) sink_.Warn(at, "spec.file", place(warning));
+    if (list.texts.size() > static_cast<size_t>(kKeptAsWritten)) {
+      // Text of both kinds would have no order in common.
+      const net::PackedCidrs written = ContentOf(*set);
+      SetContent(written.empty() ? std::move(list.content) : net::Union(list.content, written),
+                 set);
+    } else {
+      for (const std::string_view text : list.texts) set->add_cidrs(std::string(text));
     }
     set->clear_file();
   }

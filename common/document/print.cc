@@ -9,6 +9,7 @@
 #include "common/base/strings.h"
 #include "common/document/decoder.h"
 #include "common/document/document.h"
+#include "common/document/ip_set.h"
 #include "common/document/kinds.h"
 #include "common/document/schema.h"
 
@@ -108,7 +109,11 @@ Value FromDocument(const v1::Document& document) {
   const pb::Reflection& reflection = *document.GetReflection();
   const auto* spec = reflection.GetOneofFieldDescriptor(
       document, document.GetDescriptor()->FindOneofByName("spec"));
-  if (spec != nullptr) {
+  if (document.has_ip_set() && document.ip_set().has_packed()) {
+    v1::IpSetSpec written = document.ip_set();
+    Expand(&written);
+    value.members.push_back({"spec", FromMessage(written)});
+  } else if (spec != nullptr) {
     value.members.push_back({"spec", FromMessage(reflection.GetMessage(document, spec))});
   }
   return value;

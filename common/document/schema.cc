@@ -103,6 +103,11 @@ constexpr string_view kUnsupportedKinds[] = {
     "RoleBinding", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "HTTPRoute",
     "GatewayClass", "TCPRoute", "ReferenceGrant"};
 
+// Of our own messages, and not for documents: how a large set is kept.
+bool IsHidden(const pb::FieldDescriptor& field) {
+  return field.full_name() == "whence.v1.IpSetSpec.packed";
+}
+
 bool Contains(std::span<const Row> rows, const pb::Descriptor& message, string_view name) {
   for (const Row& row : rows) {
     if (row.message == message.full_name()) {
@@ -125,14 +130,17 @@ bool IsWritable(const pb::EnumValueDescriptor& value) {
 
 const pb::FieldDescriptor* FindField(const pb::Descriptor& message, string_view name) {
   for (int i = 0; i < message.field_count(); ++i) {
-    if (message.field(i)->json_name() == name) return message.field(i);
+    const pb::FieldDescriptor& field = *message.field(i);
+    if (field.json_name() == name && !IsHidden(field)) return &field;
   }
   return nullptr;
 }
 
 std::vector<string_view> FieldNames(const pb::Descriptor& message) {
   std::vector<string_view> names;
-  for (int i = 0; i < message.field_count(); ++i) names.push_back(message.field(i)->json_name());
+  for (int i = 0; i < message.field_count(); ++i) {
+    if (!IsHidden(*message.field(i))) names.push_back(message.field(i)->json_name());
+  }
   return names;
 }
 

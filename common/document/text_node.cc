@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include "common/base/utf8.h"
+#include "common/document/long_lists.h"
 
 namespace whence::document {
 namespace {
@@ -21,7 +23,10 @@ Location ToLocation(const YAML::Mark& mark) {
 // Builds the tree from parser events.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(TextFile* file) : file_(file) {}
+  TreeBuilder(TextFile* file, const LongLists* lists) : file_(file), lists_(*lists) {}
+
+  // False: the lists that were taken out are not lists where they stood.
+  bool placed_all_lists() const { return !misplaced_ && placed_ == lists_.size(); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     // yaml-cpp makes an empty document of a token that can begin none, such as a lone "]", and
@@ -42,6 +47,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
+    if (const std::optional<size_t> list = lists_.Find(value)) return Place(*list, tag, anchor, value);
     // yaml-cpp gives "?" to plain scalars and "!" to quoted ones.
     TextNode* node = NewNode(TextNode::Kind::kScalar, mark, tag, anchor);
     node->text = value;
@@ -92,6 +98,25 @@ class TreeBuilder final : public YAML::EventHandler {
     return node;
   }
 
+  // Puts the items of a list back where its marker stands.
+  void Place(size_t index, const std::string& tag, YAML::anchor_t anchor,
+             const std::string& value) {
+    const bool is_item = !open_.empty() && open_.back().node->kind == TextNode::Kind::kSequence;
+    // In their order, each once, and nothing else in the scalar: else it is part of some text.
+    if (!is_item || tag != "?" || anchor != 0 || index != placed_ || value != lists_.Marker(index)) {
+      misplaced_ = true;
+      return Add(NewNode(TextNode::Kind::kNull, YAML::Mark(), "", 0));
+    }
+    ++placed_;
+    lists_.ForEachItem(index, [this](Location at, std::string_view text) {
+      TextNode* node = &file_->nodes.emplace_back();
+      node->kind = TextNode::Kind::kScalar;
+      node->at = at;
+      node->text = text;
+      Add(node);
+    });
+  }
+
   void Begin(TextNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
              YAML::anchor_t anchor) {
     TextNode* node = NewNode(kind, mark, tag, anchor);
@@ -126,6 +151,9 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   TextFile* file_;
+  const LongLists& lists_;
+  size_t placed_ = 0;
+  bool misplaced_ = false;
   std::vector<Open> open_;
   std::map<YAML::anchor_t, const TextNode*> anchors_;
   const TextNode* root_ = nullptr;
@@ -162,6 +190,30 @@ const TextNode* FindChild(const TextNode& mapping, std::string_view key) {
   return nullptr;
 }
 
+namespace {
+
+// False: `lists` cannot be put back; parse without.
+bool ParseWith(const LongLists& lists, std::string text, TextFile* file) {
+  TreeBuilder builder(file, &lists);
+  // The border to a library that throws.
+  try {
+    std::istringstream stream(std::move(text));
+    YAML::Parser parser(stream);
+    while (!builder.failed() && parser.HandleNextDocument(builder)) {
+    }
+  } catch (const YAML::Exception& error) {
+    if (file->error.empty()) {
+      file->error = "not valid YAML: " + error.msg;
+      file->error_at = ToLocation(error.mark);
+    }
+  } catch (const std::exception& error) {
+    file->error = std::string("not valid YAML: ") + error.what();
+  }
+  return lists.size() == 0 || (builder.placed_all_lists() && file->error.empty());
+}
+
+}  // namespace
+
 TextFile ParseText(std::string_view content) {
   TextFile file;
   // Its texts go into messages, which can hold nothing else.
@@ -170,21 +222,12 @@ TextFile ParseText(std::string_view content) {
     file.error_at = LocationOf(content, valid);
     return file;
   }
-  TreeBuilder builder(&file);
-  // The border to a library that throws.
-  try {
-    std::istringstream stream(ReplaceJsonTabs(content));
-    YAML::Parser parser(stream);
-    while (!builder.failed() && parser.HandleNextDocument(builder)) {
-    }
-  } catch (const YAML::Exception& error) {
-    if (file.error.empty()) {
-      file.error = "not valid YAML: " + error.msg;
-      file.error_at = ToLocation(error.mark);
-    }
-  } catch (const std::exception& error) {
-    file.error = std::string("not valid YAML: ") + error.what();
+  LongLists lists(content);
+  if (lists.size() > 0) {
+    if (ParseWith(lists, lists.TakeRest(), &file)) return file;
+    file = TextFile();
   }
+  ParseWith(LongLists(), ReplaceJsonTabs(content), &file);
   return file;
 }
 

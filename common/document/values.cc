@@ -103,6 +103,11 @@ Complaint CheckCidr(std::string_view text) {
   return std::string(cidr.status().message());
 }
 
+std::string HostBitsWarning(std::string_view text, const net::Cidr& cidr) {
+  return absl::StrCat("\"", ToAbsl(text), "\" means the whole range ", cidr.ToString(),
+                      "; write it so");
+}
+
 Complaint CheckPortText(std::string_view text) {
   uint32_t port = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);

@@ -1,6 +1,7 @@
 #include <string>
 
 #include "common/document/document.h"
+#include "common/document/ip_set.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/print.h"
 #include "controlplane/ctl/text.h"
@@ -36,7 +37,7 @@ std::string Summary(const v1::Document& document) {
              (spec.expires().empty() ? "" : ", expires " + spec.expires());
     }
     case v1::Document::kIpSet:
-      return Plural(document.ip_set().cidrs_size(), "CIDR");
+      return Plural(static_cast<int>(document::CountOf(document.ip_set())), "CIDR");
     case v1::Document::kGateway:
       return Plural(document.gateway().servers_size(), "server");
     case v1::Document::kVirtualService:

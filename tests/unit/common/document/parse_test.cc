@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "common/document/document.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/document/ip_set.h"
 #include "common/document/kinds.h"
 #include "tests/unit/common/document/helpers.h"
 
@@ -460,6 +463,116 @@ TEST(KindsTest, KnowsWhatPeopleType) {
   EXPECT_EQ(FindKindByAlias("IpPolicy")->key, "IpPolicy");
   EXPECT_EQ(FindKind("ippolicy"), nullptr);
   for (const Kind& kind : AllKinds()) EXPECT_EQ(FindKindByAlias(kind.name), &kind);
+}
+
+
+// ---- Large sets ----
+
+std::string ManyCidrs(int count, const std::string& before) {
+  std::string lines;
+  for (int i = 0; i < count; ++i) {
+    absl::StrAppend(&lines, before, "- 10.", i / 250, ".", i % 250, ".0/24\n");
+  }
+  return lines;
+}
+
+std::string SetOf(const std::string& cidrs) {
+  return "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: a}\nspec:\n  cidrs:\n" + cidrs;
+}
+
+TEST(ParseTest, ALargeSetIsKeptPackedAndPrintedAsWritten) {
+  const ParseResult result = Parse("a.yaml", SetOf(ManyCidrs(5000, "  ")), {});
+  ASSERT_THAT(result.faults, ::testing::IsEmpty());
+  ASSERT_EQ(result.documents.size(), 1u);
+  const v1::IpSetSpec& spec = result.documents[0].document.ip_set();
+  EXPECT_EQ(spec.cidrs_size(), 0);
+  EXPECT_EQ(spec.packed().v4().size(), 5000u * 5);
+  EXPECT_EQ(CountOf(spec), 5000u);
+  for (const std::string& text :
+       {ToYaml(result.documents[0].document), ToJson(result.documents[0].document)}) {
+    const ParseResult again = Parse("b", text, {});
+    ASSERT_EQ(again.documents.size(), 1u) << text.substr(0, 200);
+    EXPECT_EQ(again.documents[0].document.SerializeAsString(),
+              result.documents[0].document.SerializeAsString());
+  }
+}
+
+TEST(ParseTest, ThePackedFormCannotBeWritten) {
+  const ParseResult result = Parse(
+      "a.yaml", "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: a}\nspec: {packed: {}}\n",
+      {});
+  ASSERT_EQ(result.faults.size(), 1u);
+  EXPECT_THAT(result.faults[0].message(), ::testing::HasSubstr("unknown field"));
+}
+
+TEST(ParseTest, FaultsInAndAroundALongListHaveTheirPlaces) {
+  std::string cidrs = ManyCidrs(600, "  ") + "  - 10.0.0.0/33\n" + ManyCidrs(600, "  ") +
+                      "  - 1.2.3.4/24  # host bits\n  wrong: 1\n";
+  const ParseResult result = Parse("a.yaml", SetOf(cidrs), {});
+  ASSERT_EQ(result.faults.size(), 2u);
+  EXPECT_EQ(result.faults[0].line(), 5u + 600 + 1 + 600 + 2);  // decoding precedes checking
+  EXPECT_EQ(result.faults[0].path(), "spec.wrong");
+  EXPECT_EQ(result.faults[1].line(), 5u + 601);
+  EXPECT_EQ(result.faults[1].column(), 5u);
+  EXPECT_EQ(result.faults[1].path(), "spec.cidrs[600]");
+  ASSERT_EQ(result.warnings.size(), 1u);
+  EXPECT_EQ(result.warnings[0].line(), 5u + 1202);
+  EXPECT_EQ(result.warnings[0].path(), "spec.cidrs[1201]");
+}
+
+// What looks like a long list need not be one: only YAML can say.
+TEST(ParseTest, LongStretchesThatAreNoListsMeanWhatTheyMeanInYaml) {
+  const std::string lines = ManyCidrs(300, "      ");
+  struct Case {
+    const char* name;
+    std::string annotation;
+  };
+  const Case cases[] = {
+      {"block scalar", "|\n" + lines},
+      {"folded scalar", ">\n" + lines},
+      {"plain scalar", "a\n" + lines},
+      {"double quotes", "\"\n" + lines + "      \"\n"},
+      {"single quotes", "'\n" + lines + "      '\n"},
+  };
+  for (const Case& test : cases) {
+    const std::string text =
+        "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata:\n  name: a\n  annotations:\n    note: " +
+        test.annotation + "\nspec: {cidrs: [10.0.0.0/8]}\n";
+    const ParseResult result = Parse("a.yaml", text, {});
+    ASSERT_THAT(result.faults, ::testing::IsEmpty()) << test.name;
+    const auto& annotations = result.documents[0].document.metadata().annotations();
+    EXPECT_THAT(annotations.at("note"), ::testing::HasSubstr("- 10.1.49.0/24")) << test.name;
+    EXPECT_THAT(annotations.at("note"), ::testing::Not(::testing::HasSubstr("whence-list")));
+  }
+  // The last item goes on in the next line.
+  const ParseResult longer = Parse("a.yaml", SetOf(ManyCidrs(300, "  ") + "      and more\n"), {});
+  ASSERT_EQ(longer.faults.size(), 1u);
+  EXPECT_THAT(longer.faults[0].message(), ::testing::HasSubstr("10.1.49.0/24 and more"));
+  // A marker in the text itself is text.
+  const ParseResult marker = Parse(
+      "a.yaml", SetOf(ManyCidrs(300, "  ") + "  - whence-list-0-\n"), {});
+  ASSERT_EQ(marker.faults.size(), 1u);
+  EXPECT_THAT(marker.faults[0].message(), ::testing::HasSubstr("\"whence-list-0-\""));
+}
+
+TEST(ParseTest, AListFileIsReadAsFeedsAre) {
+  ParseOptions options;
+  std::string feed = "# feed\r\n; another\n\n1.10.16.0/20 ; SBL256894\r\n  2001:db8::/32\t# v6\n";
+  for (int i = 0; i < 1500; ++i) absl::StrAppend(&feed, "10.", i / 250, ".", i % 250, ".9/24\n");
+  options.read_file = [&](const std::string&) { return feed; };
+  const std::string document =
+      "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: a}\nspec: {file: f}\n";
+  const ParseResult result = Parse("a.yaml", document, options);
+  ASSERT_THAT(result.faults, ::testing::IsEmpty());
+  EXPECT_EQ(CountOf(result.documents[0].document.ip_set()), 1502u);
+  ASSERT_EQ(result.warnings.size(), 100u);
+  EXPECT_THAT(result.warnings[0].message(), ::testing::HasSubstr("f:6: \"10.0.0.9/24\" means"));
+  EXPECT_THAT(result.warnings[99].message(),
+              ::testing::HasSubstr("and 1401 more lines have host bits set"));
+  feed = std::string(300, '\n') + "no address\n";
+  const ParseResult bad = Parse("a.yaml", document, options);
+  ASSERT_EQ(bad.faults.size(), 1u);
+  EXPECT_THAT(bad.faults[0].message(), ::testing::HasSubstr("f:301: \"no address\": not an IP"));
 }
 
 }  // namespace

@@ -38,6 +38,36 @@ TEST(CidrSetTest, FindsTheMostSpecificRange) {
   EXPECT_EQ(Match(set, "2001:db9::"), "none");
 }
 
+// Where addresses crowd, tables stand upon tables: every one of these /128 shares 96 bits or more.
+TEST(CidrSetTest, FindsItsWayWhereAddressesCrowd) {
+  std::mt19937 random(3);
+  std::vector<Cidr> cidrs;
+  std::vector<IpAddress> members;
+  for (int crowd = 0; crowd < 3; ++crowd) {
+    for (int i = 0; i < 3000; ++i) {
+      IpAddress::Bytes bytes{0x20, 0x01, 0x0d, 0xb8};
+      bytes[11] = static_cast<uint8_t>(crowd * 100);
+      for (int b = crowd == 2 ? 14 : 13; b < 16; ++b) bytes[b] = static_cast<uint8_t>(random());
+      members.push_back(IpAddress::FromV6(bytes));
+      cidrs.emplace_back(members.back());
+    }
+  }
+  for (int i = 0; i < 3000; ++i) {
+    members.push_back(IpAddress::FromV4(0x0a010200 + random() % 4096));
+    cidrs.emplace_back(members.back());
+  }
+  const CidrSet set(cidrs);
+  for (const IpAddress& member : members) {
+    ASSERT_EQ(set.LongestMatch(member), Cidr(member)) << member.ToString();
+  }
+  // Strangers before, between and behind the crowds, and one that leaves them at the last bits.
+  for (const char* stranger : {"::", "::1", "2001:db7:ffff::", "2001:db8::1:0:0", "2001:db8::63:0:0",
+                               "2001:db8::ffff:0", "2001:db9::", "ffff::", "10.1.1.255",
+                               "10.1.18.0", "0.0.0.0", "255.255.255.255"}) {
+    EXPECT_FALSE(set.Contains(*IpAddress::Parse(stranger))) << stranger;
+  }
+}
+
 TEST(CidrSetTest, WholeFamilyAndLastAddress) {
   const CidrSet v4 = Set({"0.0.0.0/0", "255.255.255.255"});
   EXPECT_EQ(Match(v4, "255.255.255.255"), "255.255.255.255/32");

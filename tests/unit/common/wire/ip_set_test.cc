@@ -16,8 +16,8 @@ TEST(IpSetTest, RefusesWhatIsNoSet) {
     std::string v4, v6;
     const char* message;
   } rows[] = {
-      {"cut off", "\x0a\x01", "", "v4 has 2 bytes and v6 0"},
-      {"cut off v6", "", v6_address, "v6 16; expected multiples of 5 and of 17"},
+      {"cut off", "\x0a\x01", "", "v4 has 2 bytes; expected a multiple of 5"},
+      {"cut off v6", "", v6_address, "v6 has 16 bytes; expected a multiple of 17"},
       {"long prefix", std::string("\x0a\x00\x00\x00\x08\x0a\x00\x00\x00\x21", 10), "",
        "ip set \"n/a\": v4[1]: prefix length 33 is not 0..32"},
       {"long v6 prefix", "", v6_address + '\x81', "v6[0]: prefix length 129"},
