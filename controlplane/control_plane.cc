@@ -39,7 +39,8 @@ ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const
       envoy_log_service_(*stores_.logs),
       log_retention_(*stores_.logs, envoy_log_service_, log_defaults),
       inventory_(clock),
-      writer_(*stores_.config, current_, clock, logger),
+      writer_(*stores_.config, current_, clock, logger,
+              [this] { return SurroundingsOf(*inventory_.View()); }),
       ingest_service_(*stores_.logs),
       log_service_(*stores_.logs),
       config_service_(writer_, *stores_.config, current_, inventory_, clock, worker_),
@@ -95,6 +96,17 @@ absl::Status ControlPlane::Listen(const Config& config) {
   http_ = std::move(*http);
   http_address_ = config.http->ToString(http_->port());
   return absl::OkStatus();
+}
+
+lint::Surroundings ControlPlane::SurroundingsOf(const discovery::InventoryView& view) {
+  lint::Surroundings surroundings;
+  for (const bundle::Workload& workload : view.workloads) {
+    surroundings.has_mesh_gateways |= workload.role != trust::Role::kSidecar;
+    for (const net::IpAddress& address : workload.addresses) {
+      surroundings.serves_ipv6 |= address.is_v6();
+    }
+  }
+  return surroundings;
 }
 
 ControlPlane::~ControlPlane() {

@@ -59,6 +59,8 @@ class ControlPlane {
   uint64_t revision() const { return current_.Get()->revision; }
 
  private:
+  static lint::Surroundings SurroundingsOf(const discovery::InventoryView& view);
+
   struct Stores {
     DataDirectory directory;  // first: the claim on the files outlasts them
     std::unique_ptr<store::Store> config;

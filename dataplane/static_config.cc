@@ -12,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "common/bundle/bundle_builder.h"
 #include "common/document/document.h"
+#include "common/lint/lint.h"
 #include "common/wire/snapshot_decoder.h"
 #include "dataplane/storage/file.h"
 
@@ -110,6 +111,7 @@ LoadedDocuments LoadDocuments(const std::vector<std::string>& paths, bool ignore
   const document::Findings findings = document::Validate(parsed, loaded.documents);
   AddText(findings.faults, &loaded.faults);
   AddText(findings.warnings, &loaded.warnings);
+  if (loaded.faults.empty()) AddText(lint::Lint(parsed, loaded.documents, {}), &loaded.warnings);
   return loaded;
 }
 

@@ -103,9 +103,20 @@ Complaint CheckCidr(std::string_view text) {
   return std::string(cidr.status().message());
 }
 
+namespace {
+
+// "256 addresses"; beyond what people count, "2^64 addresses".
+std::string AddressCount(const net::Cidr& cidr) {
+  const int bits = (cidr.is_v4() ? 32 : 128) - cidr.prefix_length();
+  return bits <= 32 ? absl::StrCat(uint64_t{1} << bits, " addresses")
+                    : absl::StrCat("2^", bits, " addresses");
+}
+
+}  // namespace
+
 std::string HostBitsWarning(std::string_view text, const net::Cidr& cidr) {
-  return absl::StrCat("\"", ToAbsl(text), "\" means the whole range ", cidr.ToString(),
-                      "; write it so");
+  return absl::StrCat("\"", ToAbsl(text), "\" means the whole range ", cidr.ToString(), ", ",
+                      AddressCount(cidr), "; write it so");
 }
 
 Complaint CheckPortText(std::string_view text) {

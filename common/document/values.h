@@ -19,7 +19,7 @@ Complaint CheckObjectName(std::string_view text);   // RFC 1123 subdomain: metad
 Complaint CheckLabelKey(std::string_view text);     // "app", "example.com/app"
 Complaint CheckLabelValue(std::string_view text);   // may be empty
 Complaint CheckCidr(std::string_view text);         // address or CIDR
-// For a CIDR written with host bits: `"2.2.2.2/24" means the whole range 2.2.2.0/24 …`.
+// For a CIDR written with host bits: `"2.2.2.2/24" means the whole range 2.2.2.0/24, 256 addresses …`.
 std::string HostBitsWarning(std::string_view text, const net::Cidr& cidr);
 Complaint CheckPortText(std::string_view text);     // "8080"
 Complaint CheckPort(uint32_t port);                 // 1..65535

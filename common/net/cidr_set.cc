@@ -144,7 +144,8 @@ template <typename Key>
 void CidrSet::AddNode(Segments<Key>* segments, uint32_t begin, uint32_t end) {
   constexpr int kWidth = Width(static_cast<const Key*>(nullptr));
   const std::vector<Key>& starts = segments->starts;
-  const int skip = begin == 0 ? 0 : CommonBits(starts[begin], starts[end - 1]);
+  // The root takes every key; below it all segments of a node share the bits of its block at least.
+  const int skip = segments->nodes.empty() ? 0 : CommonBits(starts[begin], starts[end - 1]);
   // About eight segments to an entry; no table of its own is larger than 256 KiB.
   const int wanted = std::clamp(static_cast<int>(std::bit_width(end - begin)) - 3, 4, 16);
   const int bits = std::min(wanted, kWidth - skip);

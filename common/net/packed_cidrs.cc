@@ -243,6 +243,19 @@ absl::StatusOr<PackedCidrs> ApplyDelta(const PackedCidrs& before, const CidrDelt
   return absl::InvalidArgumentError("the difference does not fit the set it is applied to");
 }
 
+bool AppendBehind(const PackedCidrs& added, PackedCidrs* to) {
+  const auto is_behind = [](std::string_view more, std::string_view all, size_t record) {
+    return more.empty() || all.empty() ||
+           std::memcmp(all.data() + all.size() - record, more.data(), record) < 0;
+  };
+  if (!is_behind(added.v4, to->v4, kV4Record) || !is_behind(added.v6, to->v6, kV6Record)) {
+    return false;
+  }
+  to->v4.append(added.v4);
+  to->v6.append(added.v6);
+  return true;
+}
+
 CidrDelta Compose(const CidrDelta& first, const CidrDelta& second) {
   return {Union(Minus(first.added, second.removed), Minus(second.added, first.removed)),
           Union(Minus(first.removed, second.added), Minus(second.removed, first.added))};

@@ -72,6 +72,9 @@ struct CidrDelta {
 CidrDelta Difference(const PackedCidrs& before, const PackedCidrs& after);
 // Exact: InvalidArgument if something added is there already, or something removed is not.
 absl::StatusOr<PackedCidrs> ApplyDelta(const PackedCidrs& before, const CidrDelta& delta);
+// The same for what only adds, behind everything that is there, without a copy: false, and nothing
+// is changed, if `added` is not of that kind.
+bool AppendBehind(const PackedCidrs& added, PackedCidrs* to);
 // First one, then the other. REQUIRES: `second` applies to what `first` leads to.
 CidrDelta Compose(const CidrDelta& first, const CidrDelta& second);
 // Those in any of the two, and those of `a` that are not in `b`.

@@ -23,7 +23,7 @@ v1::IpSetResource EncodeIpSet(const std::string& name, const std::vector<net::Ci
 }
 
 absl::StatusOr<net::PackedCidrs> AdvanceIpSet(const v1::IpSetResource& resource,
-                                              const net::PackedCidrs& held) {
+                                              net::PackedCidrs held) {
   const net::CidrDelta delta{{resource.v4(), resource.v6()},
                              {resource.removed_v4(), resource.removed_v6()}};
   for (const net::PackedCidrs* part : {&delta.added, &delta.removed}) {
@@ -31,6 +31,8 @@ absl::StatusOr<net::PackedCidrs> AdvanceIpSet(const v1::IpSetResource& resource,
       return Fault(resource.name(), status.message());
     }
   }
+  // The parts of a large set come in order.
+  if (delta.removed.empty() && net::AppendBehind(delta.added, &held)) return held;
   absl::StatusOr<net::PackedCidrs> after = net::ApplyDelta(held, delta);
   if (!after.ok()) return Fault(resource.name(), after.status().message());
   return after;

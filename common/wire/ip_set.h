@@ -33,7 +33,7 @@ absl::StatusOr<std::shared_ptr<const net::CidrSet>> DecodeIpSet(const v1::IpSetR
 // What `resource` makes of `held`, the content of the version that it is a difference from (of
 // none: empty). Errors as above. What it comes to is not compared with any version.
 absl::StatusOr<net::PackedCidrs> AdvanceIpSet(const v1::IpSetResource& resource,
-                                              const net::PackedCidrs& held);
+                                              net::PackedCidrs held);
 
 }  // namespace whence::wire
 

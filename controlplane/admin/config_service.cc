@@ -135,6 +135,17 @@ grpc::ServerUnaryReactor* ConfigService::Rollback(grpc::CallbackServerContext* c
       context, response, [this, request, author] { return writer_.Rollback(*request, author); });
 }
 
+grpc::ServerUnaryReactor* ConfigService::DescribeIpSet(grpc::CallbackServerContext* context,
+                                                       const v1::DescribeIpSetRequest* request,
+                                                       v1::IpSetDescription* response) {
+  auto describe = [this, request]() -> absl::StatusOr<v1::IpSetDescription> {
+    std::shared_ptr<const model::ConfigState> state = current_.Get();
+    if (!state) return absl::UnavailableError("the configuration is not loaded yet: retry");
+    return Describe(*state, *request);
+  };
+  return Later<v1::IpSetDescription>(context, response, describe);
+}
+
 grpc::ServerUnaryReactor* ConfigService::Explain(grpc::CallbackServerContext* context,
                                                  const v1::ExplainRequest* request,
                                                  v1::ExplainResponse* response) {

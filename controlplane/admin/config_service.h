@@ -44,6 +44,9 @@ class ConfigService final : public v1::ConfigService::CallbackService {
   grpc::ServerUnaryReactor* Rollback(grpc::CallbackServerContext* context,
                                      const v1::RollbackRequest* request,
                                      v1::ApplyResponse* response) override;
+  grpc::ServerUnaryReactor* DescribeIpSet(grpc::CallbackServerContext* context,
+                                          const v1::DescribeIpSetRequest* request,
+                                          v1::IpSetDescription* response) override;
   grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
                                     const v1::ExplainRequest* request,
                                     v1::ExplainResponse* response) override;

@@ -36,8 +36,13 @@ std::optional<uint64_t> Expected(const Message& request) {
 }  // namespace
 
 ConfigWriter::ConfigWriter(store::Store& store, model::CurrentConfig& current, const Clock& clock,
-                           const log::Logger& logger)
-    : store_(store), current_(current), clock_(clock), logger_(logger) {}
+                           const log::Logger& logger,
+                           std::function<lint::Surroundings()> surroundings)
+    : store_(store),
+      current_(current),
+      clock_(clock),
+      logger_(logger),
+      surroundings_(std::move(surroundings)) {}
 
 absl::Status ConfigWriter::Load() {
   std::lock_guard lock(write_mutex_);
@@ -64,7 +69,9 @@ absl::StatusOr<v1::ApplyResponse> ConfigWriter::Apply(const v1::ApplyRequest& re
   std::lock_guard lock(write_mutex_);
   std::shared_ptr<const model::ConfigState> state = current_.Get();
   if (!state) return NotLoaded();
-  return Carry(*state, PlanApply(*state, request),
+  lint::Surroundings surroundings = surroundings_ ? surroundings_() : lint::Surroundings();
+  surroundings.now = clock_.Now();
+  return Carry(*state, PlanApply(*state, request, surroundings),
                {author, request.message(), request.dry_run(), Expected(request)});
 }
 
@@ -157,6 +164,7 @@ absl::StatusOr<v1::ApplyResponse> ConfigWriter::Carry(const model::ConfigState& 
   v1::ApplyResponse response;
   response.mutable_faults()->Assign(plan.faults.begin(), plan.faults.end());
   response.mutable_warnings()->Assign(plan.warnings.begin(), plan.warnings.end());
+  response.set_send_whole_sets(plan.send_whole_sets);
   absl::Status conflict = CheckRevision(state, request.if_revision);
   if (conflict.ok() && plan.faults.empty() && !plan.conflicts.empty()) {
     conflict = ToStatus(plan.conflicts);

@@ -3,6 +3,7 @@
 #define WHENCE_CONTROLPLANE_ADMIN_CONFIG_WRITER_H_
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -30,8 +31,10 @@ struct Author {
 class ConfigWriter final : public metrics::Source {
  public:
   // All must outlive *this.
+  // `surroundings`: what is connected, for warnings; `now` is filled in. Null: nobody knows.
   ConfigWriter(store::Store& store, model::CurrentConfig& current, const Clock& clock,
-               const log::Logger& logger);
+               const log::Logger& logger,
+               std::function<lint::Surroundings()> surroundings = nullptr);
 
   // Publishes what the store holds. To be called once, before serving.
   absl::Status Load();
@@ -69,6 +72,7 @@ class ConfigWriter final : public metrics::Source {
   model::CurrentConfig& current_;
   const Clock& clock_;
   const log::Logger& logger_;
+  const std::function<lint::Surroundings()> surroundings_;
   std::mutex write_mutex_;  // Held from planning to publishing.
 
   mutable std::mutex health_mutex_;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/document/document.h"
+#include "common/document/ip_set.h"
 #include "common/document/kinds.h"
 #include "common/document/unified_diff.h"
 #include "controlplane/admin/plan.h"
@@ -43,11 +44,18 @@ v1::DocumentDiff Compare(const Pair& pair, const std::string& before_label,
     return document == nullptr ? std::string("/dev/null")
                                : absl::StrCat(document::DisplayName(*document), " (", which, ")");
   };
-  auto text = [](const v1::Document* document) {
-    return document == nullptr ? std::string() : document::ToYaml(*document);
+  // Of a large set only what is on one side: a million lines in common tell nothing.
+  auto text = [](const v1::Document* document, const v1::Document* other) {
+    if (document == nullptr) return std::string();
+    if (other == nullptr || !document->ip_set().has_packed()) return document::ToYaml(*document);
+    v1::Document short_one = *document;
+    document::SetContent(net::Minus(document::ContentOf(document->ip_set()),
+                                    document::ContentOf(other->ip_set())),
+                         short_one.mutable_ip_set());
+    return document::ToYaml(short_one);
   };
-  diff.set_diff(document::UnifiedDiff(label(pair.before, before_label), text(pair.before),
-                                      label(pair.after, after_label), text(pair.after)));
+  diff.set_diff(document::UnifiedDiff(label(pair.before, before_label), text(pair.before, pair.after),
+                                      label(pair.after, after_label), text(pair.after, pair.before)));
   return diff;
 }
 
@@ -72,6 +80,7 @@ void WarnOf(const Conflict& conflict, v1::DiffResponse* response) {
 v1::DiffResponse DiffFiles(const model::ConfigState& state, const v1::DiffRequest& request) {
   v1::ApplyRequest apply;
   *apply.mutable_files() = request.files();
+  *apply.mutable_ip_sets() = request.ip_sets();
   apply.set_ignore_unsupported(request.ignore_unsupported());
   apply.set_default_namespace(request.default_namespace());
   const Plan plan = PlanApply(state, apply);

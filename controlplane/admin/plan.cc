@@ -4,11 +4,13 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
 #include "common/document/document.h"
+#include "common/document/ip_set.h"
 #include "common/document/kinds.h"
 #include "common/document/resource_version.h"
 
@@ -52,6 +54,83 @@ void CheckSize(const document::ParsedDocument& parsed, std::vector<v1::Fault>* f
   fault.set_document(document::DisplayName(parsed.document));
   fault.set_message(absl::StrCat("is ", bytes >> 10, " KiB, more than ", kMaxDocumentBytes >> 10,
                                  " KiB: split it, or move its addresses into an IpSet"));
+}
+
+const v1::Document* FindIpSet(const model::ConfigState& state, const std::string& namespace_name,
+                              const std::string& name) {
+  for (const v1::StoredDocument& stored : state.documents) {
+    const v1::ObjectMeta& metadata = stored.document().metadata();
+    if (stored.document().has_ip_set() && metadata.namespace_() == namespace_name &&
+        metadata.name() == name) {
+      return &stored.document();
+    }
+  }
+  return nullptr;
+}
+
+// What an uploaded content comes to. kAborted: not what its sender knew. InvalidArgument: broken.
+absl::StatusOr<net::PackedCidrs> Resolve(const model::ConfigState& state,
+                                         const v1::IpSetContent& upload) {
+  net::PackedCidrs content{upload.cidrs().v4(), upload.cidrs().v6()};
+  if (absl::Status status = net::CheckPacked(content); !status.ok()) return status;
+  if (!upload.base_version().empty()) {
+    const v1::Document* current = FindIpSet(state, upload.namespace_(), upload.name());
+    net::PackedCidrs base;
+    if (current) base = document::ContentOf(current->ip_set());
+    if (!current || net::VersionOf(base) != upload.base_version()) {
+      return absl::AbortedError("the set has changed meanwhile: send it whole");
+    }
+    const std::set<uint32_t> dropped(upload.dropped_chunks().begin(),
+                                     upload.dropped_chunks().end());
+    content = net::Union(net::TakeChunks(base,
+                                         [&](size_t chunk) {
+                                           return dropped.count(static_cast<uint32_t>(chunk)) == 0;
+                                         }),
+                         content);
+  }
+  if (net::VersionOf(content) == upload.version()) return content;
+  return upload.base_version().empty()
+             ? absl::InvalidArgumentError("the content is not what its version says")
+             : absl::AbortedError("the difference does not lead to its version: send the set whole");
+}
+
+// Gives the sets that came without their content what came beside them.
+void TakeContents(const model::ConfigState& state, const v1::ApplyRequest& request,
+                  std::vector<document::ParsedDocument>* changed, Plan* plan) {
+  for (const v1::IpSetContent& upload : request.ip_sets()) {
+    absl::StatusOr<net::PackedCidrs> content = Resolve(state, upload);
+    document::ParsedDocument* owner = nullptr;
+    for (document::ParsedDocument& parsed : *changed) {
+      const v1::ObjectMeta& metadata = parsed.document.metadata();
+      if (parsed.document.has_ip_set() && metadata.namespace_() == upload.namespace_() &&
+          metadata.name() == upload.name()) {
+        owner = &parsed;
+      }
+    }
+    std::string problem;
+    if (!content.ok()) {
+      plan->send_whole_sets |= absl::IsAborted(content.status());
+      problem = std::string(content.status().message());
+    } else if (!owner) {
+      problem = "there is no such document in the request";
+    } else if (content->size() > document::kMaxIpSetCidrs) {
+      problem = absl::StrCat("has ", content->size(), " CIDRs, more than ",
+                             document::kMaxIpSetCidrs,
+                             ": split the set; a policy may name several");
+    }
+    if (!problem.empty()) {
+      v1::Fault& fault = plan->faults.emplace_back();
+      if (owner) fault.set_file(owner->file);
+      fault.set_document(absl::StrCat("IpSet ", upload.namespace_(), "/", upload.name()));
+      fault.set_path("spec");
+      fault.set_message(std::move(problem));
+      continue;
+    }
+    v1::IpSetSpec* spec = owner->document.mutable_ip_set();
+    const bool is_small = content->size() <= static_cast<size_t>(document::kKeptAsWritten);
+    document::SetContent(*std::move(content), spec);
+    if (is_small) document::Expand(spec);
+  }
 }
 
 absl::StatusOr<const document::Kind*> KindOf(const std::string& typed) {
@@ -107,15 +186,30 @@ void TakeVersion(const std::map<store::DocumentKey, const v1::StoredDocument*>& 
   conflict.author_verified = now->author_verified();
 }
 
+// A large set's content goes beside its document: as text it would be long.
+void AddContent(v1::Document* document, v1::ApplyRequest* request) {
+  v1::IpSetContent* content = request->add_ip_sets();
+  content->set_namespace_(document->metadata().namespace_());
+  content->set_name(document->metadata().name());
+  const net::PackedCidrs packed = document::ContentOf(document->ip_set());
+  content->set_version(net::VersionOf(packed));
+  content->mutable_cidrs()->set_v4(packed.v4);
+  content->mutable_cidrs()->set_v6(packed.v6);
+  document->mutable_ip_set()->clear_packed();
+}
+
 // The configuration with these documents applied, and without `gone`.
-Plan PlanFiles(const model::ConfigState& state,
-               const google::protobuf::RepeatedPtrField<v1::SourceFile>& files,
-               const document::ParseOptions& options, const std::vector<store::DocumentKey>& gone) {
+Plan PlanFiles(const model::ConfigState& state, const v1::ApplyRequest& request,
+               const std::vector<store::DocumentKey>& gone,
+               const lint::Surroundings* surroundings) {
+  document::ParseOptions options;
+  options.ignore_unsupported = request.ignore_unsupported();
+  if (!request.default_namespace().empty()) options.default_namespace = request.default_namespace();
   std::map<store::DocumentKey, const v1::StoredDocument*> stored;
   for (const v1::StoredDocument& one : state.documents) stored[KeyOf(one.document())] = &one;
   Plan plan;
   std::vector<document::ParsedDocument> changed;
-  for (const v1::SourceFile& file : files) {
+  for (const v1::SourceFile& file : request.files()) {
     document::ParseResult parsed = document::Parse(file.name(), file.content(), options);
     Append(parsed.faults, &plan.faults);
     Append(parsed.warnings, &plan.warnings);
@@ -125,15 +219,21 @@ Plan PlanFiles(const model::ConfigState& state,
       changed.push_back(std::move(document));
     }
   }
+  TakeContents(state, request, &changed, &plan);
   DocumentMap result = Index(state);
   for (const document::ParsedDocument& parsed : changed) {
     result[KeyOf(parsed.document)] = &parsed.document;
   }
   for (const store::DocumentKey& key : gone) result.erase(key);
   // Also when documents had faults of their own: one run should show everything there is to mend.
-  document::Findings findings = document::Validate(changed, Copy(result));
+  const std::vector<v1::Document> whole = Copy(result);
+  document::Findings findings = document::Validate(changed, whole);
   Append(findings.faults, &plan.faults);
   Append(findings.warnings, &plan.warnings);
+  if (surroundings && plan.faults.empty()) {
+    Append(lint::Lint(changed, whole, *surroundings), &plan.warnings);
+  }
+  if (request.strict()) Append(std::exchange(plan.warnings, {}), &plan.faults);
   for (const document::ParsedDocument& parsed : changed) {
     plan.mutations.push_back({KeyOf(parsed.document), parsed.document});
   }
@@ -143,31 +243,30 @@ Plan PlanFiles(const model::ConfigState& state,
 
 }  // namespace
 
-Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request) {
-  document::ParseOptions options;
-  options.ignore_unsupported = request.ignore_unsupported();
-  if (!request.default_namespace().empty()) options.default_namespace = request.default_namespace();
-  return PlanFiles(state, request.files(), options, {});
+Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request,
+               const lint::Surroundings& surroundings) {
+  return PlanFiles(state, request, {}, &surroundings);
 }
 
 Plan PlanRollback(const model::ConfigState& state, const store::Contents& target) {
   DocumentMap now = Index(state);
-  google::protobuf::RepeatedPtrField<v1::SourceFile> files;
+  v1::ApplyRequest request;
+  request.set_ignore_unsupported(true);  // as it was applied, whatever was asked for then
   for (const v1::StoredDocument& stored : target.documents) {
     auto found = now.find(KeyOf(stored.document()));
     const bool same =
         found != now.end() && MessageDifferencer::Equals(*found->second, stored.document());
     if (found != now.end()) now.erase(found);
     if (same) continue;
-    v1::SourceFile* file = files.Add();
+    v1::SourceFile* file = request.add_files();
     file->set_name(absl::StrCat("revision ", target.revision));
-    file->set_content(document::ToYaml(stored.document()));
+    v1::Document document = stored.document();
+    if (document.has_ip_set() && document.ip_set().has_packed()) AddContent(&document, &request);
+    file->set_content(document::ToYaml(document));
   }
   std::vector<store::DocumentKey> gone;
   for (const auto& [key, document] : now) gone.push_back(key);
-  document::ParseOptions options;
-  options.ignore_unsupported = true;  // as it was applied, whatever was asked for then
-  return PlanFiles(state, files, options, gone);
+  return PlanFiles(state, request, gone, nullptr);  // was judged when it was applied
 }
 
 absl::StatusOr<Plan> PlanDelete(const model::ConfigState& state, const v1::DeleteRequest& request) {
@@ -206,6 +305,22 @@ std::vector<v1::Change> Preview(const model::ConfigState& state,
                           : v1::Change::UPDATED);
   }
   return changes;
+}
+
+absl::StatusOr<v1::IpSetDescription> Describe(const model::ConfigState& state,
+                                              const v1::DescribeIpSetRequest& request) {
+  const v1::Document* document = FindIpSet(state, request.namespace_(), request.name());
+  if (!document) {
+    return Missing(state, *document::FindKind("IpSet"), request.namespace_(), request.name());
+  }
+  const net::PackedCidrs content = document::ContentOf(document->ip_set());
+  v1::IpSetDescription description;
+  *description.mutable_metadata() = document->metadata();
+  description.set_version(net::VersionOf(content));
+  description.set_v4_count(content.v4.size() / net::kV4Record);
+  description.set_v6_count(content.v6.size() / net::kV6Record);
+  for (const uint64_t digest : net::ChunkDigests(content)) description.add_chunks(digest);
+  return description;
 }
 
 absl::StatusOr<v1::GetResponse> Select(const model::ConfigState& state,

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/lint/lint.h"
 #include "controlplane/model/config_state.h"
 #include "controlplane/store/store.h"
 #include "whence/v1/admin.pb.h"
@@ -34,10 +35,14 @@ struct Plan {
   std::vector<Conflict> conflicts;         // nor these
   std::vector<v1::Fault> faults;
   std::vector<v1::Fault> warnings;
+  // A set's content came as a difference from what it no longer is; `faults` says so too.
+  bool send_whole_sets = false;
 };
 
-// Parses every file and validates the configuration as it would be. Collects all faults.
-Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request);
+// Parses every file, validates the configuration as it would be, and says what is hardly meant so.
+// Collects all faults; with `strict` the warnings are faults.
+Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request,
+               const lint::Surroundings& surroundings = {});
 
 // Makes the documents what `target`, of another revision, has: those that differ, come or go. They
 // are read anew from their text, so that today's checks hold for them.
@@ -50,6 +55,10 @@ absl::StatusOr<Plan> PlanDelete(const model::ConfigState& state, const v1::Delet
 // What `mutations` would change, one per mutation, without changing it.
 std::vector<v1::Change> Preview(const model::ConfigState& state,
                                 const std::vector<store::Mutation>& mutations);
+
+// kNotFound: no such IpSet.
+absl::StatusOr<v1::IpSetDescription> Describe(const model::ConfigState& state,
+                                              const v1::DescribeIpSetRequest& request);
 
 // Documents carry their resourceVersion. Errors as in PlanDelete; a kind without documents is no
 // error.

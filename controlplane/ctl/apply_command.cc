@@ -6,7 +6,9 @@
 
 #include "common/base/utf8.h"
 #include "common/document/document.h"
+#include "common/document/ip_set_file.h"
 #include "controlplane/ctl/commands.h"
+#include "controlplane/ctl/ip_set_upload.h"
 #include "controlplane/ctl/print.h"
 #include "controlplane/ctl/source_files.h"
 #include "controlplane/ctl/text.h"
@@ -62,6 +64,7 @@ v1::ApplyRequest ToRequest(const ApplyOptions& options, const SourceFiles& sourc
   for (const v1::SourceFile& file : sources.files()) *request.add_files() = file;
   request.set_dry_run(options.dry_run);
   request.set_ignore_unsupported(options.ignore_unsupported);
+  request.set_strict(options.strict);
   request.set_default_namespace(options.default_namespace);
   request.set_author(Author());
   request.set_message(ValidUtf8(options.message));
@@ -84,14 +87,12 @@ int Apply(const ApplyOptions& options, Session& session, std::istream& input) {
   }
   // With faults on this side nothing may change, but those of the server are asked for all the
   // same: one run should show everything there is to mend.
-  const bool has_faults = !sources.faults().empty();
+  const bool has_faults =
+      !sources.faults().empty() || (options.strict && !sources.warnings().empty());
   v1::ApplyRequest request = ToRequest(options, sources);
   if (has_faults) request.set_dry_run(true);
   v1::ApplyResponse response;
-  grpc::ClientContext context;
-  SetDeadline(context, kWriteDeadline);
-  grpc::Status status =
-      v1::ConfigService::NewStub(session.channel)->Apply(&context, request, &response);
+  grpc::Status status = SendApply(session, &request, sources.contents(), &response);
   if (!status.ok()) {
     for (const v1::Fault& fault : sources.faults()) session.err << FaultLine(fault);
     return PrintFailure(session, status);
@@ -100,7 +101,68 @@ int Apply(const ApplyOptions& options, Session& session, std::istream& input) {
   for (v1::Fault& fault : *response.mutable_faults()) sources.Translate(&fault);
   for (const v1::Fault& fault : sources.faults()) *response.add_faults() = fault;
   for (v1::Fault& warning : *response.mutable_warnings()) sources.Translate(&warning);
-  for (const v1::Fault& warning : sources.warnings()) *response.add_warnings() = warning;
+  for (const v1::Fault& warning : sources.warnings()) {
+    *(options.strict ? response.add_faults() : response.add_warnings()) = warning;
+  }
+  return PrintResponse(response, options.output, options.dry_run, session);
+}
+
+int LoadIpSet(const IpSetLoadOptions& options, Session& session, std::istream& input) {
+  absl::StatusOr<std::string> text = ReadText(options.file, input);
+  if (!text.ok()) {
+    session.err << "whencectl: " << Escape(std::string(text.status().message())) << "\n";
+    return kFailed;
+  }
+  document::IpSetList list = document::ReadIpSetList(*text);
+  v1::ApplyResponse local;
+  const auto add = [&](const document::ListRemark& remark, v1::Fault* out) {
+    out->set_file(ValidUtf8(options.file));
+    out->set_line(remark.line);
+    out->set_column(1);
+    out->set_message(remark.message);
+  };
+  for (const document::ListRemark& fault : list.faults) add(fault, local.add_faults());
+  for (const document::ListRemark& warning : list.warnings) add(warning, local.add_warnings());
+  // A download that failed must not open what the set keeps closed.
+  if (list.faults.empty() && list.content.empty()) {
+    local.add_faults()->set_message("no CIDR in " + ValidUtf8(options.file) +
+                                    "; to empty a set, apply a document that says so");
+  }
+  if (!local.faults().empty()) {
+    return PrintResponse(local, options.output, options.dry_run, session);
+  }
+  v1::Document document;
+  document.set_api_version("whence.dev/v1");
+  document.set_kind("IpSet");
+  document.mutable_ip_set();
+  const std::string space = options.namespace_name.empty() ? "default" : options.namespace_name;
+  document.mutable_metadata()->set_namespace_(space);
+  document.mutable_metadata()->set_name(options.name);
+  absl::StatusOr<std::optional<v1::IpSetDescription>> known =
+      DescribeIpSet(session, space, options.name);
+  if (!known.ok()) {
+    return PrintFailure(session,
+                        grpc::Status(static_cast<grpc::StatusCode>(known.status().code()),
+                                     std::string(known.status().message())));
+  }
+  // Only the content is replaced.
+  if (*known) *document.mutable_metadata() = (*known)->metadata();
+  v1::ApplyRequest request;
+  v1::SourceFile* file = request.add_files();
+  file->set_name(ValidUtf8(options.file));
+  file->set_content(document::ToJson(document));
+  request.set_dry_run(options.dry_run);
+  request.set_author(Author());
+  request.set_message(ValidUtf8(options.message));
+  v1::ApplyResponse response;
+  const size_t size = list.content.size();
+  grpc::Status status =
+      SendApply(session, &request, {{space, options.name, std::move(list.content)}}, &response);
+  if (!status.ok()) return PrintFailure(session, status);
+  response.mutable_warnings()->MergeFrom(local.warnings());
+  if (response.faults().empty() && options.output == Output::kTable) {
+    session.out << size << (size == 1 ? " CIDR" : " CIDRs") << "\n";
+  }
   return PrintResponse(response, options.output, options.dry_run, session);
 }
 

@@ -11,6 +11,8 @@ namespace whence::ctl {
 
 // `input` is what "-" reads.
 int Apply(const ApplyOptions& options, Session& session, std::istream& input);
+// Replaces the content of an IpSet by a list, or makes the set.
+int LoadIpSet(const IpSetLoadOptions& options, Session& session, std::istream& input);
 int Delete(const DeleteOptions& options, Session& session);
 // Exit codes as of diff(1): 0 no difference, 1 there is one, 2 failed.
 int Diff(const DiffOptions& options, Session& session, std::istream& input);

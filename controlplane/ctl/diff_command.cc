@@ -4,6 +4,7 @@
 
 #include "common/document/document.h"
 #include "controlplane/ctl/commands.h"
+#include "controlplane/ctl/ip_set_upload.h"
 #include "controlplane/ctl/print.h"
 #include "controlplane/ctl/source_files.h"
 #include "controlplane/ctl/text.h"
@@ -62,6 +63,7 @@ int Diff(const DiffOptions& options, Session& session, std::istream& input) {
   }
   v1::DiffRequest request = options.request;
   for (const v1::SourceFile& file : sources.files()) *request.add_files() = file;
+  for (const NamedContent& set : sources.contents()) *request.add_ip_sets() = Upload(set, nullptr);
   v1::DiffResponse response;
   grpc::ClientContext context;
   SetDeadline(context, kWriteDeadline);

@@ -14,7 +14,8 @@ namespace {
 
 constexpr char kExamples[] = R"(Examples:
   whencectl apply -f topology.yaml --dry-run     # what would change, and every fault there is
-  whencectl apply -f policies/
+  whencectl apply -f policies/ --strict          # warnings, too, keep it from being applied
+  whencectl ipset load blocked feed.txt -n shop  # a plain list, # or ; begin comments
   whencectl get policies -n istio-system
   whencectl get all -o yaml --export | whencectl --control-plane other:15010 apply -f -
   whencectl diff -f policies/                    # exit code 0: nothing would change, 1: it would
@@ -30,6 +31,7 @@ Exit codes: 0 good, 1 failed, 2 wrong usage.)";
 struct Flags {
   ConnectionOptions connection{.address = "127.0.0.1:15010"};
   ApplyOptions apply;
+  IpSetLoadOptions load;
   GetOptions get;
   DeleteOptions remove;
   ExplainOptions explain;
@@ -71,10 +73,23 @@ void DeclareDocuments(CLI::App& app, Flags& flags) {
   apply->add_flag("--dry-run", flags.apply.dry_run, "Commit nothing, say what would change");
   apply->add_flag("--ignore-unsupported", flags.apply.ignore_unsupported,
                   "Warn of Istio fields that Whence does not act on, instead of refusing them");
+  apply->add_flag("--strict", flags.apply.strict,
+                  "Refuse what is only worth a warning: nothing is committed then");
   apply->add_option("-m,--message", flags.apply.message, "Why, for the history");
   AddIfRevision(apply);
   AddNamespace(apply, flags, "For documents without one (default: default)");
   AddOutput(apply, flags, {"table", "json"});
+
+  CLI::App* sets = app.add_subcommand("ipset", "Large sets of addresses");
+  sets->require_subcommand(1);
+  CLI::App* load = sets->add_subcommand(
+      "load", "Replace what an IpSet holds by a list, one CIDR a line; make the set if it is new");
+  load->add_option("NAME", flags.load.name, "The set")->required();
+  load->add_option("FILE", flags.load.file, "The list, or - for standard input")->required();
+  load->add_flag("--dry-run", flags.load.dry_run, "Commit nothing, say what would change");
+  load->add_option("-m,--message", flags.load.message, "Why, for the history");
+  AddNamespace(load, flags, "Its namespace (default: default)");
+  AddOutput(load, flags, {"table", "json"});
 
   CLI::App* get = app.add_subcommand("get", "Print documents");
   get->add_option("KIND", flags.kind, "Such as policies, trusttopology, svc, all")->required();
@@ -189,6 +204,10 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
     flags.apply.if_revision = IfRevision(*app.get_subcommand("apply"));
     flags.apply.output = output;
     options->command = flags.apply;
+  } else if (app.got_subcommand("ipset")) {
+    flags.load.namespace_name = flags.namespace_name;
+    flags.load.output = output;
+    options->command = flags.load;
   } else if (app.got_subcommand("get")) {
     flags.get.request.set_kind(flags.kind);
     flags.get.request.set_name(flags.name);

@@ -20,9 +20,16 @@ struct ApplyOptions {
   std::vector<std::string> files;
   bool dry_run = false;
   bool ignore_unsupported = false;
+  bool strict = false;
   std::string default_namespace;
   std::string message;
   std::optional<uint64_t> if_revision;
+  Output output = Output::kTable;
+};
+
+struct IpSetLoadOptions {
+  std::string name, file, namespace_name, message;
+  bool dry_run = false;
   Output output = Output::kTable;
 };
 
@@ -88,7 +95,8 @@ struct RollbackOptions {
   Output output = Output::kTable;
 };
 
-using Command = std::variant<ApplyOptions, GetOptions, DeleteOptions, AgentsOptions, LogsOptions,
+using Command = std::variant<ApplyOptions, IpSetLoadOptions, GetOptions, DeleteOptions, AgentsOptions,
+                             LogsOptions,
                              ExportOptions, TopOptions, ExplainOptions, HistoryOptions, DiffOptions,
                              RollbackOptions>;
 

@@ -25,6 +25,7 @@ int Run(const Options& options, std::istream& input, std::ostream& out, std::ost
   Session session{options.connection.address, *channel, out, err};
   return std::visit(
       Overloaded{[&](const ApplyOptions& apply) { return Apply(apply, session, input); },
+                 [&](const IpSetLoadOptions& load) { return LoadIpSet(load, session, input); },
                  [&](const GetOptions& get) { return Get(get, session); },
                  [&](const DeleteOptions& remove) { return Delete(remove, session); },
                  [&](const AgentsOptions& agents) { return Agents(agents, session); },

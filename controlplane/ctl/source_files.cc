@@ -13,12 +13,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/utf8.h"
+#include "common/document/ip_set.h"
 #include "common/document/kinds.h"
 
 namespace whence::ctl {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr size_t kLargeFile = 256 << 10;
 
 std::optional<std::string> ReadFile(const std::string& path) {
   std::error_code error;
@@ -53,6 +56,14 @@ bool IsEmpty(std::string_view content) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> ReadText(const std::string& path, std::istream& input) {
+  if (path == "-") return std::string(std::istreambuf_iterator<char>(input), {});
+  std::optional<std::string> content = ReadFile(path);
+  if (content) return *std::move(content);
+  return absl::NotFoundError(absl::StrCat(
+      path, ": cannot be read: ", errno != 0 ? std::strerror(errno) : "it is no file"));
+}
 
 absl::Status SourceFiles::Add(const std::string& path, std::istream& input) {
   if (path == "-") {
@@ -95,8 +106,8 @@ absl::Status SourceFiles::AddFile(const std::string& path, bool may_be_empty) {
 void SourceFiles::AddContent(const std::string& path, const std::string& directory,
                              std::string content) {
   const std::string name = ValidUtf8(path);  // goes into messages
-  // Most have no list, and a set of a million ranges takes seconds to parse for nothing.
-  bool may_have_list = content.find("file") != std::string::npos;
+  const bool is_large = content.size() > kLargeFile;
+  bool is_parsed = is_large || content.find("file") != std::string::npos;
   bool reads_lists = false;
   document::ParseOptions options = options_;
   options.read_file = [&](const std::string& list) {
@@ -104,8 +115,9 @@ void SourceFiles::AddContent(const std::string& path, const std::string& directo
     return ReadFile((fs::path(directory) / list).string());  // an absolute path stays
   };
   document::ParseResult parsed;
-  if (may_have_list) parsed = document::Parse(name, content, options);
-  if (!reads_lists) {
+  if (is_parsed) parsed = document::Parse(name, content, options);
+  // A file with faults, and without lists that only we can read, is the server's to judge.
+  if (!reads_lists && !(is_large && parsed.faults.empty())) {
     v1::SourceFile& file = files_.emplace_back();
     file.set_name(name);
     file.set_content(std::move(content));
@@ -122,6 +134,12 @@ void SourceFiles::AddContent(const std::string& path, const std::string& directo
   for (document::ParsedDocument& document : parsed.documents) {
     v1::SourceFile& file = files_.emplace_back();
     file.set_name(name);
+    const v1::ObjectMeta& metadata = document.document.metadata();
+    if (document.document.has_ip_set() && document.document.ip_set().has_packed()) {
+      v1::IpSetSpec* set = document.document.mutable_ip_set();
+      contents_.push_back({metadata.namespace_(), metadata.name(), document::ContentOf(*set)});
+      set->clear_packed();
+    }
     file.set_content(document::ToJson(document.document));
     places_[{name, document::DisplayName(document.document)}] = std::move(document.locations);
   }

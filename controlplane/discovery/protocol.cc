@@ -58,7 +58,7 @@ void StateProtocol::Write(const StatePush& push, const char* type_url, uint64_t,
   for (const auto& [name, resource] : push.resources) {
     auto* out = response->add_resources();
     out->set_type_url(type_url);
-    out->set_value(*resource.bytes);
+    out->set_value(resource.steps ? resource.steps->Whole() : *resource.bytes);
   }
 }
 

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/bundle/bundle_builder.h"
+#include "common/document/ip_set.h"
+#include "controlplane/discovery/ip_set_steps.h"
 
 namespace whence::discovery {
 namespace {
@@ -17,14 +19,23 @@ Resource Reuse(const ResourceMap* before, const std::string& name, const Message
     auto it = before->find(name);
     if (it != before->end() && it->second.version == version) return it->second;
   }
-  return {std::move(version), std::make_shared<const std::string>(message.SerializeAsString())};
+  return {std::move(version), std::make_shared<const std::string>(message.SerializeAsString()), {}};
 }
 
 ResourceMap BuildAllIpSets(const bundle::ConfigView& view, const ResourceState* previous) {
   ResourceMap sets;
-  for (const v1::IpSetResource& set : bundle::BuildIpSets(view)) {
-    sets[set.name()] = Reuse(previous ? &previous->ip_sets : nullptr, set.name(), set,
-                             bundle::ResourceVersion(set));
+  for (const auto& [name, document] : view.ip_sets()) {
+    const std::string id = absl::StrCat(name.first, "/", name.second);
+    std::shared_ptr<const IpSetSteps> before;
+    if (previous) {
+      auto it = previous->ip_sets.find(id);
+      // Only sets are in that map.
+      if (it != previous->ip_sets.end()) {
+        before = std::static_pointer_cast<const IpSetSteps>(it->second.steps);
+      }
+    }
+    auto steps = IpSetSteps::Make(id, document::ContentOf(document->ip_set()), before);
+    sets[id] = {steps->version(), nullptr, steps};
   }
   return sets;
 }

@@ -79,6 +79,18 @@ absl::Status DeltaSubscription::CheckLimits(const DeltaRequest& request) const {
   return absl::OkStatus();
 }
 
+// A refused version is not sent again, since `held_` has it; that of a step is not the resource's.
+void DeltaSubscription::GiveUpRefused() {
+  for (const auto& [name, version] : pending_->versions) {
+    const auto status = status_.find(name);
+    const auto target = pending_->leads_to.find(name);
+    if (status != status_.end() && target != pending_->leads_to.end() &&
+        status->second.refused_version == version) {
+      given_up_[name] = target->second;
+    }
+  }
+}
+
 void DeltaSubscription::Subscribe(const std::string& name, bool first) {
   if (name == "*") {
     wildcard_ = true;
@@ -86,6 +98,7 @@ void DeltaSubscription::Subscribe(const std::string& name, bool first) {
     return;
   }
   names_.insert(name);
+  given_up_.erase(name);
   // Whoever names a resource waits for an answer, even if we believe that it has it: it may have
   // dropped it. Only in the first request of a stream the initial versions say what it has.
   if (!first || held_.count(name) == 0) unanswered_.insert(name);
@@ -109,6 +122,7 @@ void DeltaSubscription::Unsubscribe(const std::string& name) {
   held_.erase(name);
   status_.erase(name);
   unanswered_.erase(name);
+  given_up_.erase(name);
 }
 
 absl::Status DeltaSubscription::OnRequest(const DeltaRequest& request) {
@@ -127,6 +141,7 @@ absl::Status DeltaSubscription::OnRequest(const DeltaRequest& request) {
       error = std::string(CutUtf8(ValidUtf8(*error), limits_.max_error_bytes));
     }
     RecordAnswer(pending_->versions, error, &status_);
+    if (error) GiveUpRefused();
     pending_.reset();
   }
   for (const std::string& name : request.unsubscribe) Unsubscribe(name);
@@ -140,10 +155,21 @@ bool DeltaSubscription::AddUpdates(const ResourceMap& current, DeltaPush* push) 
     if (!Wants(name)) continue;
     auto held = held_.find(name);
     bool is_held = held != held_.end() && held->second == resource.version;
-    if (is_held && unanswered_.count(name) == 0) continue;
+    const bool asked_for = unanswered_.count(name) != 0;
+    if (is_held && !asked_for) continue;
+    if (auto given_up = given_up_.find(name);
+        !asked_for && given_up != given_up_.end() && given_up->second == resource.version) {
+      continue;
+    }
     if (bytes >= limits_.max_response_bytes) return false;
-    bytes += SizeOf(name, resource);
-    push->resources.emplace_back(name, resource);
+    // Who asks for what we believe it has may have lost it; else it runs what it acknowledged.
+    const auto status = status_.find(name);
+    const bool has_some = !asked_for && status != status_.end();
+    Resource sent = resource.steps ? resource.steps->StepFrom(
+                                         has_some ? status->second.acked_version : std::string())
+                                   : resource;
+    bytes += SizeOf(name, sent);
+    push->resources.emplace_back(name, std::move(sent));
   }
   return true;
 }
@@ -168,8 +194,9 @@ std::optional<DeltaPush> DeltaSubscription::Next(const ResourceMap& current, boo
   greet_ = false;
 
   push.nonce = absl::StrCat(nonce_prefix_, next_nonce_++);
-  pending_ = Pending{push.nonce, {}};
+  pending_ = Pending{push.nonce, {}, {}};
   for (const auto& [name, resource] : push.resources) {
+    pending_->leads_to[name] = current.at(name).version;
     held_[name] = resource.version;
     unanswered_.erase(name);
     status_[name].sent_version = resource.version;

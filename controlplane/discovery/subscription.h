@@ -38,10 +38,26 @@
 
 namespace whence::discovery {
 
-// One version of one resource. The bytes (what goes into Any.value) are shared by all streams.
+class ResourceSteps;
+
+// One version of one resource. The bytes (what goes into Any.value) are shared by all streams. A
+// large one has no bytes, but `steps` to get there.
 struct Resource {
   std::string version;
   std::shared_ptr<const std::string> bytes;
+  std::shared_ptr<const ResourceSteps> steps;
+};
+
+// How a client gets to a resource's version from what it has: at once if it has the one before,
+// else in parts. Each step is a message of bounded size with a version of its own, to be
+// acknowledged like any other; the last one's is the resource's.
+class ResourceSteps {
+ public:
+  virtual ~ResourceSteps() = default;
+  // The step that follows on `acknowledged`; on what is not known, or empty, the first of all.
+  virtual Resource StepFrom(const std::string& acknowledged) const = 0;
+  // All of it in one message, for clients of the variant that knows no steps.
+  virtual std::string Whole() const = 0;
 };
 
 // Name -> resource: what one client may see of one type, now.
@@ -113,9 +129,11 @@ class DeltaSubscription {
   struct Pending {
     std::string nonce;
     std::vector<std::pair<std::string, std::string>> versions;
+    std::map<std::string, std::string> leads_to;  // name -> the version that steps lead to
   };
 
   absl::Status CheckLimits(const DeltaRequest& request) const;
+  void GiveUpRefused();
   void Subscribe(const std::string& name, bool first);
   void Unsubscribe(const std::string& name);
   bool Wants(const std::string& name) const { return wildcard_ || names_.count(name) > 0; }
@@ -131,6 +149,8 @@ class DeltaSubscription {
   std::set<std::string> names_;              // named explicitly, besides a wildcard
   std::map<std::string, std::string> held_;  // name -> version the client was sent or came with
   std::set<std::string> unanswered_;         // to be answered even if nothing changed
+  // Versions on whose way a step was refused: not tried again until the client asks.
+  std::map<std::string, std::string> given_up_;
   bool greet_ = false;  // a wildcard that knows nothing is answered even if there is nothing
   std::optional<Pending> pending_;
   StatusMap status_;

@@ -112,6 +112,9 @@ absl::StatusOr<std::vector<Difference>> SqliteStore::Differences(uint64_t revisi
     if (status.ok() && !rows.IsNull(4)) {
       status = ParseValue(rows.Text(4), difference.key, &difference.after.emplace());
     }
+    for (std::optional<v1::Document>* document : {&difference.before, &difference.after}) {
+      if (status.ok() && *document) status = contents_.PutBack(&**document);
+    }
   }
   rows.Reset();
   if (!row.ok()) return row.status();

@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint32_t kApplicationId = 0x77686e63;  // "whnc", shown by file(1)
 
-constexpr Sql kSchema[] = {R"sql(
+const Sql kSchema[] = {R"sql(
 create table revision (
   revision integer primary key,
   time_us integer not null,
@@ -40,7 +40,9 @@ create table document (
                            R"sql(
 alter table revision add column author_verified integer not null default 0;
 alter table change add column written_kind text not null default '';
-)sql"};
+)sql",
+                           // 3: large sets.
+                           kIpSetContentSchema};
 
 // Same value, same bytes: otherwise an unchanged document could look changed (maps have no order).
 std::string Serialize(const v1::Document& document) {
@@ -108,8 +110,10 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string
   }
   absl::StatusOr<Statements> statements = PrepareAll(**database);
   if (!statements.ok()) return statements.status();
+  absl::StatusOr<IpSetContents> contents = IpSetContents::Prepare(**database);
+  if (!contents.ok()) return contents.status();
   return std::unique_ptr<SqliteStore>(
-      new SqliteStore(std::move(*database), std::move(*statements)));
+      new SqliteStore(std::move(*database), std::move(*statements), std::move(*contents)));
 }
 
 absl::StatusOr<SqliteStore::Statements> SqliteStore::PrepareAll(Database& database) {
@@ -196,6 +200,7 @@ absl::StatusOr<std::vector<v1::StoredDocument>> SqliteStore::List(Statement& lis
   for (; row.ok() && *row; row = list.Step()) {
     v1::StoredDocument& stored = documents.emplace_back();
     absl::Status parsed = ParseValue(list.Text(4), KeyAt(list, 0), stored.mutable_document());
+    if (parsed.ok()) parsed = contents_.PutBack(stored.mutable_document());
     if (!parsed.ok()) {
       list.Reset();
       return parsed;
@@ -223,6 +228,7 @@ absl::StatusOr<SqliteStore::Current> SqliteStore::Find(const DocumentKey& key) {
   v1::Document document;
   if (absl::Status parsed = ParseValue(current.bytes, key, &document); !parsed.ok()) return parsed;
   current.kind = document.kind();
+  current.content_version = document.ip_set().packed().version();
   return current;
 }
 
@@ -263,7 +269,10 @@ absl::StatusOr<CommitResult> SqliteStore::Commit(const CommitRequest& request) {
     if (!mutation.document && current->revision == 0) {
       return absl::NotFoundError(absl::StrCat(Name(mutation.key), ": there is no such document"));
     }
-    std::string bytes = mutation.document ? Serialize(*mutation.document) : std::string();
+    std::optional<v1::Document> document = mutation.document;
+    std::optional<net::PackedCidrs> content;
+    if (document) content = IpSetContents::TakeOut(&*document);
+    std::string bytes = document ? Serialize(*document) : std::string();
     bool same = mutation.document && current->revision != 0 && bytes == current->bytes;
     result.changes.push_back(ChangeOf(mutation, current->revision != 0, same, current->kind));
     if (same) continue;
@@ -276,6 +285,10 @@ absl::StatusOr<CommitResult> SqliteStore::Commit(const CommitRequest& request) {
     }
     absl::Status written =
         Write(mutation, bytes, result.changes.back(), revision, current->revision);
+    if (written.ok() && content) {
+      written = contents_.Keep(document->ip_set().packed().version(), *content,
+                               current->content_version);
+    }
     if (!written.ok()) return written;
   }
   if (!begun) return result;

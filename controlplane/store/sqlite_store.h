@@ -3,7 +3,7 @@
 // Three tables. `change` holds each value a document ever had, under the revision that wrote it,
 // and the revision of the value it replaced; `document` says which of them is the one of now;
 // `revision` says who wrote it, when and why. So a value is stored once, a difference is two rows,
-// and an old revision is a query.
+// and an old revision is a query. The contents of large sets stand apart (ip_set_contents.h).
 #ifndef WHENCE_CONTROLPLANE_STORE_SQLITE_STORE_H_
 #define WHENCE_CONTROLPLANE_STORE_SQLITE_STORE_H_
 
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "controlplane/store/database.h"
+#include "controlplane/store/ip_set_contents.h"
 #include "controlplane/store/store.h"
 
 namespace whence::store {
@@ -45,10 +46,13 @@ class SqliteStore final : public Store {
     uint64_t revision = 0;
     std::string bytes;
     std::string kind;  // as written
+    std::string content_version;  // of a large set
   };
 
-  SqliteStore(std::unique_ptr<Database> database, Statements statements)
-      : database_(std::move(database)), statements_(std::move(statements)) {}
+  SqliteStore(std::unique_ptr<Database> database, Statements statements, IpSetContents contents)
+      : database_(std::move(database)),
+        statements_(std::move(statements)),
+        contents_(std::move(contents)) {}
   static absl::StatusOr<Statements> PrepareAll(Database& database);
   // All with mutex_ held.
   absl::StatusOr<uint64_t> LastRevision();
@@ -63,6 +67,7 @@ class SqliteStore final : public Store {
   std::mutex mutex_;
   std::unique_ptr<Database> database_;  // by mutex_; before statements_, which must go first
   Statements statements_;               // by mutex_
+  IpSetContents contents_;              // by mutex_
 };
 
 }  // namespace whence::store

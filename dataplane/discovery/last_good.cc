@@ -1,11 +1,13 @@
 #include "dataplane/discovery/last_good.h"
 
+#include <iterator>
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
 #include "dataplane/storage/file.h"
+#include "whence/v1/resources.pb.h"
 
 namespace whence::discovery {
 namespace {
@@ -78,16 +80,15 @@ absl::Status LastGoodStore::SaveIpSet(const ReceivedResource& set) {
 
 absl::Status LastGoodStore::SaveBundle(const ReceivedResource& bundle,
                                        const std::map<std::string, std::string>& ip_sets,
-                                       const std::map<std::string, std::string>& also_keep) {
+                                       const std::set<std::pair<std::string, std::string>>& also_keep) {
   if (absl::Status status = storage::MakeDirectory(directory_); !status.ok()) return status;
   absl::Status status =
       storage::WriteFileAtomically(directory_ + "/bundle", Serialize(bundle, kBundleType, ip_sets));
   if (!status.ok()) return status;
 
   std::set<std::string> needed;
-  for (const auto* sets : {&ip_sets, &also_keep}) {
-    for (const auto& [name, version] : *sets) needed.insert(SetPath(name, version));
-  }
+  for (const auto& [name, version] : ip_sets) needed.insert(SetPath(name, version));
+  for (const auto& [name, version] : also_keep) needed.insert(SetPath(name, version));
   absl::StatusOr<std::vector<std::string>> files = storage::ListFiles(directory_);
   if (!files.ok()) return files.status();
   for (const std::string& file : *files) {
@@ -106,13 +107,30 @@ absl::StatusOr<LastGood> LastGoodStore::Load() const {
   last_good.bundle = FirstOf(*file);
   for (int i = 1; i < file->resources_size(); ++i) {
     const auto& reference = file->resources(i);
-    absl::StatusOr<Response> set = Read(SetPath(reference.name(), reference.version()));
-    if (!set.ok())
-      return absl::DataLossError(
-          absl::StrCat("ip set \"", reference.name(), "\": ", set.status().message()));
-    last_good.ip_sets.push_back(FirstOf(*set));
+    absl::Status status = LoadSet(reference.name(), reference.version(), &last_good.ip_sets);
+    if (!status.ok()) return status;
   }
   return last_good;
+}
+
+absl::Status LastGoodStore::LoadSet(const std::string& name, std::string version,
+                                    std::vector<ReceivedResource>* out) const {
+  std::vector<ReceivedResource> steps;  // the newest first
+  do {
+    absl::StatusOr<Response> file = steps.size() < kMaxSetSteps
+                                        ? Read(SetPath(name, version))
+                                        : absl::DataLossError("its differences have no end");
+    if (!file.ok()) {
+      return absl::DataLossError(absl::StrCat("ip set \"", name, "\": ", file.status().message()));
+    }
+    steps.push_back(FirstOf(*file));
+    // What cannot be parsed has no base; who uses it will say so.
+    v1::IpSetResource set;
+    version = set.ParseFromString(steps.back().value) ? set.base_version() : "";
+  } while (!version.empty());
+  out->insert(out->end(), std::make_move_iterator(steps.rbegin()),
+              std::make_move_iterator(steps.rend()));
+  return absl::OkStatus();
 }
 
 }  // namespace whence::discovery

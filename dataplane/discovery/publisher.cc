@@ -1,5 +1,6 @@
 #include "dataplane/discovery/publisher.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -52,14 +53,7 @@ bool Publisher::StartFromLastGood() {
   absl::Status status = bundle.ParseFromString(last_good->bundle.value)
                             ? absl::OkStatus()
                             : absl::DataLossError("the bundle cannot be parsed");
-  for (const ReceivedResource& resource : last_good->ip_sets) {
-    v1::IpSetResource message;
-    if (!message.ParseFromString(resource.value))
-      status.Update(absl::DataLossError("an ip set cannot be parsed"));
-    absl::StatusOr<std::shared_ptr<const net::CidrSet>> set = wire::DecodeIpSet(message);
-    status.Update(set.status());
-    if (set.ok()) sets_[resource.name] = IpSet{*set, resource.version};
-  }
+  status.Update(RestoreIpSets(last_good->ip_sets));
   if (status.ok()) status = Apply(bundle, last_good->bundle.version, sets_);
   if (!status.ok()) {
     log_.Warning(
@@ -72,6 +66,38 @@ bool Publisher::StartFromLastGood() {
   active_resource_ = last_good->bundle;
   Activate(bundle, last_good->bundle.version, true);
   return true;
+}
+
+absl::Status Publisher::RestoreIpSets(const std::vector<ReceivedResource>& steps) {
+  std::map<std::string, Gathering> contents;
+  for (const ReceivedResource& step : steps) {
+    v1::IpSetResource message;
+    if (!message.ParseFromString(step.value)) {
+      return absl::DataLossError("an ip set cannot be parsed");
+    }
+    Gathering& before = contents[step.name];
+    IpSet& set = sets_[step.name];
+    if (message.base_version().empty()) {
+      before = {};
+      set = {};
+    } else if (message.base_version() != before.version) {
+      return absl::DataLossError("a difference of an ip set does not fit");
+    } else {
+      set.difference_bytes += step.value.size();
+    }
+    absl::StatusOr<net::PackedCidrs> content =
+        wire::AdvanceIpSet(message, std::move(before.content));
+    if (!content.ok()) return content.status();
+    before = {*std::move(content), step.version};
+    set.version = step.version;
+    set.files.push_back(step.version);
+  }
+  for (auto& [name, content] : contents) {
+    IpSet& set = sets_[name];
+    set.content = std::make_shared<const net::PackedCidrs>(std::move(content.content));
+    set.set = std::make_shared<const net::CidrSet>(*set.content);
+  }
+  return absl::OkStatus();
 }
 
 std::vector<Request> Publisher::OpenStream(const Node& node) {
@@ -131,23 +157,83 @@ void Publisher::TakeBundle(Received received) {
   TryCandidate();
 }
 
+Publisher::Tried Publisher::TryIpSet(const ReceivedResource& resource, const IpSets& sets) {
+  v1::IpSetResource message;
+  if (!message.ParseFromString(resource.value)) {
+    return {{}, false, absl::InvalidArgumentError("cannot be parsed")};
+  }
+  const std::string& base = message.base_version();
+  net::PackedCidrs held;
+  const auto gathered = gathering_.find(resource.name);
+  const auto known = sets.find(resource.name);
+  if (!base.empty() && gathered != gathering_.end() && gathered->second.version == base) {
+    held = std::move(gathered->second.content);
+  } else if (!base.empty() && known != sets.end() && known->second.version == base) {
+    held = *known->second.content;
+  } else if (!base.empty()) {
+    return {{}, true, absl::FailedPreconditionError(absl::StrCat(
+                          "is a difference from version ", base, ", which is not here"))};
+  }
+  if (gathered != gathering_.end()) gathering_.erase(gathered);
+  absl::StatusOr<net::PackedCidrs> content = wire::AdvanceIpSet(message, std::move(held));
+  // A wrong base shows in the result at the latest.
+  if (content.ok() && !base.empty() && !message.more() &&
+      net::VersionOf(*content) != resource.version) {
+    content = absl::FailedPreconditionError("does not come to what its version says");
+  }
+  if (!content.ok()) return {{}, !base.empty(), content.status()};
+  if (message.more()) {
+    gathering_[resource.name] = {*std::move(content), resource.version};
+    return {};
+  }
+  content->v4.shrink_to_fit();
+  content->v6.shrink_to_fit();
+  IpSet set;
+  set.content = std::make_shared<const net::PackedCidrs>(*std::move(content));
+  set.set = std::make_shared<const net::CidrSet>(*set.content);
+  set.version = resource.version;
+  if (known != sets.end() && known->second.version == base) {
+    set.files = known->second.files;
+    set.difference_bytes = known->second.difference_bytes + resource.value.size();
+  }
+  return {std::move(set), false, absl::OkStatus()};
+}
+
+// A difference as it came, while the differences are few; else the whole set.
+absl::Status Publisher::SaveIpSet(const ReceivedResource& resource, IpSet* set) {
+  const bool is_new = std::find(set->files.begin(), set->files.end(), set->version) ==
+                      set->files.end();
+  if (!set->files.empty() && is_new && set->files.size() < kMaxSetSteps / 2 &&
+      set->difference_bytes < set->content->bytes() / 4) {
+    set->files.push_back(set->version);
+    return store_->SaveIpSet(resource);
+  }
+  set->files = {set->version};
+  set->difference_bytes = 0;
+  v1::IpSetResource whole;
+  whole.set_name(resource.name);
+  whole.set_v4(set->content->v4);
+  whole.set_v6(set->content->v6);
+  return store_->SaveIpSet({resource.name, resource.version, whole.SerializeAsString()});
+}
+
 void Publisher::TakeIpSets(Received received) {
   std::vector<Refusal> refusals;
+  std::vector<std::string> unfit;
   std::vector<ReceivedResource> saved;
   IpSets tried = sets_;
   bool active_uses = false;
   const std::set<std::string> in_use =
       active_ == nullptr ? std::set<std::string>{} : NamesOf(active_->bundle);
   for (const ReceivedResource& resource : received.resources) {
-    v1::IpSetResource message;
-    absl::StatusOr<std::shared_ptr<const net::CidrSet>> set =
-        absl::InvalidArgumentError("cannot be parsed");
-    if (message.ParseFromString(resource.value)) set = wire::DecodeIpSet(message);
-    if (!set.ok()) {
-      refusals.push_back({resource.name, OneLine(set.status().message())});
+    Tried result = TryIpSet(resource, sets_);
+    if (!result.status.ok()) {
+      refusals.push_back({resource.name, OneLine(result.status.message())});
+      if (result.does_not_fit) unfit.push_back(resource.name);
       continue;
     }
-    tried[resource.name] = IpSet{*std::move(set), resource.version};
+    if (!result.set) continue;
+    tried[resource.name] = *std::move(result.set);
     saved.push_back(resource);
     active_uses |= in_use.count(resource.name) != 0;
   }
@@ -167,7 +253,7 @@ void Publisher::TakeIpSets(Received received) {
   sets_ = std::move(tried);
   for (const ReceivedResource& set : saved) {
     if (store_ == nullptr) break;
-    const absl::Status status = store_->SaveIpSet(set);
+    const absl::Status status = SaveIpSet(set, &sets_[set.name]);
     if (!status.ok())
       log_.Warning(absl::StrCat("cannot keep an ip set on disk: ", status.message()));
   }
@@ -179,12 +265,14 @@ void Publisher::TakeIpSets(Received received) {
   for (const ReceivedResource& resource : saved)
     ask_again |= refused_for_.erase(resource.name) != 0;
   Send(state_.Answer(received, refusals));
+  for (const std::string& name : unfit) Send(state_.AskAgain(kIpSetType, name));
   // A removed set that the active bundle needs stays in use until a bundle without it arrives.
   if (candidate_.has_value()) {
     for (const std::string& name : received.removed) {
       if (NamesOf(candidate_->bundle).count(name) != 0) refused_for_.insert(name);
     }
     for (const Refusal& refusal : refusals) {
+      if (std::find(unfit.begin(), unfit.end(), refusal.name) != unfit.end()) continue;  // to come
       if (NamesOf(candidate_->bundle).count(refusal.name) != 0) refused_for_.insert(refusal.name);
     }
     TryCandidate();
@@ -258,8 +346,10 @@ void Publisher::Save(const ReceivedResource& bundle) {
   if (store_ == nullptr) return;
   // What we hold and the active bundle does not name, a waiting candidate does; its sets will not
   // be sent again when it is accepted.
-  std::map<std::string, std::string> held;
-  for (const auto& [name, set] : sets_) held[name] = set.version;
+  std::set<std::pair<std::string, std::string>> held;
+  for (const auto& [name, set] : sets_) {
+    for (const std::string& version : set.files) held.emplace(name, version);
+  }
   const absl::Status status = store_->SaveBundle(bundle, active_->ip_set_versions, held);
   if (!status.ok())
     log_.Warning(absl::StrCat("cannot keep the configuration on disk: ", status.message()));
@@ -272,6 +362,7 @@ void Publisher::WantIpSets() {
   for (auto it = sets_.begin(); it != sets_.end();) {
     it = wanted.count(it->first) != 0 ? std::next(it) : sets_.erase(it);
   }
+  std::erase_if(gathering_, [&](const auto& entry) { return wanted.count(entry.first) == 0; });
   Send(state_.Subscribe(kIpSetType, wanted));
 }
 

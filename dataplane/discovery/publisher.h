@@ -9,6 +9,10 @@
 // not exist at the control plane is refused at once, since a response without an answer would hold
 // back every later one; when the set appears, the bundle is asked for again.
 //
+// A large set comes in parts, and a change of it as a difference from the version that we have
+// acknowledged. Parts are gathered aside, while the set of before stays in use; a difference that
+// does not fit what we have is refused, and the set asked for anew.
+//
 // What fails to reach the disk is logged, not refused: the workers run it all the same.
 //
 // Thread-compatible: lives on the discovery thread. No transport: takes responses, returns
@@ -73,12 +77,31 @@ class Publisher {
   };
   struct IpSet {
     std::shared_ptr<const net::CidrSet> set;
+    std::shared_ptr<const net::PackedCidrs> content;  // what differences apply to
     std::string version;
+    // On disk: the versions whose files lead to this one, itself the last, and the size of the
+    // differences among them.
+    std::vector<std::string> files;
+    size_t difference_bytes = 0;
   };
   using IpSets = std::map<std::string, IpSet>;
+  // The parts so far of a set that is on its way.
+  struct Gathering {
+    net::PackedCidrs content;
+    std::string version;
+  };
+  // One received set, tried: what it made, or why not.
+  struct Tried {
+    std::optional<IpSet> set;  // nullopt: there is more to come
+    bool does_not_fit = false;
+    absl::Status status;
+  };
 
   void TakeBundle(Received received);
   void TakeIpSets(Received received);
+  absl::Status RestoreIpSets(const std::vector<ReceivedResource>& steps);
+  Tried TryIpSet(const ReceivedResource& resource, const IpSets& sets);
+  absl::Status SaveIpSet(const ReceivedResource& resource, IpSet* set);
   void TryCandidate();
   void AcceptCandidate(std::set<std::string> names);
   void RefuseCandidate(const std::string& why);
@@ -101,6 +124,7 @@ class Publisher {
   std::optional<Candidate> candidate_;
   std::set<std::string> refused_for_;  // sets whose absence had a bundle refused
   IpSets sets_;
+  std::map<std::string, Gathering> gathering_;
   std::vector<Request> requests_;  // of the call in progress
 };
 

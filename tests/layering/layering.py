@@ -11,7 +11,7 @@ import sys
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.M)
 
 # (files below, include prefix or pattern, reason). The first match of a file's includes is reported; exceptions come first.
-PROTO_FOLDERS = ("common/wire/", "common/document/", "common/bundle/", "common/explain/")
+PROTO_FOLDERS = ("common/wire/", "common/document/", "common/lint/", "common/bundle/", "common/explain/")
 FORBIDDEN = [
     ("common/", r"^grpcpp/|\.grpc\.pb\.h$", "the core must run under a fuzzer without a network"),
     ("common/", r"^sqlite3\.h$", "the core decides; the store remembers"),
@@ -28,7 +28,7 @@ FORBIDDEN = [
     ("tests/lab/", r"^(controlplane|dataplane)/", "the lab runs the real programs from outside"),
 ]
 # In common/, each folder may include those that stand before it (STYLE section 2).
-CORE_ORDER = ["base", "net", "http", "proxy_protocol", "trust", "policy", "snapshot", "wire", "document", "bundle", "explain", "inject"]
+CORE_ORDER = ["base", "net", "http", "proxy_protocol", "trust", "policy", "snapshot", "wire", "document", "lint", "bundle", "explain", "inject"]
 
 
 def faults(root):

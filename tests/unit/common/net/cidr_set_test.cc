@@ -68,6 +68,22 @@ TEST(CidrSetTest, FindsItsWayWhereAddressesCrowd) {
   }
 }
 
+// A crowd that begins with the family's first address stands in block 0 of every table above it.
+TEST(CidrSetTest, FindsItsWayFromTheFirstAddressOn) {
+  std::vector<Cidr> cidrs;
+  for (uint32_t i = 0; i < 5000; ++i) {
+    cidrs.emplace_back(IpAddress::FromV4(i));
+    IpAddress::Bytes bytes{};
+    bytes[14] = static_cast<uint8_t>(i >> 8);
+    bytes[15] = static_cast<uint8_t>(i);
+    cidrs.emplace_back(IpAddress::FromV6(bytes));
+  }
+  const CidrSet set(cidrs);
+  for (const Cidr& cidr : cidrs) ASSERT_EQ(set.LongestMatch(cidr.network()), cidr);
+  EXPECT_EQ(Match(set, "0.0.19.136"), "none");
+  EXPECT_EQ(Match(set, "::1388"), "none");
+}
+
 TEST(CidrSetTest, WholeFamilyAndLastAddress) {
   const CidrSet v4 = Set({"0.0.0.0/0", "255.255.255.255"});
   EXPECT_EQ(Match(v4, "255.255.255.255"), "255.255.255.255/32");

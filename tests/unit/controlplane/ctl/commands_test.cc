@@ -287,5 +287,71 @@ TEST_F(CommandsTest, RefusesWrongUsageWithCodeTwo) {
   EXPECT_THAT(out_, HasSubstr("--dry-run"));
 }
 
+// ---- Large sets ----
+
+std::string Feed(int count, const std::string& more = "") {
+  std::string feed = "# a feed\n";
+  for (int i = 0; i < count; ++i) {
+    feed += "10." + std::to_string(i / 250) + "." + std::to_string(i % 250) + ".0/24\n";
+  }
+  return feed + more;
+}
+
+TEST_F(CommandsTest, LoadsAListAndSendsOnlyWhatIsNew) {
+  ASSERT_EQ(Ctl({"ipset", "load", "bad", File("feed", Feed(60'000)), "-n", "shop", "--dry-run"}), 0)
+      << err_;
+  EXPECT_EQ(out_, "60000 CIDRs\nIpSet shop/bad created (dry run)\n");
+  ASSERT_EQ(Ctl({"ipset", "load", "bad", File("feed", Feed(60'000)), "-n", "shop"}), 0) << err_;
+  EXPECT_EQ(out_, "60000 CIDRs\nIpSet shop/bad created\nrevision 1\n");
+  ASSERT_EQ(Ctl({"ipset", "load", "bad", "-", "-n", "shop"}, Feed(60'000, "2001:db8::/32 ; new\n")), 0);
+  EXPECT_EQ(out_, "60001 CIDRs\nIpSet shop/bad updated\nrevision 2\n");
+  ASSERT_EQ(Ctl({"ipset", "load", "bad", "-", "-n", "shop"}, Feed(60'000, "2001:db8::/32\n")), 0);
+  EXPECT_THAT(out_, HasSubstr("nothing to change"));
+  ASSERT_EQ(Ctl({"get", "ipsets"}), 0);
+  EXPECT_THAT(out_, HasSubstr("60001 CIDRs"));
+
+  // The same as a document, with the list in it and beside it.
+  const std::string head =
+      "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: bad, namespace: shop}\nspec:\n";
+  File("feed", Feed(60'000, "2001:db8::/32\n"));
+  EXPECT_EQ(Ctl({"apply", "-f", File("set.yaml", head + "  file: feed\n")}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("unchanged"));
+  ASSERT_EQ(Ctl({"get", "ipset", "bad", "-n", "shop", "-o", "yaml"}), 0);
+  EXPECT_THAT(out_, HasSubstr("- 10.239.249.0/24\n"));
+  EXPECT_EQ(Ctl({"apply", "-f", File("inline.yaml", out_)}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("unchanged"));
+}
+
+TEST_F(CommandsTest, LoadKeepsTheLabelsAndRefusesWhatIsNoList) {
+  File("set.yaml",
+       "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: bad, namespace: shop, labels: "
+       "{team: net}}\nspec: {cidrs: [192.0.2.0/24]}\n");
+  ASSERT_EQ(Ctl({"apply", "-f", directory_ + "/set.yaml"}), 0) << err_;
+  ASSERT_EQ(Ctl({"ipset", "load", "bad", "-", "-n", "shop"}, "198.51.100.7/24\n"), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("warning: -:1:1: \"198.51.100.7/24\" means the whole range"));
+  ASSERT_EQ(Ctl({"get", "ipset", "bad", "-n", "shop", "-o", "yaml"}), 0);
+  EXPECT_THAT(out_, HasSubstr("team: net"));
+  EXPECT_THAT(out_, HasSubstr("198.51.100.0/24"));
+  EXPECT_EQ(Ctl({"ipset", "load", "bad", "-", "-n", "shop"}, "1.2.3.4\n\nnonsense\n"), 1);
+  EXPECT_THAT(err_, HasSubstr("-:3:1: \"nonsense\": not an IP address"));
+  EXPECT_EQ(Ctl({"ipset", "load", "bad", "-", "-n", "shop"}, "# nothing\n"), 1);
+  EXPECT_THAT(err_, HasSubstr("no CIDR in -"));
+  EXPECT_EQ(Ctl({"ipset", "load", "bad", directory_ + "/none"}), 1);
+  EXPECT_EQ(Ctl({"ipset", "load", "bad", directory_}), 1) << "a directory";
+  ASSERT_EQ(Ctl({"get", "ipset", "bad", "-n", "shop", "-o", "yaml"}), 0);
+  EXPECT_THAT(out_, HasSubstr("198.51.100.0/24")) << "unchanged";
+  EXPECT_EQ(Ctl({"ipset"}), 2);
+}
+
+TEST_F(CommandsTest, AFaultInALargeFileHasItsPlaceOnce) {
+  std::string text =
+      "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: bad, namespace: shop}\nspec:\n"
+      "  cidrs:\n";
+  for (int i = 0; i < 20'000; ++i) text += "  - 10.1." + std::to_string(i % 250) + ".0/24\n";
+  EXPECT_EQ(Ctl({"apply", "-f", File("big.yaml", text + "  - 10.1.1.1/40\n")}), 1);
+  EXPECT_THAT(err_, HasSubstr("big.yaml:20006:5: IpSet shop/bad: spec.cidrs[20000]: "));
+  EXPECT_THAT(err_, HasSubstr(": 1 fault\n"));
+}
+
 }  // namespace
 }  // namespace whence::ctl

@@ -421,5 +421,71 @@ TEST(StateSubscriptionTest, BoundsNames) {
   EXPECT_THAT(subscription.status(), IsEmpty());
 }
 
+// Two steps to every version: "v+1", then "v".
+class TwoSteps final : public ResourceSteps {
+ public:
+  explicit TwoSteps(std::string version) : version_(std::move(version)) {}
+  Resource StepFrom(const std::string& acknowledged) const override {
+    asked_.push_back(acknowledged);
+    const bool has_first = acknowledged == version_ + "+1";
+    return {has_first ? version_ : version_ + "+1", std::make_shared<const std::string>("x"), {}};
+  }
+  std::string Whole() const override { return "whole"; }
+  mutable std::vector<std::string> asked_;
+
+ private:
+  const std::string version_;
+};
+
+TEST(SubscriptionStepsTest, FollowsWhatIsAcknowledgedAndGivesUpWhatIsRefused) {
+  auto steps = std::make_shared<TwoSteps>("7");
+  ResourceMap world = {{"a", {"7", nullptr, steps}}};
+  DeltaSubscription subscription("n");
+  const auto answer = [&](std::optional<DeltaPush> push, std::optional<std::string> error = {}) {
+    DeltaRequest request;
+    request.nonce = push->nonce;
+    request.error = std::move(error);
+    ASSERT_TRUE(subscription.OnRequest(request).ok());
+  };
+  ASSERT_TRUE(subscription.OnRequest(Ask({"a"}, {}, {{"a", "6"}})).ok());
+  auto push = subscription.Next(world);
+  EXPECT_EQ(Render(push), "a@7+1");
+  EXPECT_THAT(steps->asked_, ElementsAre("6")) << "what the client came with";
+  EXPECT_EQ(Render(subscription.Next(world)), "silent");
+  answer(push);
+  push = subscription.Next(world);
+  EXPECT_EQ(Render(push), "a@7");
+  answer(push);
+  EXPECT_EQ(Render(subscription.Next(world)), "silent");
+
+  steps = std::make_shared<TwoSteps>("8");
+  world["a"] = {"8", nullptr, steps};
+  push = subscription.Next(world);
+  EXPECT_EQ(Render(push), "a@8+1");
+  answer(push, "a: no");
+  EXPECT_EQ(Render(subscription.Next(world)), "silent") << "a refused step is not sent again";
+  ASSERT_TRUE(subscription.OnRequest(Ask({"a"})).ok());
+  EXPECT_EQ(Render(subscription.Next(world)), "a@8+1") << "but when the client asks";
+  EXPECT_THAT(steps->asked_, ElementsAre("7", "")) << "and then from the beginning";
+  steps = std::make_shared<TwoSteps>("9");
+  world["a"] = {"9", nullptr, steps};
+}
+
+TEST(SubscriptionStepsTest, ARefusedDifferenceIsNotABase) {
+  auto steps = std::make_shared<TwoSteps>("8");
+  ResourceMap world = {{"a", {"8", nullptr, steps}}};
+  DeltaSubscription subscription("n");
+  ASSERT_TRUE(subscription.OnRequest(Ask({"a"}, {}, {{"a", "7"}})).ok());
+  auto push = subscription.Next(world);
+  DeltaRequest nack;
+  nack.nonce = push->nonce;
+  nack.error = "a: no";
+  ASSERT_TRUE(subscription.OnRequest(nack).ok());
+  steps = std::make_shared<TwoSteps>("9");
+  world["a"] = {"9", nullptr, steps};
+  EXPECT_EQ(Render(subscription.Next(world)), "a@9+1");
+  EXPECT_THAT(steps->asked_, ElementsAre("7"));
+}
+
 }  // namespace
 }  // namespace whence::discovery

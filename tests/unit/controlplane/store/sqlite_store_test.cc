@@ -1,6 +1,8 @@
 // The promises of store.h, kept by the SQLite file: under refusals, failing writes and SIGKILL.
 #include "controlplane/store/sqlite_store.h"
 
+#include "common/net/packed_cidrs.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -355,6 +357,83 @@ TEST_F(SqliteStoreTest, SurvivesSigkillInTheMiddleOfCommits) {
                 "10." + std::to_string(contents->revision % 256) + ".0.0/16");
     }
   }
+}
+
+// ---- Large sets ----
+
+v1::Document LargeSet(const net::PackedCidrs& content) {
+  v1::Document document;
+  document.set_api_version("whence.dev/v1");
+  document.set_kind("IpSet");
+  document.mutable_metadata()->set_name("big");
+  document.mutable_metadata()->set_namespace_("shop");
+  document.mutable_ip_set()->mutable_packed()->set_v4(content.v4);
+  document.mutable_ip_set()->mutable_packed()->set_v6(content.v6);
+  return document;
+}
+
+net::PackedCidrs Numbers(uint32_t first, uint32_t count) {
+  std::vector<net::Cidr> cidrs;
+  for (uint32_t i = 0; i < count; ++i) {
+    cidrs.emplace_back(net::IpAddress::FromV4((first + i) * 256), 24);
+  }
+  return net::Pack(cidrs);
+}
+
+TEST_F(SqliteStoreTest, KeepsALargeSetOnceAndItsChangesAsDifferences) {
+  auto store = Open();
+  constexpr uint32_t kCount = 100'000;
+  ASSERT_TRUE(store->Commit(Put({LargeSet(Numbers(0, kCount))})).ok());
+  const auto before = std::filesystem::file_size(path_ + "-wal") + std::filesystem::file_size(path_);
+  net::PackedCidrs content;
+  for (uint32_t i = 1; i <= 100; ++i) {
+    content = net::Union(Numbers(i, kCount - i), Numbers(1 << 20, i));
+    ASSERT_TRUE(store->Commit(Put({LargeSet(content)})).ok());
+  }
+  store.reset();
+  // A hundred revisions of half a megabyte each; a whole one after each 64 differences.
+  EXPECT_LT(std::filesystem::file_size(path_), before + 3'000'000);
+  store = Open();
+  const Contents loaded = store->Load().value();
+  ASSERT_EQ(loaded.documents.size(), 1u);
+  EXPECT_EQ(loaded.documents[0].document().SerializeAsString(),
+            LargeSet(content).SerializeAsString());
+  // What it was, at any revision.
+  const auto differences = store->Differences(50).value();
+  ASSERT_EQ(differences.size(), 1u);
+  EXPECT_EQ(differences[0].before->ip_set().packed().v4(),
+            net::Union(Numbers(48, kCount - 48), Numbers(1 << 20, 48)).v4);
+}
+
+TEST_F(SqliteStoreTest, TheSameLargeSetIsUnchangedAndItsReturnCostsNothing) {
+  auto store = Open();
+  const net::PackedCidrs a = Numbers(0, 50'000), b = Numbers(7, 50'000);
+  ASSERT_TRUE(store->Commit(Put({LargeSet(a)})).ok());
+  EXPECT_EQ(store->Commit(Put({LargeSet(a)}))->revision, 0u);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_NE(store->Commit(Put({LargeSet(b)}))->revision, 0u);
+    EXPECT_NE(store->Commit(Put({LargeSet(a)}))->revision, 0u);
+  }
+  EXPECT_EQ(store->Load()->documents[0].document().ip_set().packed().v4(), a.v4);
+  store.reset();
+  auto database = *Database::Open(path_);
+  EXPECT_EQ(*database->QueryInt("select count(*) from ip_set_content", "count"), 2);
+}
+
+TEST_F(SqliteStoreTest, ADamagedContentIsNotServed) {
+  auto store = Open();
+  ASSERT_TRUE(store->Commit(Put({LargeSet(Numbers(0, 5000))})).ok());
+  ASSERT_TRUE(store->Commit(Put({LargeSet(Numbers(1, 5000))})).ok());
+  store.reset();
+  {
+    auto database = *Database::Open(path_);
+    ASSERT_TRUE(database
+                    ->Execute("update ip_set_content set added_v4 = x'' where base is not null",
+                              "damage it")
+                    .ok());
+  }
+  store = Open();
+  EXPECT_EQ(store->Load().status().code(), absl::StatusCode::kDataLoss);
 }
 
 }  // namespace

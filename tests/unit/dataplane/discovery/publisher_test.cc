@@ -7,6 +7,8 @@
 #include <filesystem>
 
 #include "common/net/cidr.h"
+#include "common/net/packed_cidrs.h"
+#include "common/trust/resolver.h"
 
 namespace whence::discovery {
 namespace {
@@ -281,6 +283,187 @@ TEST_F(PublisherTest, AStreamThatEndsTakesItsHalfBundleWithIt) {
   const std::vector<Request> requests = publisher_->OpenStream({});
   ASSERT_EQ(requests.size(), 1u) << "the set of the lost bundle is not wanted";
   EXPECT_EQ(requests[0].initial_resource_versions().at("shop/echo"), "v1");
+}
+
+// ---- Sets in parts and by difference ----
+
+net::PackedCidrs Packed(std::initializer_list<const char*> cidrs) {
+  std::vector<net::Cidr> parsed;
+  for (const char* cidr : cidrs) parsed.push_back(*net::Cidr::Parse(cidr));
+  return net::Pack(parsed);
+}
+
+std::string Difference(const net::PackedCidrs& from, const net::PackedCidrs& to,
+                       const std::string& base) {
+  const net::CidrDelta delta = net::Difference(from, to);
+  v1::IpSetResource message;
+  message.set_name("shop/a");
+  message.set_base_version(base);
+  message.set_v4(delta.added.v4);
+  message.set_v6(delta.added.v6);
+  message.set_removed_v4(delta.removed.v4);
+  message.set_removed_v6(delta.removed.v6);
+  return message.SerializeAsString();
+}
+
+std::string Part(const net::PackedCidrs& added, const std::string& base, bool more) {
+  v1::IpSetResource message;
+  message.ParseFromString(Difference({}, added, base));
+  message.set_more(more);
+  return message.SerializeAsString();
+}
+
+bool Denies(const snapshot::Snapshot& snapshot, const char* peer) {
+  const net::DirectPeer direct{{*net::IpAddress::Parse(peer), 1}};
+  const policy::RequestFacts facts{
+      .peer = direct,
+      .client = trust::Resolve(direct, {}, snapshot.topology).client,
+      .destination = {{*net::IpAddress::Parse("10.9.9.9"), 80}},
+  };
+  return !snapshot.policies->Evaluate(facts).allowed;
+}
+
+class PublisherSetTest : public PublisherTest {
+ protected:
+  PublisherSetTest() {
+    publisher_->OpenStream({});
+    // Fields of one source are ANDed: all addresses, if the set holds them.
+    v1::WorkloadBundle bundle = Bundle("0.0.0.0/0", {"shop/a"});
+    bundle.mutable_policies(0)->mutable_spec()->mutable_rules(0)->mutable_from(0)->mutable_source()
+        ->add_ip_blocks("::/0");
+    SendBundle("b", bundle);
+    SendWhole(first_);
+  }
+  std::vector<Request> SendWhole(const net::PackedCidrs& set) {
+    return Send(kIpSetType, {{"shop/a", net::VersionOf(set), Part(set, "", false)}});
+  }
+  std::vector<Request> SendDifference(const net::PackedCidrs& from, const net::PackedCidrs& to) {
+    return Send(kIpSetType, {{"shop/a", net::VersionOf(to),
+                              Difference(from, to, net::VersionOf(from))}});
+  }
+  // As after a restart.
+  void ExpectOnDisk(const net::PackedCidrs& set, const char* member) {
+    published_.clear();
+    const std::unique_ptr<Publisher> other = MakePublisher("shop/echo");
+    ASSERT_TRUE(other->StartFromLastGood()) << log_.lines;
+    EXPECT_EQ(active_->ip_set_versions.at("shop/a"), net::VersionOf(set));
+    EXPECT_TRUE(Denies(*published_.back(), member));
+  }
+  size_t FileBytes() const {
+    size_t bytes = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+      bytes += entry.file_size();
+    }
+    return bytes;
+  }
+
+  const net::PackedCidrs first_ = Packed({"10.0.0.0/8", "2001:db8::/32"});
+};
+
+TEST_F(PublisherSetTest, ADifferenceIsAppliedToWhatIsHeld) {
+  EXPECT_FALSE(Denies(*published_.back(), "11.0.0.1"));
+  const net::PackedCidrs second = Packed({"11.0.0.0/8", "2001:db8::/32"});
+  EXPECT_THAT(SendDifference(first_, second), ElementsAre(Acks(kIpSetType, "3")));
+  EXPECT_TRUE(Denies(*published_.back(), "11.0.0.1"));
+  EXPECT_FALSE(Denies(*published_.back(), "10.0.0.1")) << "removed";
+  EXPECT_TRUE(Denies(*published_.back(), "2001:db8::1")) << "kept";
+  ExpectOnDisk(second, "11.0.0.1");
+}
+
+TEST_F(PublisherSetTest, ADifferenceThatDoesNotFitIsRefusedAndTheSetAskedFor) {
+  const size_t published = published_.size();
+  const net::PackedCidrs other = Packed({"12.0.0.0/8"});
+  EXPECT_THAT(SendDifference(other, first_),
+              ElementsAre(Nacks(kIpSetType, "3", "which is not here"),
+                          Subscribes(kIpSetType, "shop/a")));
+  // The base is right, but what it leads to is not the version.
+  EXPECT_THAT(Send(kIpSetType, {{"shop/a", "something-else",
+                                 Difference(first_, other, net::VersionOf(first_))}}),
+              ElementsAre(Nacks(kIpSetType, "4", "what its version says"),
+                          Subscribes(kIpSetType, "shop/a")));
+  // It removes what is not there.
+  EXPECT_THAT(Send(kIpSetType, {{"shop/a", net::VersionOf(first_),
+                                 Difference(other, first_, net::VersionOf(first_))}}),
+              ElementsAre(Nacks(kIpSetType, "5", "does not fit"),
+                          Subscribes(kIpSetType, "shop/a")));
+  EXPECT_EQ(published_.size(), published);
+  EXPECT_EQ(active_->ip_set_versions.at("shop/a"), net::VersionOf(first_));
+  EXPECT_THAT(SendWhole(other), ElementsAre(Acks(kIpSetType, "6")));
+  EXPECT_TRUE(Denies(*published_.back(), "12.0.0.1"));
+}
+
+TEST_F(PublisherSetTest, PartsAreGatheredAsideAndUsedWhenAllAreThere) {
+  const net::PackedCidrs second = Packed({"11.0.0.0/8", "12.0.0.0/8", "2001:db9::/32"});
+  const std::string version = net::VersionOf(second);
+  const size_t published = published_.size();
+  EXPECT_THAT(Send(kIpSetType, {{"shop/a", version + "+1/3", Part(Packed({"11.0.0.0/8"}), "", true)}}),
+              ElementsAre(Acks(kIpSetType, "3")));
+  EXPECT_THAT(Send(kIpSetType, {{"shop/a", version + "+2/3",
+                                 Part(Packed({"12.0.0.0/8"}), version + "+1/3", true)}}),
+              ElementsAre(Acks(kIpSetType, "4")));
+  EXPECT_EQ(published_.size(), published) << "half a set decides nothing";
+  EXPECT_TRUE(Denies(*published_.back(), "10.0.0.1"));
+  // A part out of turn.
+  EXPECT_THAT(Send(kIpSetType, {{"shop/a", version,
+                                 Part(Packed({"2001:db9::/32"}), version + "+1/3", false)}}),
+              ElementsAre(Nacks(kIpSetType, "5", "not here"), Subscribes(kIpSetType, "shop/a")));
+  EXPECT_THAT(Send(kIpSetType, {{"shop/a", version,
+                                 Part(Packed({"2001:db9::/32"}), version + "+2/3", false)}}),
+              ElementsAre(Acks(kIpSetType, "6")));
+  EXPECT_TRUE(Denies(*published_.back(), "11.0.0.1"));
+  EXPECT_TRUE(Denies(*published_.back(), "2001:db9::1"));
+  EXPECT_FALSE(Denies(*published_.back(), "10.0.0.1"));
+  ExpectOnDisk(second, "12.0.0.1");
+}
+
+TEST_F(PublisherSetTest, OnDiskAChangeIsKilobytesAndTheChainStaysShort) {
+  std::vector<net::Cidr> cidrs;
+  for (uint32_t i = 0; i < 20'000; ++i) cidrs.emplace_back(net::IpAddress::FromV4(i * 65536), 16);
+  net::PackedCidrs set = net::Pack(cidrs);
+  SendWhole(set);
+  const size_t whole = FileBytes();
+  EXPECT_GT(whole, set.bytes());
+  size_t most_files = 0;
+  for (uint32_t i = 1; i <= 60; ++i) {
+    const net::PackedCidrs next =
+        net::Union(set, net::Pack({net::Cidr(net::IpAddress::FromV4(0xcb000000 + i))}));
+    ASSERT_THAT(SendDifference(set, next), testing::SizeIs(1));
+    set = next;
+    if (i == 1) { EXPECT_LT(FileBytes(), whole + 2000); }
+    const auto files = std::filesystem::directory_iterator(directory_);
+    most_files = std::max(most_files, static_cast<size_t>(std::distance(begin(files), end(files))));
+  }
+  EXPECT_LT(most_files, 40u);
+  EXPECT_LT(FileBytes(), 2 * whole);
+  ExpectOnDisk(set, "203.0.0.60");
+  // And back to an earlier content: its file is part of the chain already.
+  const net::PackedCidrs before =
+      net::Minus(set, net::Pack({net::Cidr(net::IpAddress::FromV4(0xcb000000 + 60))}));
+  SendDifference(set, before);
+  SendDifference(before, set);
+  SendDifference(set, before);
+  ExpectOnDisk(before, "203.0.0.59");
+}
+
+// A chain whose middle is gone is damage, not a smaller set.
+TEST_F(PublisherSetTest, ABrokenChainOnDiskIsNotUsed) {
+  std::vector<net::Cidr> cidrs;
+  for (uint32_t i = 0; i < 1000; ++i) cidrs.emplace_back(net::IpAddress::FromV4(i * 65536), 16);
+  const net::PackedCidrs set = net::Pack(cidrs);
+  const net::PackedCidrs next = net::Union(set, Packed({"203.0.113.1"}));
+  SendWhole(set);
+  SendDifference(set, next);
+  ExpectOnDisk(next, "203.0.113.1");
+  size_t removed = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+    const std::string name = entry.path().filename().string();
+    if (name.find(net::VersionOf(set)) != std::string::npos) {
+      removed += std::filesystem::remove(entry.path());
+    }
+  }
+  ASSERT_EQ(removed, 1u) << "the difference needs what it is from";
+  publisher_ = MakePublisher("shop/echo");
+  EXPECT_FALSE(publisher_->StartFromLastGood());
 }
 
 }  // namespace

@@ -1,0 +1,58 @@
+// One IpSet's content, and the ways to it.
+//
+//   has nothing          ->  v+1/3, v+2/3, v      parts, each added to the one before
+//   has u, served before ->  v                    what was added and removed since u
+//   has v+2/3            ->  v                    goes on where it was
+//
+// A short memory of the last changes is enough for agents that are connected, or were away for a
+// moment; whoever was away for longer gets the parts.
+#ifndef WHENCE_CONTROLPLANE_DISCOVERY_IP_SET_STEPS_H_
+#define WHENCE_CONTROLPLANE_DISCOVERY_IP_SET_STEPS_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/net/packed_cidrs.h"
+#include "controlplane/discovery/subscription.h"
+
+namespace whence::discovery {
+
+// Pure. Immutable; safe from any thread.
+class IpSetSteps final : public ResourceSteps {
+ public:
+  // No message is larger than about this.
+  static constexpr size_t kMaxPartBytes = 256 << 10;
+
+  // `previous`: what was served until now; null: nothing. Gives `previous` itself if the content is
+  // the same.
+  static std::shared_ptr<const IpSetSteps> Make(const std::string& name, net::PackedCidrs content,
+                                                std::shared_ptr<const IpSetSteps> previous);
+
+  const std::string& version() const { return version_; }
+
+  Resource StepFrom(const std::string& acknowledged) const override;
+  std::string Whole() const override;
+
+ private:
+  struct Change {
+    std::string from;
+    std::shared_ptr<const net::CidrDelta> delta;
+  };
+
+  IpSetSteps(std::string name, net::PackedCidrs content)
+      : name_(std::move(name)), content_(std::move(content)), version_(net::VersionOf(content_)) {}
+  size_t part_count() const;
+  Resource Part(size_t index) const;
+  Resource Step(const std::string& base, const net::CidrDelta& delta) const;
+
+  const std::string name_;
+  const net::PackedCidrs content_;
+  const std::string version_;
+  std::vector<Change> history_;  // oldest first; each leads to the next one's `from`
+};
+
+}  // namespace whence::discovery
+
+#endif  // WHENCE_CONTROLPLANE_DISCOVERY_IP_SET_STEPS_H_
