@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "dataplane/access_log/record_encoder.h"
 
 namespace whence::access_log {
 namespace {
@@ -15,13 +16,14 @@ constexpr std::chrono::milliseconds kLongestDelay{30'000};
 constexpr std::chrono::milliseconds kSpoolRetry{500};
 // Batches handed to gRPC ahead of the transport: one on its way, one ready.
 constexpr size_t kQueued = 2;
+constexpr char kMethod[] = "/whence.v1.AccessLogIngest/Stream";
 
 }  // namespace
 
 IngestClient::IngestClient(rpc::CompletionLoop& loop, std::shared_ptr<grpc::Channel> channel,
                            v1::IngestHello hello, Outbox& outbox, Log& log)
     : loop_(loop),
-      stub_(v1::AccessLogIngest::NewStub(channel)),
+      stub_(channel),
       hello_(std::move(hello)),
       outbox_(outbox),
       log_(log),
@@ -64,25 +66,26 @@ void IngestClient::Open() {
   stream_ = IngestStream::Open(
       loop_,
       [this](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
-        return stub_->PrepareAsyncStream(context, queue);
+        return stub_.PrepareCall(context, kMethod, queue);
       },
       std::move(events));
   v1::IngestRequest hello;
   *hello.mutable_hello() = hello_;
-  stream_->Write(std::move(hello));
+  const grpc::Slice slice(hello.SerializeAsString());
+  stream_->Write(grpc::ByteBuffer(&slice, 1));
   Pump();
 }
 
 void IngestClient::Pump() {
   while (stream_ != nullptr && stream_->queued() < kQueued) {
     bool try_again = false;
-    std::optional<v1::IngestBatch> batch = outbox_.NextToSend(&try_again);
+    std::optional<EncodedBatch> batch = outbox_.NextToSend(&try_again);
     // The timer is free: only without a stream does it wait for the next one.
     if (try_again) timer_.Start(kSpoolRetry, [this] { Pump(); });
     if (!batch.has_value()) return;
-    v1::IngestRequest request;
-    *request.mutable_batch() = *std::move(batch);
-    stream_->Write(std::move(request));
+    const grpc::Slice slices[] = {grpc::Slice(RequestHead(batch->bytes().size())),
+                                  grpc::Slice(batch->bytes())};
+    stream_->Write(grpc::ByteBuffer(slices, 2));
   }
 }
 

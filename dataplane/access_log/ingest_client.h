@@ -6,6 +6,9 @@
 #define WHENCE_DATAPLANE_ACCESS_LOG_INGEST_CLIENT_H_
 
 #include <grpcpp/channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/support/byte_buffer.h>
 
 #include <atomic>
 #include <memory>
@@ -17,7 +20,7 @@
 #include "dataplane/rpc/backoff.h"
 #include "dataplane/rpc/completion_loop.h"
 #include "dataplane/rpc/stream.h"
-#include "whence/v1/access_log.grpc.pb.h"
+#include "whence/v1/access_log.pb.h"
 
 namespace whence::access_log {
 
@@ -33,7 +36,9 @@ class IngestClient {
   void Wake();
 
  private:
-  using IngestStream = rpc::Stream<v1::IngestRequest, v1::IngestResponse>;
+  // Requests go out as the bytes that they are in the outbox already.
+  using IngestStream = rpc::Stream<grpc::ByteBuffer, v1::IngestResponse>;
+  using Stub = grpc::TemplatedGenericStub<grpc::ByteBuffer, v1::IngestResponse>;
 
   void Open();
   void Pump();
@@ -41,7 +46,7 @@ class IngestClient {
 
   // Constant after construction.
   rpc::CompletionLoop& loop_;
-  const std::unique_ptr<v1::AccessLogIngest::Stub> stub_;
+  Stub stub_;
   const v1::IngestHello hello_;
   Outbox& outbox_;
   Log& log_;

@@ -15,7 +15,7 @@ namespace {
 constexpr int kTickMilliseconds = 200;
 // A batch is one transaction at the control plane and one message on the wire: large enough to be
 // cheap, far below 4 MiB.
-constexpr int kBatchRecords = 500;
+constexpr uint64_t kBatchRecords = 500;
 constexpr size_t kBatchBytes = 256 << 10;
 constexpr size_t kLinesBytes = 256 << 10;
 
@@ -92,14 +92,14 @@ void Reporter::Run() {
 }
 
 void Reporter::SetPrivacy(const trust::ClientPrivacy& privacy) {
-  const std::lock_guard lock(privacy_mutex_);
+  const std::lock_guard lock(mutex_);
   privacy_ = privacy;
 }
 
 void Reporter::Drain() {
   trust::ClientPrivacy privacy;
   {
-    const std::lock_guard lock(privacy_mutex_);
+    const std::lock_guard lock(mutex_);
     privacy = privacy_;
   }
   for (const auto& ring : rings_) {
@@ -109,39 +109,56 @@ void Reporter::Drain() {
     Record record;
     for (size_t i = 0; i < ring->capacity() && ring->TryPop(&record); ++i) {
       HideClient(privacy, &record);
-      Append(ToMessage(record));
+      Append(record);
     }
     if (const uint64_t dropped = ring->TakeDropped(); dropped > 0) {
       log_.Warning(absl::StrCat(
           dropped, " access records were dropped: written faster than they could be carried out"));
-      Append(GapMessage(Microseconds(clock_.Now()), dropped));
+      AppendGap(dropped);
     }
   }
   Flush();
   WriteLines();
+  const std::lock_guard lock(mutex_);
+  summary_ = summary_in_hand_;
 }
 
-void Reporter::Append(v1::AccessRecord record) {
+AccessSummary Reporter::summary() const {
+  const std::lock_guard lock(mutex_);
+  return summary_;
+}
+
+void Reporter::CountAt(Tally& tally) {
+  for (size_t i = 0; i < rings_.size(); ++i) rings_[i]->CountAt(tally.begun(static_cast<int>(i)));
+}
+
+void Reporter::Append(const Record& record) {
   records_.fetch_add(1, std::memory_order_relaxed);
   if (outputs_.file != nullptr) {
-    AppendJsonLine(record, reporting_, &lines_);
+    AppendJsonLine(ToMessage(record), reporting_, &lines_);
     if (lines_.size() >= kLinesBytes) WriteLines();
   }
-  const uint64_t seq = next_seq_++;
-  if (outputs_.outbox == nullptr) return;
-  if (batch_.records().empty()) {
-    batch_.set_boot(boot_);
-    batch_.set_first_seq(seq);
-  }
-  batch_bytes_ += record.ByteSizeLong();
-  *batch_.add_records() = std::move(record);
-  if (batch_.records_size() >= kBatchRecords || batch_bytes_ >= kBatchBytes) Flush();
+  summary_in_hand_.Add(record);
+  if (outputs_.outbox != nullptr) OpenBatch().Add(record);
+}
+
+void Reporter::AppendGap(uint64_t dropped) {
+  const int64_t now_us = Microseconds(clock_.Now());
+  records_.fetch_add(1, std::memory_order_relaxed);
+  if (outputs_.file != nullptr) AppendJsonLine(GapMessage(now_us, dropped), reporting_, &lines_);
+  if (outputs_.outbox != nullptr) OpenBatch().AddGap(now_us, dropped);
+}
+
+EncodedBatch& Reporter::OpenBatch() {
+  if (batch_.records() >= kBatchRecords || batch_.bytes().size() >= kBatchBytes) Flush();
+  if (batch_.records() == 0) batch_ = EncodedBatch(boot_, next_seq_);
+  ++next_seq_;
+  return batch_;
 }
 
 void Reporter::Flush() {
-  if (batch_.records().empty()) return;
+  if (batch_.records() == 0) return;
   outputs_.outbox->Add(std::exchange(batch_, {}), clock_.SteadyNow());
-  batch_bytes_ = 0;
   if (outputs_.on_add) outputs_.on_add();
 }
 

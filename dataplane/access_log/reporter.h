@@ -18,10 +18,12 @@
 
 #include "common/base/clock.h"
 #include "common/trust/client_privacy.h"
+#include "dataplane/access_log/access_summary.h"
 #include "dataplane/access_log/json_line.h"
 #include "dataplane/access_log/log_file.h"
 #include "dataplane/access_log/outbox.h"
 #include "dataplane/access_log/ring.h"
+#include "dataplane/access_log/tally.h"
 #include "dataplane/log.h"
 #include "dataplane/os/unique_fd.h"
 
@@ -42,6 +44,8 @@ class Reporter {
   ~Reporter();
 
   const std::vector<Ring*>& rings() const { return ring_pointers_; }
+  // Where the workers count what they begin. Before they start.
+  void CountAt(Tally& tally);
   void Start(Outputs outputs);
   // For records that are carried out from now on. From any thread.
   void SetPrivacy(const trust::ClientPrivacy& privacy);
@@ -51,13 +55,18 @@ class Reporter {
   // Opens the JSON Lines file anew, as after a rotation. From any thread.
   void ReopenFile();
 
+  // Of all records so far. From any thread.
+  AccessSummary summary() const;
   uint64_t records() const { return records_.load(std::memory_order_relaxed); }
   uint64_t ring_dropped() const;
 
  private:
   void Run();
   void Drain();
-  void Append(v1::AccessRecord record);
+  void Append(const Record& record);
+  void AppendGap(uint64_t dropped);
+  // Room for one record more.
+  EncodedBatch& OpenBatch();
   void Flush();
   void WriteLines();
   void Notify();
@@ -74,14 +83,15 @@ class Reporter {
 
   // The thread's own.
   uint64_t next_seq_ = 1;
-  v1::IngestBatch batch_;
-  size_t batch_bytes_ = 0;
+  EncodedBatch batch_;
   std::string lines_;
   bool file_failed_ = false;  // said once
   bool spool_failed_ = false;
 
-  std::mutex privacy_mutex_;
-  trust::ClientPrivacy privacy_;  // by privacy_mutex_
+  mutable std::mutex mutex_;
+  trust::ClientPrivacy privacy_;   // by mutex_
+  AccessSummary summary_;          // by mutex_: what others see
+  AccessSummary summary_in_hand_;  // the thread's own
 
   std::atomic<uint64_t> records_ = 0;
   std::atomic<bool> stopping_ = false;

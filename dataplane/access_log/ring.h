@@ -46,6 +46,14 @@ class Ring {
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
 
+  // An access has begun, of which a record will be pushed: once before each TryPush. For the count
+  // of what is lost when the process is killed (tally.h).
+  void Begin() {
+    begun_->store(begun_->load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+  // Where Begin counts from now on. Before the producer starts.
+  void CountAt(std::atomic<uint64_t>* begun) { begun_ = begun; }
+
   // False: the ring is full, the record is dropped and counted.
   bool TryPush(const Record& record) {
     const uint64_t tail = tail_.load(std::memory_order_relaxed);
@@ -120,6 +128,8 @@ class Ring {
   alignas(64) std::atomic<uint64_t> tail_ = 0;
   uint64_t head_seen_ = 0;
   std::atomic<uint64_t> dropped_ = 0;
+  std::atomic<uint64_t> begun_here_ = 0;
+  std::atomic<uint64_t>* begun_ = &begun_here_;
 
   alignas(64) std::atomic<uint64_t> head_ = 0;
   uint64_t tail_seen_ = 0;

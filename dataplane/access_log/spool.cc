@@ -12,7 +12,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
-#include "dataplane/access_log/record_text.h"
 #include "dataplane/storage/crc32c.h"
 #include "dataplane/storage/file.h"
 #include "dataplane/storage/little_endian.h"
@@ -30,8 +29,8 @@ absl::Status Failed(const char* call, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat(call, " ", path));
 }
 
-std::string Frame(const v1::IngestBatch& batch) {
-  const std::string payload = batch.SerializeAsString();
+std::string Frame(const EncodedBatch& batch) {
+  const std::string& payload = batch.bytes();
   std::string frame;
   frame.reserve(kFrameHeaderBytes + payload.size());
   storage::PutLittleEndian32(&frame, static_cast<uint32_t>(payload.size()));
@@ -40,14 +39,15 @@ std::string Frame(const v1::IngestBatch& batch) {
 }
 
 // The whole frame at the start of `bytes`: its size; 0 if it is torn or damaged.
-size_t ParseFrame(std::string_view bytes, v1::IngestBatch* batch) {
+size_t ParseFrame(std::string_view bytes, EncodedBatch* batch) {
   if (bytes.size() < kFrameHeaderBytes) return 0;
   const size_t size = storage::GetLittleEndian32(bytes);
   if (size > kMaxFrameBytes || bytes.size() - kFrameHeaderBytes < size) return 0;
   const std::string_view payload = bytes.substr(kFrameHeaderBytes, size);
   if (storage::GetLittleEndian32(bytes.substr(4)) != storage::Crc32c(payload)) return 0;
-  if (!batch->ParseFromArray(payload.data(), static_cast<int>(size)) || batch->records().empty())
-    return 0;
+  std::optional<EncodedBatch> parsed = EncodedBatch::Parse(payload);
+  if (!parsed) return 0;
+  *batch = *std::move(parsed);
   return kFrameHeaderBytes + size;
 }
 
@@ -73,7 +73,7 @@ Outcome ReadExactly(int fd, uint64_t offset, size_t size, std::string* out) {
 }
 
 // The frame at `offset`, of `*size` bytes.
-Outcome ReadFrame(const std::string& path, uint64_t offset, v1::IngestBatch* batch, size_t* size) {
+Outcome ReadFrame(const std::string& path, uint64_t offset, EncodedBatch* batch, size_t* size) {
   const os::UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return OutcomeOf(errno);
   std::string bytes;
@@ -85,16 +85,6 @@ Outcome ReadFrame(const std::string& path, uint64_t offset, v1::IngestBatch* bat
   if (outcome != Outcome::kDone) return outcome;
   *size = ParseFrame(bytes, batch);
   return *size == 0 ? Outcome::kDamaged : Outcome::kDone;
-}
-
-uint64_t Accesses(const v1::IngestBatch& batch) {
-  uint64_t accesses = 0;
-  for (const v1::AccessRecord& record : batch.records()) accesses += AccessesIn(record);
-  return accesses;
-}
-
-uint64_t LastSeq(const v1::IngestBatch& batch) {
-  return batch.first_seq() + static_cast<uint64_t>(batch.records_size()) - 1;
 }
 
 }  // namespace
@@ -141,7 +131,7 @@ absl::Status Spool::Scan(uint64_t id, uint64_t* cut_bytes) {
   std::string_view rest = *content;
   if (rest.substr(0, kMagic.size()) == kMagic) {
     rest.remove_prefix(kMagic.size());
-    v1::IngestBatch batch;
+    EncodedBatch batch;
     while (const size_t size = ParseFrame(rest, &batch)) {
       Count(batch, &segment);
       rest.remove_prefix(size);
@@ -157,16 +147,15 @@ absl::Status Spool::Scan(uint64_t id, uint64_t* cut_bytes) {
   return absl::OkStatus();
 }
 
-void Spool::Count(const v1::IngestBatch& batch, Segment* segment) {
-  segment->is_gap =
-      segment->accesses == 0 && batch.records_size() == 1 && batch.records(0).dropped() > 0;
+void Spool::Count(const EncodedBatch& batch, Segment* segment) {
+  segment->is_gap = segment->accesses == 0 && batch.records() == 1 && batch.gaps() == 1;
   segment->boot = batch.boot();
-  segment->last_seq = LastSeq(batch);
-  segment->last_time_us = batch.records(batch.records_size() - 1).time_us();
-  segment->accesses += Accesses(batch);
+  segment->last_seq = batch.last_seq();
+  segment->last_time_us = batch.last_time_us();
+  segment->accesses += batch.accesses();
 }
 
-absl::Status Spool::Append(const v1::IngestBatch& batch) {
+absl::Status Spool::Append(const EncodedBatch& batch) {
   const std::string frame = Frame(batch);
   const bool fits = tail_ && !segments_.empty() && segments_.back().boot == batch.boot() &&
                     segments_.back().bytes + frame.size() <= segment_bytes_;
@@ -228,10 +217,8 @@ absl::Status Spool::DropOldest(size_t index) {
   dropped_ += segment.accesses - segment.dropped;
   const bool merges = index > 0 && segments_[index - 1].boot == segment.boot;
   if (merges) segment.accesses += segments_[index - 1].accesses;
-  v1::IngestBatch gap;
-  gap.set_boot(segment.boot);
-  gap.set_first_seq(segment.last_seq);
-  *gap.add_records() = GapMessage(segment.last_time_us, segment.accesses);
+  const EncodedBatch gap = EncodedBatch::Gap(segment.boot, segment.last_seq, segment.last_time_us,
+                                             segment.accesses);
   const std::string content = std::string(kMagic) + Frame(gap);
   if (absl::Status status = storage::WriteFileAtomically(PathOf(segment.id), content); !status.ok())
     return status;
@@ -253,7 +240,7 @@ void Spool::Remove(size_t index) {
   segments_.erase(segments_.begin() + static_cast<ptrdiff_t>(index));
 }
 
-std::optional<v1::IngestBatch> Spool::Next(Position* position, bool* failed) {
+std::optional<EncodedBatch> Spool::Next(Position* position, bool* failed) {
   *failed = false;
   for (Segment& segment : segments_) {
     if (segment.id < position->segment) continue;
@@ -261,7 +248,7 @@ std::optional<v1::IngestBatch> Spool::Next(Position* position, bool* failed) {
       *position = Position{segment.id, kMagic.size(), segment.generation};
     }
     if (position->offset >= segment.bytes) continue;
-    v1::IngestBatch batch;
+    EncodedBatch batch;
     size_t size = 0;
     switch (ReadFrame(PathOf(segment.id), position->offset, &batch, &size)) {
       case Outcome::kFailed:
@@ -271,14 +258,14 @@ std::optional<v1::IngestBatch> Spool::Next(Position* position, bool* failed) {
         return GapForTheRest(&segment, position);
       case Outcome::kDone:
         position->offset += size;
-        position->accesses += Accesses(batch);
+        position->accesses += batch.accesses();
         return batch;
     }
   }
   return std::nullopt;
 }
 
-v1::IngestBatch Spool::GapForTheRest(Segment* segment, Position* position) {
+EncodedBatch Spool::GapForTheRest(Segment* segment, Position* position) {
   // What were appended behind the damage would be hidden when the spool is next opened; and the gap
   // must be the same one, and so a duplicate, when the next stream reads it again.
   if (segment->id == segments_.back().id) tail_.Reset();
@@ -286,11 +273,29 @@ v1::IngestBatch Spool::GapForTheRest(Segment* segment, Position* position) {
   dropped_ += lost - std::min(lost, segment->dropped);  // not once more for every stream
   segment->dropped = std::max(segment->dropped, lost);
   position->offset = segment->bytes;
-  v1::IngestBatch gap;
-  gap.set_boot(segment->boot);
-  gap.set_first_seq(segment->last_seq);
-  *gap.add_records() = GapMessage(segment->last_time_us, lost);
-  return gap;
+  return EncodedBatch::Gap(segment->boot, segment->last_seq, segment->last_time_us, lost);
+}
+
+bool Spool::AtEnd(const Position& position) const {
+  if (segments_.empty()) return true;
+  const Segment& last = segments_.back();
+  return position.segment > last.id ||
+         (position.segment == last.id && position.generation == last.generation &&
+          position.offset >= last.bytes);
+}
+
+Spool::Position Spool::End() const {
+  if (segments_.empty()) return {};
+  const Segment& last = segments_.back();
+  return {last.id, last.bytes, last.generation, last.accesses};
+}
+
+std::optional<uint64_t> Spool::LastSeq(const std::string& boot) const {
+  std::optional<uint64_t> last;
+  for (const Segment& segment : segments_) {
+    if (segment.boot == boot) last = std::max(last.value_or(0), segment.last_seq);
+  }
+  return last;
 }
 
 void Spool::Acknowledge(const std::string& boot, uint64_t last_seq) {

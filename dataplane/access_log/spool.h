@@ -31,8 +31,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "dataplane/access_log/encoded_batch.h"
 #include "dataplane/os/unique_fd.h"
-#include "whence/v1/access_log.pb.h"
 
 namespace whence::access_log {
 
@@ -53,11 +53,16 @@ class Spool {
                                                      uint64_t* cut_bytes = nullptr);
 
   // REQUIRES: within one boot, batches come in order of their sequence numbers.
-  absl::Status Append(const v1::IngestBatch& batch);
+  absl::Status Append(const EncodedBatch& batch);
   // The batch at `position`, which moves behind it. Nothing: all has been read, or `*failed`: the
   // next batch cannot be read at this moment (no descriptor is free, say). Nothing that is newer
   // may be sent before it: acknowledging that would count this one as arrived.
-  std::optional<v1::IngestBatch> Next(Position* position, bool* failed);
+  std::optional<EncodedBatch> Next(Position* position, bool* failed);
+  // Whether a reader at `position` has read all; and where one stands who has.
+  bool AtEnd(const Position& position) const;
+  Position End() const;
+  // The last sequence number there is of `boot`.
+  std::optional<uint64_t> LastSeq(const std::string& boot) const;
   // Everything of `boot` up to `last_seq` is in the database.
   void Acknowledge(const std::string& boot, uint64_t last_seq);
   void Sync();
@@ -88,8 +93,8 @@ class Spool {
   absl::Status MakeRoom(uint64_t bytes);
   absl::Status DropOldest(size_t index);
   void Remove(size_t index);
-  v1::IngestBatch GapForTheRest(Segment* segment, Position* position);
-  static void Count(const v1::IngestBatch& batch, Segment* segment);
+  EncodedBatch GapForTheRest(Segment* segment, Position* position);
+  static void Count(const EncodedBatch& batch, Segment* segment);
 
   const std::string directory_;
   const uint64_t max_bytes_;

@@ -123,6 +123,7 @@ void Downstream::RefuseHeader(Counter why) {
   record.decision = access_log::Decision::kDeny;
   record.Add(why == Counter::kProxyLate ? access_log::Flag::kDownstreamTimeout
                                         : access_log::Flag::kDownstreamProtocolError);
+  context_.ring.Begin();
   context_.ring.TryPush(record);
   Close(/*reset=*/true);
 }

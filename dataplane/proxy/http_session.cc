@@ -127,6 +127,7 @@ void HttpSession::BeginExchange() {
     exchange_ = std::move(context_.spare_exchanges.back());
     context_.spare_exchanges.pop_back();
   }
+  context_.ring.Begin();
   exchange_->record = downstream_.NewRecord();
   exchange_->began = context_.loop.now();
   phase_ = Phase::kExchange;

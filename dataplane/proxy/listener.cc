@@ -116,6 +116,7 @@ void Listener::Refuse(const os::Accepted& accepted, Counter counter, access_log:
   record.SetDestination({destination});
   record.decision = access_log::Decision::kDeny;
   record.Add(flag);
+  context_.ring.Begin();
   context_.ring.TryPush(record);
   os::ResetOnClose(accepted.fd.get());
 }

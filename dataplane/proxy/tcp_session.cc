@@ -15,7 +15,9 @@ TcpSession::TcpSession(Context& context, Downstream& downstream, bool silent)
       downstream_(downstream),
       silent_(silent),
       began_(context.loop.now()),
-      record_(downstream.NewRecord()) {}
+      record_(downstream.NewRecord()) {
+  context_.ring.Begin();
+}
 
 TcpSession::~TcpSession() = default;
 

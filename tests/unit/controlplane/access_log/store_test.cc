@@ -153,6 +153,7 @@ TEST_F(AccessLogStoreTest, TheViewHasTheColumnsOfTheContract) {
                           "request_id"));
 }
 
+// Fault 51.
 TEST_F(AccessLogStoreTest, RepetitionsAreSkippedAlsoAfterARestart) {
   EXPECT_EQ(*Append("a/x", "b1", 1, {Record(1), Record(2), Record(3)}), 3u);
   EXPECT_EQ(*Append("a/x", "b1", 2, {Record(2), Record(3), Record(4)}), 4u);
@@ -179,6 +180,7 @@ TEST_F(AccessLogStoreTest, GapsAreKeptAndCounted) {
   EXPECT_EQ(store_->counters().missing.load(), 999u);
 }
 
+// Fault 52.
 TEST_F(AccessLogStoreTest, TextFromTheNetworkIsEscapedAndComesBack) {
   v1::AccessRecord record = Record(1);
   std::string path = "/'; DROP TABLE agents;--\x1b[2J\xff\\" + std::string(1, '\0');
@@ -300,6 +302,45 @@ TEST_F(AccessLogStoreTest, RetentionDropsWholeSegments) {
   v1::LogQuery query;
   query.set_since_us(2);
   EXPECT_EQ(Query(query).size(), 1u);
+}
+
+// Fault 58: whoever reads sees what was there when they began, whatever is dropped meanwhile; and
+// what is dropped between two pages is simply not there.
+TEST_F(AccessLogStoreTest, RetentionTakesNothingFromUnderAReader) {
+  Open({.max_bytes = 1 << 20, .segment_bytes = 100 << 10});
+  std::vector<v1::AccessRecord> records(400, Record(1, "1.1.1.1", std::string(500, 'p')));
+  uint64_t seq = 1;
+  auto append = [&] {
+    ASSERT_TRUE(Append("a/x", "b", seq, records).ok());
+    seq += records.size();
+  };
+  append();
+  append();
+  auto shell = store::Database::Open(path_, {.read_only = true});
+  ASSERT_TRUE(shell.ok());
+  auto select = (*shell)->Prepare("select path from access_log", "read for long");
+  ASSERT_TRUE(select.ok()) << select.status();
+  ASSERT_TRUE(*select->Step());
+  auto pages = LogReader::Open(path_, *ReadLogQuery({}));
+  ASSERT_EQ((*pages)->NextPage(100)->rows.size(), 100u);
+  const uint64_t dropped = store_->counters().segments_dropped.load();
+  for (int i = 0; store_->counters().segments_dropped.load() < dropped + 3; ++i) {
+    ASSERT_LT(i, 1000);
+    append();
+  }
+  size_t rows = 1;
+  while (true) {
+    absl::StatusOr<bool> row = select->Step();
+    ASSERT_TRUE(row.ok()) << row.status();
+    if (!*row) break;
+    ++rows;
+  }
+  EXPECT_EQ(rows, 800u) << "one snapshot, from the first row to the last";
+  while (true) {
+    auto page = (*pages)->NextPage(100);
+    ASSERT_TRUE(page.ok()) << page.status();
+    if (page->at_end) break;
+  }
 }
 
 TEST_F(AccessLogStoreTest, AFollowerGoesOnFromWhereItStood) {

@@ -37,6 +37,16 @@ TEST(RecordTest, CutsAndMarksWhatIsTooLong) {
   EXPECT_EQ(record.Get(Text::kHost), "h");
 }
 
+// Fault 59.
+TEST(RecordTest, TenThousandForwardedEntriesAreCutAndMarked) {
+  Record record;
+  for (int i = 0; i < 10'000; ++i) record.AppendListItem(Text::kForwardedFor, "203.0.113.77");
+  EXPECT_EQ(record.Get(Text::kForwardedFor).size(), 224u);
+  EXPECT_EQ(record.Get(Text::kForwardedFor).substr(0, 28), "203.0.113.77, 203.0.113.77, ");
+  EXPECT_TRUE(record.IsTruncated(Text::kForwardedFor));
+  EXPECT_LE(record.used_bytes(), sizeof(Record));
+}
+
 TEST(RecordTest, HoldsEveryTextAtItsLimit) {
   Record record;
   for (size_t i = 0; i < kTextCount; ++i) {

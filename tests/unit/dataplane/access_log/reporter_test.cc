@@ -66,10 +66,10 @@ TEST_F(ReporterTest, CarriesOutEverythingAndNumbersIt) {
   EXPECT_EQ(Lines(path).size(), 2 * kRecords);
   outbox_.BeginStream();
   uint64_t next = 1;
-  while (std::optional<v1::IngestBatch> batch = outbox_.NextToSend()) {
+  while (std::optional<EncodedBatch> batch = outbox_.NextToSend()) {
     EXPECT_EQ(batch->boot(), "boot");
     EXPECT_EQ(batch->first_seq(), next) << "consecutive";
-    next += static_cast<uint64_t>(batch->records_size());
+    next += batch->records();
   }
   EXPECT_EQ(next, 2 * kRecords + 1);
 }
@@ -86,8 +86,9 @@ TEST_F(ReporterTest, ReportsWhatARingHadToDrop) {
   outbox_.BeginStream();
   uint64_t accesses = 0;
   uint64_t dropped = 0;
-  while (std::optional<v1::IngestBatch> batch = outbox_.NextToSend()) {
-    for (const v1::AccessRecord& record : batch->records()) {
+  while (std::optional<EncodedBatch> batch = outbox_.NextToSend()) {
+    const v1::IngestBatch message = batch->Decode();
+    for (const v1::AccessRecord& record : message.records()) {
       accesses += AccessesIn(record);
       dropped += record.dropped();
     }
@@ -114,7 +115,7 @@ TEST_F(ReporterTest, HidesClientsBeforeAnythingLeaves) {
   reporter->Start({&outbox_, nullptr, file->get()});
   reporter->Stop();
   outbox_.BeginStream();
-  const v1::AccessRecord sent = outbox_.NextToSend()->records(0);
+  const v1::AccessRecord sent = outbox_.NextToSend()->Decode().records(0);
   const auto bytes = address("203.0.113.77").bytes();
   EXPECT_EQ(sent.SerializeAsString().find(std::string(bytes.begin(), bytes.end())),
             std::string::npos);
@@ -138,7 +139,7 @@ TEST_F(ReporterTest, ReportsWithoutBeingAsked) {
   reporter->rings()[0]->TryPush(Numbered(1));
   added.wait(0);  // hangs, and fails by the test's time limit, if a record waits for ever
   outbox_.BeginStream();
-  EXPECT_EQ(outbox_.NextToSend()->records_size(), 1);
+  EXPECT_EQ(outbox_.NextToSend()->records(), 1u);
 }
 
 TEST_F(ReporterTest, FollowsARotatedFile) {

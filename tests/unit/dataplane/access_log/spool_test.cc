@@ -43,9 +43,10 @@ class SpoolTest : public testing::Test {
 
   static std::optional<v1::IngestBatch> Next(Spool& spool, Spool::Position* position) {
     bool failed = true;
-    std::optional<v1::IngestBatch> batch = spool.Next(position, &failed);
+    std::optional<EncodedBatch> batch = spool.Next(position, &failed);
     EXPECT_FALSE(failed);
-    return batch;
+    if (!batch) return std::nullopt;
+    return batch->Decode();
   }
 
   static std::vector<v1::IngestBatch> ReadAll(Spool& spool) {
