@@ -21,6 +21,7 @@ constexpr char kExamples[] = R"(Examples:
   whencectl diff -f policies/                    # exit code 0: nothing would change, 1: it would
   whencectl history && whencectl rollback 12
   whencectl explain --workload istio-system/gateway --peer 10.0.0.9 --xff "1.1.1.1, 2.2.2.2"
+  whencectl inject -f deployment.yaml | kubectl apply -f -
   whencectl logs --client 2.2.2.0/24 --decision deny --since 10m -f
   whencectl logs export --since 1d --format csv -o yesterday.csv
   whencectl top denied --since 1h
@@ -36,6 +37,7 @@ struct Flags {
   DeleteOptions remove;
   ExplainOptions explain;
   HistoryFlags history;
+  InjectOptions inject, uninject;
   std::string output = "table";
   std::string kind, name, namespace_name;
   LogFlags logs;
@@ -223,6 +225,10 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
     }
     flags.remove.output = output;
     options->command = flags.remove;
+  } else if (app.got_subcommand("inject")) {
+    options->command = flags.inject;
+  } else if (app.got_subcommand("uninject")) {
+    options->command = flags.uninject;
   } else if (app.got_subcommand("agents")) {
     options->command = AgentsOptions{output};
   } else if (app.got_subcommand("logs") || app.got_subcommand("top")) {
@@ -251,6 +257,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   DeclareObservation(app, flags);
   DeclareExplain(app, flags);
   DeclareHistory(app, flags.history);
+  DeclareInject(app, &flags.inject, &flags.uninject);
   NameEnvironment(app);
   CommandLine result;
   Options options;

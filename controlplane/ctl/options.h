@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "controlplane/ctl/inject_command.h"
 #include "controlplane/ctl/session.h"
 #include "whence/v1/admin.pb.h"
 
@@ -98,7 +99,7 @@ struct RollbackOptions {
 using Command = std::variant<ApplyOptions, IpSetLoadOptions, GetOptions, DeleteOptions, AgentsOptions,
                              LogsOptions,
                              ExportOptions, TopOptions, ExplainOptions, HistoryOptions, DiffOptions,
-                             RollbackOptions>;
+                             RollbackOptions, InjectOptions>;
 
 struct Options {
   ConnectionOptions connection;

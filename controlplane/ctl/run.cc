@@ -17,6 +17,9 @@ Overloaded(Functions...) -> Overloaded<Functions...>;
 }  // namespace
 
 int Run(const Options& options, std::istream& input, std::ostream& out, std::ostream& err) {
+  if (const auto* inject = std::get_if<InjectOptions>(&options.command)) {
+    return RunInject(*inject, input, out, err);
+  }
   absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Connect(options.connection);
   if (!channel.ok()) {
     err << "whencectl: " << Escape(std::string(channel.status().message())) << "\n";
@@ -35,7 +38,8 @@ int Run(const Options& options, std::istream& input, std::ostream& out, std::ost
                  [&](const ExplainOptions& explain) { return Explain(explain, session); },
                  [&](const HistoryOptions& history) { return History(history, session); },
                  [&](const DiffOptions& diff) { return Diff(diff, session, input); },
-                 [&](const RollbackOptions& rollback) { return Rollback(rollback, session); }},
+                 [&](const RollbackOptions& rollback) { return Rollback(rollback, session); },
+                 [&](const InjectOptions&) { return kFailed; /* needs no session: above */ }},
       options.command);
 }
 

@@ -1,0 +1,36 @@
+// whencectl inject and uninject: manifests in, manifests out. Needs no control plane.
+#ifndef WHENCE_CONTROLPLANE_CTL_INJECT_COMMAND_H_
+#define WHENCE_CONTROLPLANE_CTL_INJECT_COMMAND_H_
+
+#include <istream>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "common/inject/settings.h"
+
+namespace CLI {
+class App;
+}
+
+namespace whence::ctl {
+
+struct InjectOptions {
+  std::vector<std::string> files;  // files, directories or "-"
+  bool undo = false;               // uninject
+  bool classic = false;            // settings.native_sidecar, as the flag says it
+  bool keep_probes = false;        // settings.rewrite_probes, likewise
+  inject::Settings settings;
+};
+
+// Declares both commands on `app`, writing into the options.
+void DeclareInject(CLI::App& app, InjectOptions* inject, InjectOptions* uninject);
+
+// Prints the manifests to `out`; what was left alone, warnings and faults to `err`, with the file's
+// name. The exit code: 1 if there is a fault, and then nothing is printed to `out`.
+int RunInject(const InjectOptions& options, std::istream& input, std::ostream& out,
+              std::ostream& err);
+
+}  // namespace whence::ctl
+
+#endif  // WHENCE_CONTROLPLANE_CTL_INJECT_COMMAND_H_
