@@ -141,6 +141,9 @@ absl::Status Agent::StartReporter() {
 }
 
 absl::Status Agent::StartPages() {
+  if (!config_.app_probes.empty() && !config_.self.addresses.empty()) {
+    app_prober_ = std::make_unique<admin::AppProber>(config_.app_probes, config_.self.addresses[0]);
+  }
   pages_ = std::make_unique<admin::HttpServer>();
   using Page = admin::HttpResponse (*)(const admin::AgentReport&, const admin::HttpRequest&);
   const std::pair<const std::optional<net::SocketAddress>*, Page> servers[] = {
@@ -149,9 +152,13 @@ absl::Status Agent::StartPages() {
       {&config_.health, admin::HealthPage}};
   for (const auto& [address, page] : servers) {
     if (!address->has_value()) continue;
-    const absl::Status status = pages_->Listen(
-        **address,
-        [this, page = page](const admin::HttpRequest& request) { return page(Report(), request); });
+    const bool is_health = address == &config_.health;
+    const absl::Status status = pages_->ListenSlow(
+        **address, [this, page = page, is_health](const admin::HttpRequest& request,
+                                                  const admin::HttpServer::Reply& reply) {
+          if (is_health && app_prober_ != nullptr && app_prober_->Answer(request.path, reply)) return;
+          reply(page(Report(), request));
+        });
     if (!status.ok()) {
       return absl::Status(status.code(),
                           absl::StrCat(status.message(),

@@ -23,6 +23,7 @@
 #include "dataplane/access_log/log_file.h"
 #include "dataplane/access_log/outbox.h"
 #include "dataplane/access_log/reporter.h"
+#include "dataplane/admin/app_probes.h"
 #include "dataplane/admin/http_server.h"
 #include "dataplane/admin/pages.h"
 #include "dataplane/config.h"
@@ -94,6 +95,7 @@ class Agent {
   std::unique_ptr<discovery::Publisher> publisher_;
   std::unique_ptr<discovery::DiscoveryClient> discovery_;  // taken away under mutex_
   std::unique_ptr<access_log::IngestClient> ingest_;
+  std::unique_ptr<admin::AppProber> app_prober_;  // null: no probes
   std::unique_ptr<admin::HttpServer> pages_;
 };
 

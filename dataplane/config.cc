@@ -39,6 +39,7 @@ struct Flags {
   uint16_t inbound_port = 15006;
   std::string state_directory, spool_size = "64MiB", access_log, dns_servers;
   std::string admin = "127.0.0.1:15000", metrics = "127.0.0.1:15020", health = "127.0.0.1:15021";
+  std::string app_probes;
   std::string drain_timeout = "10s", log_level = "info";
   LimitFlags limits;
 };
@@ -86,8 +87,19 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
   add("--admin", flags.admin, "Admin pages: loopback ADDR:PORT or off")->capture_default_str();
   add("--metrics", flags.metrics, "Prometheus metrics: ADDR:PORT, :PORT or off")
       ->capture_default_str();
+<<<<<<< HEAD
   add("--health", flags.health, "/healthz/ready: ADDR:PORT, :PORT or off")->capture_default_str();
   add("--drain-timeout", flags.drain_timeout, "How long open connections may go on after TERM")
+=======
+  add("--health", flags.health, "/healthz/ready: ADDR:PORT, :PORT or off")
+      ->capture_default_str();
+  add("--app-probes", flags.app_probes,
+      "Probes of the application, answered on --health: JSON, as whencectl inject writes it");
+  add("--drain-timeout", flags.drain_timeout,
+      "How long open connections may go on after TERM")
+      ->capture_default_str();
+  add("--log-level", flags.log_level, "debug, info, warning or error")
+>>>>>>> 313954b (dataplane/admin: ask the application what the kubelet asks)
       ->capture_default_str();
   add("--log-level", flags.log_level, "debug, info, warning or error")->capture_default_str();
   flags.limits.Declare(app);
@@ -284,6 +296,11 @@ std::string Operation(const Flags& flags, const HostDefaults& host, AgentConfig*
   if (error.empty()) error = Address("--admin", flags.admin, &config->admin);
   if (error.empty()) error = Address("--metrics", flags.metrics, &config->metrics);
   if (error.empty()) error = Address("--health", flags.health, &config->health);
+  if (!flags.app_probes.empty()) {
+    absl::StatusOr<admin::AppProbes> probes = admin::ParseAppProbes(flags.app_probes);
+    if (!probes.ok()) return "--app-probes: " + std::string(probes.status().message());
+    config->app_probes = *std::move(probes);
+  }
   // It shows policies and addresses and asks nobody who they are.
   if (error.empty() && config->admin.has_value() && !config->admin->ip.is_loopback()) {
     error = "--admin " + Quoted(flags.admin) + ": give a loopback address, or off";

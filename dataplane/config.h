@@ -10,6 +10,7 @@
 
 #include "common/bundle/inventory.h"
 #include "common/net/socket_address.h"
+#include "dataplane/admin/app_probes.h"
 #include "dataplane/log.h"
 #include "dataplane/proxy/data_plane.h"
 #include "dataplane/rpc/channel.h"
@@ -35,6 +36,7 @@ struct AgentConfig {
   std::optional<net::SocketAddress> admin;  // none: off
   std::optional<net::SocketAddress> metrics;
   std::optional<net::SocketAddress> health;
+  admin::AppProbes app_probes;  // answered on `health`
   std::chrono::milliseconds drain_timeout{};
   Log::Level log_level = Log::Level::kInfo;
 };

@@ -35,6 +35,11 @@ void FindIn(const Json& container, const Path& at, std::vector<RewrittenProbe>* 
     for (const char* handler : kHandlers) {
       const Json& original = At(probe, {handler});
       if (!original.is_object() || !At(original, {"host"}).is_null()) continue;
+      if (At(original, {"scheme"}) == "HTTPS") {
+        warnings->push_back(absl::StrCat(name.get<std::string>(), "/", kind.field,
+                                         ": HTTPS; the probe is left as it is, and policy judges it"));
+        continue;
+      }
       RewrittenProbe rewritten;
       rewritten.name = absl::StrCat(name.get<std::string>(), "/", kind.field);
       rewritten.original_handler = {{handler, original}};

@@ -23,8 +23,8 @@ struct RewrittenProbe {
 };
 
 // The HTTP, TCP and gRPC probes of all containers of `pod` (with metadata and spec). Left as they
-// are: exec, which the kubelet runs inside; a probe of another host; one whose named port is not
-// declared (`warnings`).
+// are: exec, which the kubelet runs inside; a probe of another host; and, with `warnings`, one whose
+// named port is not declared, and one over TLS.
 std::vector<RewrittenProbe> FindProbes(const Json& pod, std::vector<std::string>* warnings);
 
 }  // namespace whence::inject

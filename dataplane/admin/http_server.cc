@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -52,11 +53,48 @@ std::string Serialize(const HttpResponse& response, bool head_only) {
 
 }  // namespace
 
-HttpServer::HttpServer() : stop_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+// Where replies wait for the server's thread. Outlives the server while somebody holds a Reply.
+class HttpServer::Mailbox {
+ public:
+  Mailbox() : wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+
+  int fd() const { return wake_.get(); }
+
+  void Put(uint64_t connection, HttpResponse response) {
+    {
+      const std::lock_guard lock(mutex_);
+      replies_.emplace_back(connection, std::move(response));
+    }
+    const uint64_t one = 1;
+    (void)!write(wake_.get(), &one, sizeof(one));
+  }
+
+  std::vector<std::pair<uint64_t, HttpResponse>> Take() {
+    uint64_t count = 0;
+    (void)!read(wake_.get(), &count, sizeof(count));
+    const std::lock_guard lock(mutex_);
+    return std::exchange(replies_, {});
+  }
+
+ private:
+  const os::UniqueFd wake_;
+  std::mutex mutex_;
+  std::vector<std::pair<uint64_t, HttpResponse>> replies_;
+};
+
+HttpServer::HttpServer()
+    : stop_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), mailbox_(std::make_shared<Mailbox>()) {}
 
 HttpServer::~HttpServer() { Stop(); }
 
 absl::Status HttpServer::Listen(const net::SocketAddress& address, Handler handler) {
+  return ListenSlow(address, [handler = std::move(handler)](const HttpRequest& request,
+                                                            const Reply& reply) {
+    reply(handler(request));
+  });
+}
+
+absl::Status HttpServer::ListenSlow(const net::SocketAddress& address, SlowHandler handler) {
   std::vector<net::SocketAddress> addresses = {address};
   // Listeners are of one family each; "[::]" means every address.
   if (address.ip == net::IpAddress()) {
@@ -88,27 +126,31 @@ void HttpServer::Stop() {
 
 void HttpServer::Run() {
   while (true) {
-    std::vector<pollfd> polled = {{stop_.get(), POLLIN, 0}};
+    std::vector<pollfd> polled = {{stop_.get(), POLLIN, 0}, {mailbox_->fd(), POLLIN, 0}};
     const bool has_room = connections_.size() < kMaxConnections;
     for (const auto& listener : listeners_) {
       polled.push_back({listener->fd.get(), static_cast<short>(has_room ? POLLIN : 0), 0});
     }
     for (const Connection& connection : connections_) {
-      polled.push_back(
-          {connection.fd.get(), static_cast<short>(connection.out.empty() ? POLLIN : POLLOUT), 0});
+      // A waiting one has nothing to say; that it is gone shows unasked.
+      const short events = connection.waiting       ? 0
+                           : connection.out.empty() ? POLLIN
+                                                    : POLLOUT;
+      polled.push_back({connection.fd.get(), events, 0});
     }
     // Idle, it sleeps; with connections it looks at their deadlines.
     if (poll(polled.data(), polled.size(), connections_.empty() ? -1 : 1'000) < 0 && errno != EINTR)
       return;
     if (polled[0].revents != 0) return;
-    size_t index = 1 + listeners_.size();
+    size_t index = 2 + listeners_.size();
     const auto now = steady_clock::now();
     for (auto it = connections_.begin(); it != connections_.end(); ++index) {
       const bool alive = now < it->deadline && (polled[index].revents == 0 || Continue(*it));
       it = alive ? std::next(it) : connections_.erase(it);
     }
+    if (polled[1].revents != 0) DeliverReplies();
     for (size_t i = 0; i < listeners_.size(); ++i) {
-      if ((polled[1 + i].revents & POLLIN) != 0) AcceptFrom(*listeners_[i]);
+      if ((polled[2 + i].revents & POLLIN) != 0) AcceptFrom(*listeners_[i]);
     }
   }
 }
@@ -117,10 +159,23 @@ void HttpServer::AcceptFrom(const Listener& listener) {
   os::Accepted accepted;
   if (os::Accept(listener.fd.get(), &accepted) != 0) return;
   connections_.push_back(
-      {std::move(accepted.fd), &listener, steady_clock::now() + kDeadline, {}, {}});
+      {++last_id_, std::move(accepted.fd), &listener, steady_clock::now() + kDeadline, {}, {}});
+}
+
+void HttpServer::DeliverReplies() {
+  for (auto& [id, response] : mailbox_->Take()) {
+    for (auto it = connections_.begin(); it != connections_.end(); ++it) {
+      if (it->id != id) continue;
+      it->waiting = false;
+      it->out = Serialize(response, it->head_only);
+      if (!Continue(*it)) connections_.erase(it);
+      break;
+    }
+  }
 }
 
 bool HttpServer::Continue(Connection& connection) {
+  if (connection.waiting) return false;  // it has hung up
   if (connection.out.empty() && !Read(connection)) return false;
   while (!connection.out.empty()) {
     const ssize_t n =
@@ -147,16 +202,18 @@ bool HttpServer::Read(Connection& connection) {
   http::RequestHead head;
   const http::ParseResult parsed = http::ParseRequestHead(connection.in, limits, storage, &head);
   if (parsed.status == http::ParseStatus::kNeedMore) return true;
-  HttpResponse response;
+  const Reply reply = [mailbox = mailbox_, id = connection.id](HttpResponse response) {
+    mailbox->Put(id, std::move(response));
+  };
+  connection.waiting = true;
+  connection.head_only = parsed.done() && head.method == "HEAD";
   if (!parsed.done()) {
-    response = {parsed.http_status, absl::StrCat(ToAbsl(parsed.reason), "\n")};
+    reply({parsed.http_status, absl::StrCat(ToAbsl(parsed.reason), "\n")});
   } else if (head.method != "GET" && head.method != "HEAD") {
-    response = {405, "GET only\n"};  // looking never changes anything
+    reply({405, "GET only\n"});  // looking never changes anything
   } else {
-    response =
-        connection.listener->handler({head.target.substr(0, head.target.find('?')), head.host});
+    connection.listener->handler({head.target.substr(0, head.target.find('?')), head.host}, reply);
   }
-  connection.out = Serialize(response, parsed.done() && head.method == "HEAD");
   return true;
 }
 

@@ -6,6 +6,7 @@
 #define WHENCE_DATAPLANE_ADMIN_HTTP_SERVER_H_
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
@@ -36,12 +37,17 @@ struct HttpResponse {
 class HttpServer {
  public:
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
+  // To be called once, at any time, from any thread, even after the server is gone.
+  using Reply = std::function<void(HttpResponse)>;
+  // For answers that take time: the handler itself must return at once.
+  using SlowHandler = std::function<void(const HttpRequest&, Reply)>;
 
   HttpServer();
   ~HttpServer();
 
   // Before Start. "[::]" is both families. Errors name the address.
   absl::Status Listen(const net::SocketAddress& address, Handler handler);
+  absl::Status ListenSlow(const net::SocketAddress& address, SlowHandler handler);
   void Start();
   // Ends the thread. Idempotent.
   void Stop();
@@ -49,14 +55,18 @@ class HttpServer {
  private:
   struct Listener {
     os::UniqueFd fd;
-    Handler handler;
+    SlowHandler handler;
   };
+  class Mailbox;
   struct Connection {
+    uint64_t id;
     os::UniqueFd fd;
     const Listener* listener;
     std::chrono::steady_clock::time_point deadline;
     std::string in;
     std::string out;  // not empty: the answer, being written
+    bool head_only = false;
+    bool waiting = false;  // for its handler's reply
   };
 
   void Run();
@@ -64,10 +74,13 @@ class HttpServer {
   // False: the connection is over.
   bool Continue(Connection& connection);
   bool Read(Connection& connection);
+  void DeliverReplies();
 
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::list<Connection> connections_;
   os::UniqueFd stop_;
+  std::shared_ptr<Mailbox> mailbox_;
+  uint64_t last_id_ = 0;
   std::thread thread_;
 };
 
