@@ -87,19 +87,10 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
   add("--admin", flags.admin, "Admin pages: loopback ADDR:PORT or off")->capture_default_str();
   add("--metrics", flags.metrics, "Prometheus metrics: ADDR:PORT, :PORT or off")
       ->capture_default_str();
-<<<<<<< HEAD
   add("--health", flags.health, "/healthz/ready: ADDR:PORT, :PORT or off")->capture_default_str();
-  add("--drain-timeout", flags.drain_timeout, "How long open connections may go on after TERM")
-=======
-  add("--health", flags.health, "/healthz/ready: ADDR:PORT, :PORT or off")
-      ->capture_default_str();
   add("--app-probes", flags.app_probes,
       "Probes of the application, answered on --health: JSON, as whencectl inject writes it");
-  add("--drain-timeout", flags.drain_timeout,
-      "How long open connections may go on after TERM")
-      ->capture_default_str();
-  add("--log-level", flags.log_level, "debug, info, warning or error")
->>>>>>> 313954b (dataplane/admin: ask the application what the kubelet asks)
+  add("--drain-timeout", flags.drain_timeout, "How long open connections may go on after TERM")
       ->capture_default_str();
   add("--log-level", flags.log_level, "debug, info, warning or error")->capture_default_str();
   flags.limits.Declare(app);
