@@ -12,7 +12,7 @@ namespace {
 constexpr char kExamples[] = R"(Examples:
   whence-control                                          # development: everything on loopback
   whence-control --data-dir /var/lib/whence --listen unix:/run/whence/control.sock
-  whence-control --listen none --listen-tls :15012 --cert tls.crt --key tls.key --ca ca.crt
+  whence-control --listen-tls :15012 --cert control.crt --key control.key --ca ca.crt
   WHENCE_LOG_RETENTION=30d whence-control --log-max-size 50GiB
 
 Exit codes: 0 stopped by a signal, 1 failed, 2 wrong usage.)";
@@ -23,6 +23,7 @@ struct Flags {
   std::string listen = "127.0.0.1:15010";
   std::string listen_tls = "none";
   std::string certificate, key, client_ca;
+  std::string trust_domain = "whence.local";
   std::string http = "127.0.0.1:15014";
   bool insecure_bind = false;
   std::string log_retention = "7d";
@@ -42,7 +43,9 @@ void Declare(CLI::App& app, Flags& flags) {
   add("--listen-tls", flags.listen_tls, "gRPC over TLS: IP:PORT or none");
   add("--cert", flags.certificate, "Certificate chain for --listen-tls, PEM");
   add("--key", flags.key, "Its private key, PEM");
-  add("--ca", flags.client_ca, "Clients must have a certificate of this CA, PEM");
+  add("--ca", flags.client_ca,
+      "Clients must have a certificate of one of these CAs, PEM; it says who they are");
+  add("--trust-domain", flags.trust_domain, "Whose certificates name anybody: spiffe://DOMAIN/…");
   add("--http", flags.http, "Metrics and health: IP:PORT or none");
   app.add_flag("--insecure-bind", flags.insecure_bind,
                "Allow listening beyond this machine without authentication");
@@ -83,6 +86,10 @@ std::string Listeners(const Flags& flags, Config* config) {
   }
   if (config->http && !config->http->unix_path.empty()) return "--http: give IP:PORT or none";
   config->tls = {flags.certificate, flags.key, flags.client_ca};
+  config->trust_domain = flags.trust_domain;
+  if (!security::IsTrustDomain(flags.trust_domain)) {
+    return "--trust-domain " + Quoted(flags.trust_domain) + ": give a DNS name in lower case";
+  }
   if (config->listen_tls && (flags.certificate.empty() || flags.key.empty())) {
     return "--listen-tls needs --cert and --key";
   }

@@ -9,20 +9,16 @@
 
 #include "controlplane/listen_address.h"
 #include "controlplane/log/logger.h"
+#include "controlplane/security/tls.h"
 
 namespace whence::control {
-
-struct TlsFiles {
-  std::string certificate;
-  std::string key;
-  std::string client_ca;  // empty: clients need no certificate
-};
 
 struct Config {
   std::string data_dir;
   std::optional<ListenAddress> listen;      // plaintext gRPC; nullopt: none
   std::optional<ListenAddress> listen_tls;  // gRPC over TLS; nullopt: none
-  TlsFiles tls;
+  security::TlsFiles tls;
+  std::string trust_domain;  // whose certificates name anybody here
   std::optional<ListenAddress> http;  // metrics, health; nullopt: none
   std::chrono::seconds log_retention{};
   uint64_t log_max_bytes = 0;

@@ -34,17 +34,20 @@ absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& conf
 
 ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const Clock& clock,
                            const log::Logger& logger)
-    : logger_(logger),
+    : clock_(clock),
+      logger_(logger),
+      refusals_(clock, logger),
       stores_(std::move(stores)),
       envoy_log_service_(*stores_.logs),
       log_retention_(*stores_.logs, envoy_log_service_, log_defaults),
       inventory_(clock),
       writer_(*stores_.config, current_, clock, logger,
               [this] { return SurroundingsOf(*inventory_.View()); }),
-      ingest_service_(*stores_.logs),
+      ingest_service_(*stores_.logs, refusals_),
       log_service_(*stores_.logs),
       config_service_(writer_, *stores_.config, current_, inventory_, clock, worker_),
-      agent_service_(inventory_, current_) {}
+      agent_service_(inventory_, current_),
+      security_service_(refusals_) {}
 
 absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& config,
                                                                   const Clock& clock,
@@ -55,7 +58,7 @@ absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& 
       new ControlPlane(std::move(*stores), LogDefaultsOf(config), clock, logger));
   if (absl::Status status = plane->Load(); !status.ok()) return status;
   plane->discovery_service_ = std::make_unique<discovery::DiscoveryService>(
-      plane->current_, plane->inventory_, clock, logger, discovery::DiscoveryOptions{},
+      plane->current_, plane->inventory_, clock, logger, plane->refusals_, discovery::DiscoveryOptions{},
       [raw = plane.get()](const std::vector<discovery::Agent>& agents) {
         raw->RememberAgents(agents);
       });
@@ -81,17 +84,17 @@ void ControlPlane::RememberAgents(const std::vector<discovery::Agent>& agents) {
 }
 
 absl::Status ControlPlane::Listen(const Config& config) {
-  absl::StatusOr<std::unique_ptr<GrpcServer>> grpc =
-      GrpcServer::Start(config.listen, config.listen_tls, config.tls,
-                        {discovery_service_.get(), &ingest_service_, &envoy_log_service_, &log_service_,
-                         &config_service_, &agent_service_});
+  absl::StatusOr<std::unique_ptr<GrpcServer>> grpc = GrpcServer::Start(
+      config.listen, config.listen_tls, config.tls,
+      std::make_shared<security::Guard>(config.trust_domain, refusals_),
+      {discovery_service_.get(), &ingest_service_, &envoy_log_service_, &log_service_, &config_service_,
+       &agent_service_, &security_service_});
   if (!grpc.ok()) return grpc.status();
   grpc_ = std::move(*grpc);
+  WatchCertificates(config);
   if (!config.http) return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<HttpServer>> http =
-      HttpServer::Start(*config.http, {&writer_, discovery_service_.get(), stores_.logs.get(),
-                         &envoy_log_service_},
-                        [this] { return writer_.Health(); });
+      HttpServer::Start(*config.http, MetricSources(), [this] { return writer_.Health(); });
   if (!http.ok()) return http.status();
   http_ = std::move(*http);
   http_address_ = config.http->ToString(http_->port());
@@ -107,6 +110,20 @@ lint::Surroundings ControlPlane::SurroundingsOf(const discovery::InventoryView& 
     }
   }
   return surroundings;
+}
+
+void ControlPlane::WatchCertificates(const Config& config) {
+  if (!config.listen_tls) return;
+  std::vector<std::pair<std::string, std::string>> files = {{"--cert", config.tls.certificate}};
+  if (!config.tls.client_ca.empty()) files.emplace_back("--ca", config.tls.client_ca);
+  certificate_watch_ = std::make_unique<security::CertificateWatch>(files, clock_, logger_);
+}
+
+std::vector<const metrics::Source*> ControlPlane::MetricSources() const {
+  std::vector<const metrics::Source*> sources = {&writer_, discovery_service_.get(),
+                                                 stores_.logs.get(), &envoy_log_service_, &refusals_};
+  if (certificate_watch_) sources.push_back(certificate_watch_.get());
+  return sources;
 }
 
 ControlPlane::~ControlPlane() {

@@ -26,6 +26,7 @@
 #include "controlplane/admin/agent_service.h"
 #include "controlplane/admin/config_service.h"
 #include "controlplane/admin/config_writer.h"
+#include "controlplane/admin/security_service.h"
 #include "controlplane/admin/worker.h"
 #include "controlplane/config.h"
 #include "controlplane/data_directory.h"
@@ -37,6 +38,8 @@
 #include "controlplane/log/logger.h"
 #include "controlplane/log_retention.h"
 #include "controlplane/model/current_config.h"
+#include "controlplane/security/certificate_watch.h"
+#include "controlplane/security/refusals.h"
 #include "controlplane/store/store.h"
 
 namespace whence::control {
@@ -74,9 +77,13 @@ class ControlPlane {
                                            const log::Logger& logger);
   absl::Status Load();
   absl::Status Listen(const Config& config);
+  void WatchCertificates(const Config& config);
+  std::vector<const metrics::Source*> MetricSources() const;
   void RememberAgents(const std::vector<discovery::Agent>& agents);
 
+  const Clock& clock_;
   const log::Logger& logger_;
+  security::Refusals refusals_;
   Stores stores_;
   access_log::EnvoyLogService envoy_log_service_;
   LogRetention log_retention_;  // outlives current_, which tells it of revisions
@@ -89,6 +96,8 @@ class ControlPlane {
   admin::Worker worker_;
   admin::ConfigService config_service_;
   admin::AgentService agent_service_;
+  admin::SecurityService security_service_;
+  std::unique_ptr<security::CertificateWatch> certificate_watch_;  // with TLS only
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
   std::string http_address_;

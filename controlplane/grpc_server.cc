@@ -12,8 +12,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -43,32 +41,6 @@ void SetLimits(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 9'000);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 128);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 16 << 10);
-}
-
-absl::StatusOr<std::string> ReadPem(const char* flag, const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file || text.str().find("-----BEGIN ") == std::string::npos) {
-    return absl::NotFoundError(absl::StrCat(flag, " ", path, ": cannot be read as a PEM file"));
-  }
-  return text.str();
-}
-
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> TlsCredentials(const TlsFiles& files) {
-  absl::StatusOr<std::string> certificate = ReadPem("--cert", files.certificate);
-  if (!certificate.ok()) return certificate.status();
-  absl::StatusOr<std::string> key = ReadPem("--key", files.key);
-  if (!key.ok()) return key.status();
-  grpc::SslServerCredentialsOptions options(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
-  options.pem_key_cert_pairs.push_back({*key, *certificate});
-  if (!files.client_ca.empty()) {
-    absl::StatusOr<std::string> ca = ReadPem("--ca", files.client_ca);
-    if (!ca.ok()) return ca.status();
-    options.pem_root_certs = *ca;
-    options.client_certificate_request = GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY;
-  }
-  return grpc::SslServerCredentials(options);
 }
 
 // gRPC tells only that binding failed; asking the kernel again gives the reason.
@@ -111,7 +83,8 @@ GrpcServer::GrpcServer(std::unique_ptr<grpc::Server> server, std::vector<std::st
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const std::optional<ListenAddress>& plaintext, const std::optional<ListenAddress>& tls,
-    const TlsFiles& files, const std::vector<grpc::Service*>& services) {
+    const security::TlsFiles& files, std::shared_ptr<security::Guard> guard,
+    const std::vector<grpc::Service*>& services) {
   // Plugins are process-wide lists in gRPC: they must be there before a builder is.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -124,7 +97,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
                              &plaintext_port);
   }
   if (tls) {
-    absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> credentials = TlsCredentials(files);
+    absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> credentials =
+        security::ServerTls(files, std::move(guard));
     if (!credentials.ok()) return credentials.status();
     builder.AddListeningPort(tls->ToString(), *credentials, &tls_port);
   }

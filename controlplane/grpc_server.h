@@ -20,10 +20,12 @@ namespace whence::control {
 
 class GrpcServer {
  public:
-  // `services` must outlive *this. Serves at once.
+  // `services` must outlive *this. Serves at once. `guard` judges the calls on the TLS listener, if
+  // its clients have certificates.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
       const std::optional<ListenAddress>& plaintext, const std::optional<ListenAddress>& tls,
-      const TlsFiles& files, const std::vector<grpc::Service*>& services);
+      const security::TlsFiles& files, std::shared_ptr<security::Guard> guard,
+      const std::vector<grpc::Service*>& services);
   GrpcServer(const GrpcServer&) = delete;
   GrpcServer& operator=(const GrpcServer&) = delete;
   ~GrpcServer();

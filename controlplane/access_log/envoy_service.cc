@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
+#include "controlplane/security/guard.h"
 
 namespace whence::access_log {
 namespace {
@@ -22,8 +23,10 @@ class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage
                           public IngestHandle,
                           public std::enable_shared_from_this<EnvoyStream> {
  public:
-  EnvoyStream(EnvoyLogService& service, uint64_t number, std::string boot)
-      : service_(service), number_(number), boot_(std::move(boot)) {}
+  EnvoyStream(EnvoyLogService& service, uint64_t number, std::string boot,
+              security::Peer peer)
+      : service_(service), number_(number), boot_(std::move(boot)),
+        peer_(std::move(peer)) {}
 
   void Start() {
     reading_ = true;
@@ -42,7 +45,8 @@ class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage
       }
     }
     if (!status.ok()) {
-      Close(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, std::string(ToStd(status.message()))));
+      Close(grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                         std::string(ToStd(status.message()))));
     } else {
       Advance();
     }
@@ -64,6 +68,10 @@ class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage
     if (message_.has_identifier() && !reporter_) {
       absl::StatusOr<ReportingAgent> reporter = ReadEnvoyNode(message_.identifier());
       if (!reporter.ok()) return reporter.status();
+      if (peer_.identity && peer_.identity->workload() != reporter->agent) {
+        return absl::PermissionDeniedError(absl::StrCat(
+            "identifier.node.id is \"", reporter->agent, "\", and the certificate of ", peer_.name));
+      }
       reporter_ = std::make_shared<const ReportingAgent>(*std::move(reporter));
     }
     if (!reporter_) return absl::InvalidArgumentError("the first message needs an identifier");
@@ -124,6 +132,7 @@ class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage
 
   std::mutex mutex_;
   // By mutex_:
+  const security::Peer peer_;
   std::shared_ptr<const ReportingAgent> reporter_;
   uint64_t next_seq_ = 1;
   int in_store_ = 0;
@@ -151,7 +160,7 @@ std::string RandomStart() {
 EnvoyLogService::EnvoyLogService(AccessLogStore& store) : store_(store), start_(RandomStart()) {}
 
 grpc::ServerReadReactor<StreamAccessLogsMessage>* EnvoyLogService::StreamAccessLogs(
-    grpc::CallbackServerContext*, StreamAccessLogsResponse*) {
+    grpc::CallbackServerContext* context, StreamAccessLogsResponse*) {
   std::shared_ptr<EnvoyStream> stream;
   {
     std::lock_guard lock(mutex_);
@@ -160,7 +169,8 @@ grpc::ServerReadReactor<StreamAccessLogsMessage>* EnvoyLogService::StreamAccessL
                                             shut_down_ ? "shutting down" : "too many streams"));
     }
     const uint64_t number = next_stream_++;
-    stream = std::make_shared<EnvoyStream>(*this, number, absl::StrCat(start_, "-", number));
+    stream = std::make_shared<EnvoyStream>(*this, number, absl::StrCat(start_, "-", number),
+                                           security::PeerOf(context->auth_context().get()));
     streams_[number] = stream;
   }
   stream->Start();

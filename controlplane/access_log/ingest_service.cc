@@ -47,7 +47,8 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
                            public IngestHandle,
                            public std::enable_shared_from_this<IngestStream> {
  public:
-  IngestStream(IngestService& service, uint64_t number) : service_(service), number_(number) {}
+  IngestStream(IngestService& service, uint64_t number, security::Peer peer, std::string address)
+      : service_(service), number_(number), peer_(std::move(peer)), address_(std::move(address)) {}
 
   void Start() {
     reading_ = true;
@@ -62,12 +63,15 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
 
  private:
   absl::Status Take();  // REQUIRES: mutex_ held.
+  absl::Status CheckReporter(const std::string& agent) const;
   void OnCommitted(const std::string& boot, const absl::StatusOr<uint64_t>& last_seq);
   // Starts whatever is due: the next read, the next acknowledgement, or the end.
   void Advance();
 
   IngestService& service_;
   const uint64_t number_;
+  const security::Peer peer_;
+  const std::string address_;
   v1::IngestRequest request_;
   v1::IngestResponse response_;
 
@@ -108,6 +112,7 @@ absl::Status IngestStream::Take() {
     if (reporter_) return absl::InvalidArgumentError("hello must come once, first");
     absl::StatusOr<ReportingAgent> reporter = ReadHello(request_.hello());
     if (!reporter.ok()) return reporter.status();
+    if (absl::Status status = CheckReporter(reporter->agent); !status.ok()) return status;
     reporter_ = std::make_shared<const ReportingAgent>(*std::move(reporter));
     return absl::OkStatus();
   }
@@ -123,6 +128,14 @@ absl::Status IngestStream::Take() {
                              self->OnCommitted(boot, last_seq);
                            }});
   return absl::OkStatus();
+}
+
+absl::Status IngestStream::CheckReporter(const std::string& agent) const {
+  if (!peer_.identity || peer_.identity->workload() == agent) return absl::OkStatus();
+  std::string reason =
+      absl::StrCat("hello.agent is \"", agent, "\", and the certificate of ", peer_.name);
+  service_.refusals().Record({peer_.name, address_, "/whence.v1.AccessLogIngest/Stream", reason});
+  return absl::PermissionDeniedError(reason);
 }
 
 void IngestStream::OnCommitted(const std::string& boot, const absl::StatusOr<uint64_t>& last_seq) {
@@ -237,7 +250,7 @@ absl::Status CheckBatch(const v1::IngestBatch& batch) {
 }
 
 grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* IngestService::Stream(
-    grpc::CallbackServerContext*) {
+    grpc::CallbackServerContext* context) {
   std::shared_ptr<IngestStream> stream;
   {
     std::lock_guard lock(mutex_);
@@ -249,7 +262,8 @@ grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* IngestService::S
           grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many access log streams"));
     }
     uint64_t number = next_stream_++;
-    stream = std::make_shared<IngestStream>(*this, number);
+    stream = std::make_shared<IngestStream>(
+        *this, number, security::PeerOf(context->auth_context().get()), context->peer());
     streams_[number] = stream;
   }
   stream->Start();

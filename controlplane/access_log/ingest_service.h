@@ -5,6 +5,8 @@
 // not read from, which is the agent's back-pressure (it keeps records in its spool) and our bound
 // on memory. A failed commit ends the stream without an acknowledgement; the agent comes back and
 // repeats, and what was committed after all is skipped as a repetition.
+//
+// An agent with a certificate reports for the workload that it names and for no other.
 #ifndef WHENCE_CONTROLPLANE_ACCESS_LOG_INGEST_SERVICE_H_
 #define WHENCE_CONTROLPLANE_ACCESS_LOG_INGEST_SERVICE_H_
 
@@ -16,6 +18,8 @@
 
 #include "absl/status/statusor.h"
 #include "controlplane/access_log/access_log_store.h"
+#include "controlplane/security/guard.h"
+#include "controlplane/security/refusals.h"
 #include "whence/v1/access_log.grpc.pb.h"
 
 namespace whence::access_log {
@@ -36,7 +40,9 @@ class IngestHandle {
 // finishes what it was given, may go before or after.
 class IngestService final : public v1::AccessLogIngest::CallbackService {
  public:
-  explicit IngestService(AccessLogStore& store) : store_(store) {}
+  // Both must outlive the server.
+  IngestService(AccessLogStore& store, security::Refusals& refusals)
+      : store_(store), refusals_(refusals) {}
 
   grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* Stream(
       grpc::CallbackServerContext* context) override;
@@ -46,10 +52,12 @@ class IngestService final : public v1::AccessLogIngest::CallbackService {
 
   // ---- For streams ----
   AccessLogStore& store() { return store_; }
+  security::Refusals& refusals() { return refusals_; }
   void Remove(uint64_t number);
 
  private:
   AccessLogStore& store_;
+  security::Refusals& refusals_;
   std::mutex mutex_;
   // By mutex_:
   std::map<uint64_t, std::shared_ptr<IngestHandle>> streams_;

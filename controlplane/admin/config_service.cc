@@ -10,6 +10,7 @@
 #include "controlplane/admin/difference.h"
 #include "controlplane/admin/explain_access.h"
 #include "controlplane/admin/rpc_status.h"
+#include "controlplane/security/guard.h"
 
 namespace whence::admin {
 namespace {
@@ -17,13 +18,8 @@ namespace {
 // Who a revision is recorded for. A certificate is proof; a name in the request is only a claim,
 // taken where there is nothing better.
 Author AuthorOf(const grpc::CallbackServerContext& context, const std::string& claimed) {
-  std::shared_ptr<const grpc::AuthContext> peer = context.auth_context();
-  if (peer && peer->IsPeerAuthenticated()) {
-    std::vector<grpc::string_ref> identity = peer->GetPeerIdentity();
-    if (!identity.empty()) {
-      return {ValidUtf8({identity[0].data(), identity[0].size()}), /*verified=*/true};
-    }
-  }
+  security::Peer peer = security::PeerOf(context.auth_context().get());
+  if (peer.identity) return {peer.identity->name, /*verified=*/true};
   constexpr size_t kMaxAuthor = 128;
   return {claimed.empty() ? "anonymous" : std::string(CutUtf8(claimed, kMaxAuthor)), false};
 }

@@ -25,7 +25,12 @@ int Logs(const LogsOptions& options, Session& session);
 // All records that there are, oldest first, into a file. The file is whole or not there.
 int Export(const ExportOptions& options, Session& session);
 int Top(const TopOptions& options, Session& session);
+int Refusals(const RefusalsOptions& options, Session& session);
 int Explain(const ExplainOptions& options, Session& session);
+
+// These need no control plane.
+int CertsInit(const CertsInitOptions& options, std::ostream& out, std::ostream& err);
+int CertsIssue(const CertsIssueOptions& options, std::ostream& out, std::ostream& err);
 
 // Connects and runs the command.
 int Run(const Options& options, std::istream& input, std::ostream& out, std::ostream& err);

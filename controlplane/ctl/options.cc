@@ -22,6 +22,7 @@ constexpr char kExamples[] = R"(Examples:
   whencectl history && whencectl rollback 12
   whencectl explain --workload istio-system/gateway --peer 10.0.0.9 --xff "1.1.1.1, 2.2.2.2"
   whencectl inject -f deployment.yaml | kubectl apply -f -
+  whencectl certs init --dir ca                  # then: whencectl certs issue --help
   whencectl logs --client 2.2.2.0/24 --decision deny --since 10m -f
   whencectl logs export --since 1d --format csv -o yesterday.csv
   whencectl top denied --since 1h
@@ -38,6 +39,7 @@ struct Flags {
   ExplainOptions explain;
   HistoryFlags history;
   InjectOptions inject, uninject;
+  CertsFlags certs;
   std::string output = "table";
   std::string kind, name, namespace_name;
   LogFlags logs;
@@ -115,6 +117,10 @@ void DeclareObservation(CLI::App& app, Flags& flags) {
   CLI::App* agents =
       app.add_subcommand("agents", "Connected agents: what they run, what they refused and why");
   AddOutput(agents, flags, {"table", "json"});
+
+  CLI::App* refusals = app.add_subcommand(
+      "refusals", "Calls, streams and subscriptions that were refused: whose, and why");
+  AddOutput(refusals, flags, {"table", "json"});
 
   DeclareLogs(app, flags.logs);
 }
@@ -231,6 +237,16 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
     options->command = flags.uninject;
   } else if (app.got_subcommand("agents")) {
     options->command = AgentsOptions{output};
+  } else if (app.got_subcommand("refusals")) {
+    options->command = RefusalsOptions{output};
+  } else if (app.got_subcommand("certs")) {
+    if (app.get_subcommand("certs")->got_subcommand("init")) {
+      options->command = InterpretInit(flags.certs);
+    } else {
+      CertsIssueOptions issue;
+      error = InterpretIssue(flags.certs, &issue);
+      options->command = issue;
+    }
   } else if (app.got_subcommand("logs") || app.got_subcommand("top")) {
     error = InterpretLogs(app, flags.logs, &options->command);
   } else if (app.got_subcommand("explain")) {
@@ -258,6 +274,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   DeclareExplain(app, flags);
   DeclareHistory(app, flags.history);
   DeclareInject(app, &flags.inject, &flags.uninject);
+  DeclareCerts(app, flags.certs);
   NameEnvironment(app);
   CommandLine result;
   Options options;

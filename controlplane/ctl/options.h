@@ -9,13 +9,12 @@
 #include <variant>
 #include <vector>
 
+#include "controlplane/ctl/certs_options.h"
 #include "controlplane/ctl/inject_command.h"
 #include "controlplane/ctl/session.h"
 #include "whence/v1/admin.pb.h"
 
 namespace whence::ctl {
-
-enum class Output { kTable, kYaml, kJson };
 
 struct ApplyOptions {
   std::vector<std::string> files;
@@ -96,10 +95,14 @@ struct RollbackOptions {
   Output output = Output::kTable;
 };
 
-using Command = std::variant<ApplyOptions, IpSetLoadOptions, GetOptions, DeleteOptions, AgentsOptions,
-                             LogsOptions,
-                             ExportOptions, TopOptions, ExplainOptions, HistoryOptions, DiffOptions,
-                             RollbackOptions, InjectOptions>;
+struct RefusalsOptions {
+  Output output = Output::kTable;
+};
+
+using Command =
+    std::variant<ApplyOptions, IpSetLoadOptions, GetOptions, DeleteOptions, AgentsOptions, LogsOptions,
+                 ExportOptions, TopOptions, ExplainOptions, HistoryOptions, DiffOptions,
+                 RollbackOptions, InjectOptions, RefusalsOptions, CertsInitOptions, CertsIssueOptions>;
 
 struct Options {
   ConnectionOptions connection;

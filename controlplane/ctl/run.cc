@@ -20,6 +20,12 @@ int Run(const Options& options, std::istream& input, std::ostream& out, std::ost
   if (const auto* inject = std::get_if<InjectOptions>(&options.command)) {
     return RunInject(*inject, input, out, err);
   }
+  if (const auto* init = std::get_if<CertsInitOptions>(&options.command)) {
+    return CertsInit(*init, out, err);
+  }
+  if (const auto* issue = std::get_if<CertsIssueOptions>(&options.command)) {
+    return CertsIssue(*issue, out, err);
+  }
   absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Connect(options.connection);
   if (!channel.ok()) {
     err << "whencectl: " << Escape(std::string(channel.status().message())) << "\n";
@@ -32,6 +38,9 @@ int Run(const Options& options, std::istream& input, std::ostream& out, std::ost
                  [&](const GetOptions& get) { return Get(get, session); },
                  [&](const DeleteOptions& remove) { return Delete(remove, session); },
                  [&](const AgentsOptions& agents) { return Agents(agents, session); },
+                 [&](const RefusalsOptions& refusals) { return Refusals(refusals, session); },
+                 [](const CertsInitOptions&) { return kGood; },   // done above
+                 [](const CertsIssueOptions&) { return kGood; },  // done above
                  [&](const LogsOptions& logs) { return Logs(logs, session); },
                  [&](const ExportOptions& all) { return Export(all, session); },
                  [&](const TopOptions& top) { return Top(top, session); },

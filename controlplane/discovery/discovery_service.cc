@@ -24,11 +24,12 @@ class RefusedStream final : public grpc::ServerBidiReactor<Request, Response> {
 
 DiscoveryService::DiscoveryService(model::CurrentConfig& config, Inventory& inventory,
                                    const Clock& clock, const log::Logger& logger,
-                                   DiscoveryOptions options,
+                                   security::Refusals& refusals, DiscoveryOptions options,
                                    std::function<void(const std::vector<Agent>&)> remember)
     : inventory_(inventory),
       clock_(clock),
       logger_(logger),
+      refusals_(refusals),
       limits_(options.limits),
       max_streams_(options.max_streams),
       cache_(
@@ -38,7 +39,7 @@ DiscoveryService::~DiscoveryService() = default;
 
 template <typename Protocol>
 grpc::ServerBidiReactor<typename Protocol::Request, typename Protocol::Response>*
-DiscoveryService::Open() {
+DiscoveryService::Open(const grpc::CallbackServerContext& context) {
   auto refuse = [this](grpc::StatusCode code, const char* why) {
     counters_.streams_refused.fetch_add(1, std::memory_order_relaxed);
     return new RefusedStream<typename Protocol::Request, typename Protocol::Response>(
@@ -53,7 +54,7 @@ DiscoveryService::Open() {
       return refuse(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many discovery streams");
     }
     uint64_t number = next_stream_++;
-    stream = std::make_shared<Stream<Protocol>>(*this, number);
+    stream = std::make_shared<Stream<Protocol>>(*this, number, context);
     streams_[number] = stream;
   }
   counters_.streams_opened.fetch_add(1, std::memory_order_relaxed);
@@ -62,13 +63,13 @@ DiscoveryService::Open() {
 }
 
 grpc::ServerBidiReactor<DeltaDiscoveryRequest, DeltaDiscoveryResponse>*
-DiscoveryService::DeltaAggregatedResources(grpc::CallbackServerContext*) {
-  return Open<DeltaProtocol>();
+DiscoveryService::DeltaAggregatedResources(grpc::CallbackServerContext* context) {
+  return Open<DeltaProtocol>(*context);
 }
 
 grpc::ServerBidiReactor<DiscoveryRequest, DiscoveryResponse>*
-DiscoveryService::StreamAggregatedResources(grpc::CallbackServerContext*) {
-  return Open<StateProtocol>();
+DiscoveryService::StreamAggregatedResources(grpc::CallbackServerContext* context) {
+  return Open<StateProtocol>(*context);
 }
 
 std::vector<std::shared_ptr<StreamHandle>> DiscoveryService::Streams() const {

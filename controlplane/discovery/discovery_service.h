@@ -32,6 +32,8 @@
 #include "controlplane/log/logger.h"
 #include "controlplane/metrics/metrics.h"
 #include "controlplane/model/current_config.h"
+#include "controlplane/security/guard.h"
+#include "controlplane/security/refusals.h"
 #include "envoy/service/discovery/v3/discovery.grpc.pb.h"
 
 namespace whence::discovery {
@@ -74,7 +76,8 @@ class DiscoveryService final
  public:
   // `remember` (may be null) is given the known agents whenever they changed, on a thread of ours.
   DiscoveryService(model::CurrentConfig& config, Inventory& inventory, const Clock& clock,
-                   const log::Logger& logger, DiscoveryOptions options = {},
+                   const log::Logger& logger, security::Refusals& refusals,
+                   DiscoveryOptions options = {},
                    std::function<void(const std::vector<Agent>&)> remember = nullptr);
   ~DiscoveryService() override;
 
@@ -96,6 +99,7 @@ class DiscoveryService final
   Inventory& inventory() { return inventory_; }
   const Clock& clock() const { return clock_; }
   const log::Logger& logger() const { return logger_; }
+  security::Refusals& refusals() { return refusals_; }
   const SubscriptionLimits& limits() const { return limits_; }
   DiscoveryCounters& counters() { return counters_; }
   // The stream is over; may destroy it.
@@ -103,13 +107,15 @@ class DiscoveryService final
 
  private:
   template <typename Protocol>
-  grpc::ServerBidiReactor<typename Protocol::Request, typename Protocol::Response>* Open();
+  grpc::ServerBidiReactor<typename Protocol::Request, typename Protocol::Response>* Open(
+      const grpc::CallbackServerContext& context);
   void PumpAll();
   std::vector<std::shared_ptr<StreamHandle>> Streams() const;
 
   Inventory& inventory_;
   const Clock& clock_;
   const log::Logger& logger_;
+  security::Refusals& refusals_;
   const SubscriptionLimits limits_;
   const size_t max_streams_;
   DiscoveryCounters counters_;

@@ -201,6 +201,9 @@ v1::AgentState ToAgentState(const Agent& agent) {
   state.set_node(agent.workload.node);
   state.set_interception(agent.interception);
   state.set_version(agent.version);
+  if (agent.certificate_expires) {
+    state.set_certificate_expires_us(agent.certificate_expires->time_since_epoch().count());
+  }
   return state;
 }
 

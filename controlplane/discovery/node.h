@@ -4,15 +4,17 @@
 // id), role (sidecar, gateway, node), labels, addresses, node, interception (tproxy, redirect,
 // none) and version. Foreign clients send an id only: a sidecar without addresses.
 //
-// A node is only a label until agents authenticate; then the certificate must agree with it.
+// A node is only a label: whoever connects with a certificate must be named by it the same (stream.h).
 //
 // Pure.
 #ifndef WHENCE_CONTROLPLANE_DISCOVERY_NODE_H_
 #define WHENCE_CONTROLPLANE_DISCOVERY_NODE_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/base/clock.h"
 #include "common/bundle/inventory.h"
 #include "envoy/config/core/v3/base.pb.h"
 #include "whence/v1/admin.pb.h"
@@ -24,6 +26,7 @@ struct Agent {
   bundle::Workload workload;
   std::string interception;
   std::string version;  // of the program
+  std::optional<WallTime> certificate_expires;  // nullopt: it showed none
   // The message this was read from, to be read again after a restart of ours.
   std::string node_bytes;
 };

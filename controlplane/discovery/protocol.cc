@@ -1,5 +1,7 @@
 #include "controlplane/discovery/protocol.h"
 
+#include "absl/status/status.h"
+
 namespace whence::discovery {
 namespace {
 
@@ -7,6 +9,16 @@ template <typename Request>
 std::optional<std::string> ErrorOf(const Request& request) {
   if (!request.has_error_detail()) return std::nullopt;
   return request.error_detail().message();
+}
+
+template <typename Response>
+void AddErrors(const std::vector<std::string>& forbidden, Response* response) {
+  for (const std::string& name : forbidden) {
+    auto* error = response->add_resource_errors();
+    error->mutable_resource_name()->set_name(name);
+    error->mutable_error_detail()->set_code(static_cast<int>(absl::StatusCode::kPermissionDenied));
+    error->mutable_error_detail()->set_message("this resource does not concern you");
+  }
 }
 
 }  // namespace
@@ -25,7 +37,7 @@ DeltaRequest DeltaProtocol::Read(const Request& request) {
 }
 
 void DeltaProtocol::Write(const DeltaPush& push, const char* type_url, uint64_t revision,
-                          Response* response) {
+                          const std::vector<std::string>& forbidden, Response* response) {
   response->Clear();
   response->set_type_url(type_url);
   response->set_nonce(push.nonce);
@@ -38,6 +50,7 @@ void DeltaProtocol::Write(const DeltaPush& push, const char* type_url, uint64_t 
     out->mutable_resource()->set_value(*resource.bytes);
   }
   for (const std::string& name : push.removed) response->add_removed_resources(name);
+  AddErrors(forbidden, response);
 }
 
 StateRequest StateProtocol::Read(const Request& request) {
@@ -50,7 +63,7 @@ StateRequest StateProtocol::Read(const Request& request) {
 }
 
 void StateProtocol::Write(const StatePush& push, const char* type_url, uint64_t,
-                          Response* response) {
+                          const std::vector<std::string>& forbidden, Response* response) {
   response->Clear();
   response->set_type_url(type_url);
   response->set_nonce(push.nonce);
@@ -60,6 +73,7 @@ void StateProtocol::Write(const StatePush& push, const char* type_url, uint64_t,
     out->set_type_url(type_url);
     out->set_value(resource.steps ? resource.steps->Whole() : *resource.bytes);
   }
+  AddErrors(forbidden, response);
 }
 
 }  // namespace whence::discovery

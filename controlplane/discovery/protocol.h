@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "controlplane/discovery/subscription.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
@@ -11,25 +12,30 @@
 namespace whence::discovery {
 
 struct DeltaProtocol {
+  static constexpr char kMethod[] =
+      "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
   using Request = envoy::service::discovery::v3::DeltaDiscoveryRequest;
   using Response = envoy::service::discovery::v3::DeltaDiscoveryResponse;
   using Subscription = DeltaSubscription;
 
   static DeltaRequest Read(const Request& request);
-  // `revision` goes into system_version_info: for people only.
+  // `revision` goes into system_version_info: for people only. `forbidden`: names that were asked for
+  // and concern somebody else; said with a reason, besides what the protocol says of absent ones.
   static void Write(const DeltaPush& push, const char* type_url, uint64_t revision,
-                    Response* response);
+                    const std::vector<std::string>& forbidden, Response* response);
   static size_t Removed(const DeltaPush& push) { return push.removed.size(); }
 };
 
 struct StateProtocol {
+  static constexpr char kMethod[] =
+      "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
   using Request = envoy::service::discovery::v3::DiscoveryRequest;
   using Response = envoy::service::discovery::v3::DiscoveryResponse;
   using Subscription = StateSubscription;
 
   static StateRequest Read(const Request& request);
   static void Write(const StatePush& push, const char* type_url, uint64_t revision,
-                    Response* response);
+                    const std::vector<std::string>& forbidden, Response* response);
   static size_t Removed(const StatePush&) { return 0; }
 };
 

@@ -104,6 +104,9 @@ std::optional<StatePush> StateSubscription::Next(const ResourceMap& current, boo
   if (!must_answer_ && !differs && !removes) return std::nullopt;
   if (removes && hold_removals) return std::nullopt;
 
+  for (const std::string& name : names_) {
+    if (current.count(name) == 0) push.absent.push_back(name);
+  }
   must_answer_ = false;
   push.nonce = absl::StrCat(nonce_prefix_, next_nonce_++);
   pending_ = Pending{push.nonce, {}};

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
@@ -36,9 +37,12 @@ class Stream final
   using Request = typename Protocol::Request;
   using Subscription = typename Protocol::Subscription;
 
-  Stream(DiscoveryService& service, uint64_t number)
+  Stream(DiscoveryService& service, uint64_t number, const grpc::CallbackServerContext& context)
       : service_(service),
         number_(number),
+        peer_(security::PeerOf(context.auth_context().get())),
+        certificate_expires_(security::ExpiryOf(context.auth_context().get())),
+        address_(context.peer()),
         types_{{{kBundleType, "WorkloadBundle",
                  Subscription(absl::StrCat(number, "b-"), service.limits())},
                 {kIpSetType, "IpSetResource",
@@ -68,6 +72,11 @@ class Stream final
   absl::Status Take();
   // True: response_ is to be written. REQUIRES: mutex_ held.
   bool Fill(const ResourceState& state);
+  // Of `absent`, those that are there, but for others: the client is told, and so is the operator.
+  std::vector<std::string> Forbidden(const ResourceState& state, bool of_bundles,
+                                     const std::vector<std::string>& absent);
+  absl::Status CheckIdentity(const std::string& id);
+  void Refuse(const std::string& reason);
   void Report();
   bool IsSettled() const;
   // True, once: nothing of ours is being started any more, the caller calls Finish.
@@ -75,6 +84,9 @@ class Stream final
 
   DiscoveryService& service_;
   const uint64_t number_;
+  const security::Peer peer_;
+  const std::optional<WallTime> certificate_expires_;
+  const std::string address_;
   Request request_;                       // the read's while one is on its way, ours between
   typename Protocol::Response response_;  // the write's while writing_
 
@@ -92,6 +104,7 @@ class Stream final
   grpc::Status final_status_;
   uint64_t sent_revision_ = 0;
   uint64_t acked_revision_ = 0;
+  int forbidden_recorded_ = 0;
 };
 
 template <typename Protocol>
@@ -135,6 +148,8 @@ template <typename Protocol>
 absl::Status Stream<Protocol>::Join(std::unique_lock<std::mutex>& lock) {
   absl::StatusOr<Agent> agent = ReadNode(request_.node());
   if (!agent.ok()) return agent.status();
+  if (absl::Status status = CheckIdentity(agent->id); !status.ok()) return status;
+  agent->certificate_expires = certificate_expires_;
   std::string id = agent->id;
   lock.unlock();
   auto weak = this->weak_from_this();
@@ -149,6 +164,44 @@ absl::Status Stream<Protocol>::Join(std::unique_lock<std::mutex>& lock) {
   session_ = session;
   service_.logger().Info("agent connected", {{"agent", id_}, {"stream", number_}});
   return absl::OkStatus();
+}
+
+// The certificate says who it is; the node may only repeat it.
+template <typename Protocol>
+absl::Status Stream<Protocol>::CheckIdentity(const std::string& id) {
+  if (!peer_.has_certificate || (peer_.identity && peer_.identity->workload() == id)) {
+    return absl::OkStatus();
+  }
+  std::string reason =
+      absl::StrCat("node.id is \"", id, "\", and the certificate is of ", peer_.name);
+  Refuse(reason);
+  return absl::PermissionDeniedError(reason);
+}
+
+template <typename Protocol>
+void Stream<Protocol>::Refuse(const std::string& reason) {
+  service_.refusals().Record({.peer = peer_.name.empty() ? id_ : peer_.name,
+                              .address = address_,
+                              .method = Protocol::kMethod,
+                              .reason = reason});
+}
+
+template <typename Protocol>
+std::vector<std::string> Stream<Protocol>::Forbidden(const ResourceState& state, bool of_bundles,
+                                                     const std::vector<std::string>& absent) {
+  constexpr int kMaxRecorded = 16;  // of one stream: enough to see what it is after
+  std::vector<std::string> forbidden;
+  for (const std::string& name : absent) {
+    // Whether another workload exists is not told: its bundle is forbidden either way.
+    bool is_foreign = of_bundles ? name != id_ : state.ip_sets.count(name) > 0;
+    if (!is_foreign) continue;
+    forbidden.push_back(name);
+    if (forbidden_recorded_ >= kMaxRecorded) continue;
+    ++forbidden_recorded_;
+    Refuse(absl::StrCat("asked for ", of_bundles ? "the bundle of " : "the IpSet ", name,
+                        ", which does not concern ", id_));
+  }
+  return forbidden;
 }
 
 template <typename Protocol>
@@ -187,7 +240,8 @@ bool Stream<Protocol>::Fill(const ResourceState& state) {
     bool hold_removals = i > 0 && types_[0].subscription.awaiting_answer();
     auto push = type.subscription.Next(*resources[i], hold_removals);
     if (!push) continue;
-    Protocol::Write(*push, type.url, state.revision, &response_);
+    Protocol::Write(*push, type.url, state.revision, Forbidden(state, i == 0, push->absent),
+                    &response_);
     type.waiting_since = service_.clock().SteadyNow();
     sent_revision_ = state.revision;
     DiscoveryCounters& counters = service_.counters();

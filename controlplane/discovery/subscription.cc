@@ -181,7 +181,9 @@ void DeltaSubscription::AddRemovals(const ResourceMap& current, DeltaPush* push)
     if (current.count(name) == 0) push->removed.push_back(name);
   }
   for (const std::string& name : unanswered_) {
-    if (current.count(name) == 0 && held_.count(name) == 0) push->removed.push_back(name);
+    if (current.count(name) > 0 || held_.count(name) > 0) continue;
+    push->removed.push_back(name);
+    if (names_.count(name) > 0) push->absent.push_back(name);
   }
 }
 

@@ -102,6 +102,7 @@ struct DeltaPush {
   std::string nonce;
   std::vector<NamedResource> resources;
   std::vector<std::string> removed;
+  std::vector<std::string> absent;  // of `removed`: asked for, and never there for this client
 };
 
 class DeltaSubscription {
@@ -171,6 +172,7 @@ struct StatePush {
   std::string nonce;
   std::string version_info;  // a function of the names and versions in it
   std::vector<NamedResource> resources;
+  std::vector<std::string> absent;  // asked for by name, and not there
 };
 
 // Every response holds all that is subscribed: legal for every type, and the only way in which this

@@ -2,10 +2,13 @@
 
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/support/channel_arguments.h>
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
 #include "common/net/ip_address.h"
 #include "dataplane/storage/file.h"
@@ -20,28 +23,39 @@ extern "C" unsigned __wrap_gpr_cpu_current_cpu() { return 0; }
 namespace whence::rpc {
 namespace {
 
-constexpr size_t kMaxPemBytes = 1 << 20;
 // A set of a million IPv6 ranges is 17 MB in one message; gRPC's default of 4 MiB would end the
 // stream over and over.
 constexpr int kMaxMessageBytes = 64 << 20;
 
-absl::StatusOr<std::string> ReadPem(const std::string& path) {
-  if (path.empty()) return std::string();
-  return storage::ReadFile(path, kMaxPemBytes);
+constexpr size_t kMaxPemBytes = 1 << 20;
+// gRPC looks at the files again this often, so that a certificate may be replaced while the agent
+// runs. The connection that is there stays; the next one is made with what is there then.
+constexpr unsigned kRefreshSeconds = 10;
+
+absl::Status CheckPem(const std::string& path) {
+  absl::StatusOr<std::string> content = storage::ReadFile(path, kMaxPemBytes);
+  if (!content.ok()) return content.status();
+  if (content->find("-----BEGIN ") != std::string::npos) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(path, ": is no PEM file"));
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(
     const ChannelOptions& options) {
   if (options.ca.empty() && options.cert.empty()) return grpc::InsecureChannelCredentials();
-  grpc::SslCredentialsOptions ssl;
-  for (auto [path, pem] :
-       {std::pair{&options.ca, &ssl.pem_root_certs}, std::pair{&options.cert, &ssl.pem_cert_chain},
-        std::pair{&options.key, &ssl.pem_private_key}}) {
-    absl::StatusOr<std::string> content = ReadPem(*path);
-    if (!content.ok()) return content.status();
-    *pem = *std::move(content);
+  for (const std::string* path : {&options.ca, &options.cert, &options.key}) {
+    if (path->empty()) continue;
+    if (absl::Status status = CheckPem(*path); !status.ok()) return status;
   }
-  return grpc::SslCredentials(ssl);
+  if (options.ca.empty()) {
+    return absl::InvalidArgumentError("--cert without --ca: give the CA of the control plane too");
+  }
+  grpc::experimental::TlsChannelCredentialsOptions tls;
+  tls.set_certificate_provider(
+      std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+          options.key, options.cert, options.ca, kRefreshSeconds));
+  tls.watch_root_certs();
+  if (!options.cert.empty()) tls.watch_identity_key_cert_pairs();
+  return grpc::experimental::TlsCredentials(tls);
 }
 
 }  // namespace

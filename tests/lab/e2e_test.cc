@@ -27,12 +27,15 @@ size_t Occurrences(const std::string& text, const std::string& words) {
 // One lab a test: no test sees what another has left.
 class MeshTest : public ::testing::Test {
  protected:
-  void Begin(Interception interception) {
+  void Begin(Interception interception, bool mutual_tls = false) {
     auto lab = Lab::Create(Lab::UniqueName("e2e"));
     ASSERT_TRUE(lab.ok()) << lab.status();
     lab_ = *std::move(lab);
     ASSERT_EQ(BuildNetwork(*lab_), absl::OkStatus());
     mesh_.emplace(*lab_, /*detached=*/false);
+    if (mutual_tls) {
+      ASSERT_EQ(mesh_->UseMutualTls(), absl::OkStatus());
+    }
     ASSERT_EQ(mesh_->Start(interception), absl::OkStatus());
   }
 
@@ -303,6 +306,46 @@ TEST_F(MeshTest, AKilledAgentMeansNoConnectionsUntilItIsBackOrTheRulesAreGone) {
   EXPECT_EQ(Snapshot(pod), before);
   // Without rules the application is an application like any other.
   EXPECT_EQ(reach(kPatience), absl::OkStatus());
+}
+
+TEST_F(MeshTest, ServesAgentsOverMutualTlsAndRefusesOneWithAnothersCertificate) {
+  Begin(Interception::kTproxy, /*mutual_tls=*/true);
+  ASSERT_FALSE(HasFailure());
+  EXPECT_EQ(Status("/secured"), 200);
+  // Operators: one may look, the other may change things, over the same port as the agents.
+  auto as = [this](const std::string& who, std::vector<std::string> args, const std::string& in) {
+    std::vector<std::string> command = {ProgramPath("whencectl"), "--control-plane",
+                                        mesh_->control_address()};
+    const std::vector<std::string> tls = mesh_->TlsFlags(who);
+    command.insert(command.end(), tls.begin(), tls.end());
+    command.insert(command.end(), args.begin(), args.end());
+    return lab_->Space(kControl.name).Run(command, in);
+  };
+  const std::string set =
+      "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: s}\nspec: {cidrs: [10.9.0.0/16]}\n";
+  const CommandResult viewer = as("operator-ana", {"apply", "-f", "-"}, set);
+  EXPECT_EQ(viewer.exit_code, 1);
+  EXPECT_NE(viewer.err.find("is for editors"), std::string::npos) << viewer.err;
+  EXPECT_EQ(as("operator-eve", {"apply", "-f", "-"}, set).exit_code, 0);
+  // The sidecar again, with a certificate that is good, but another workload's.
+  mesh_->sidecar().Stop();
+  std::vector<std::string> command = {ProgramPath("whence-agent"), "run", "--control-plane",
+                                      mesh_->control_address(), "--namespace", "default", "--name",
+                                      "echo", "--labels", "app=echo", "--workers", "1"};
+  const std::vector<std::string> tls = mesh_->TlsFlags("agent-default-other");
+  command.insert(command.end(), tls.begin(), tls.end());
+  auto impostor = Process::Start({.command = command,
+                                  .netns = lab_->Space(kEcho.name).path(),
+                                  .output = lab_->directory() + "/impostor.log"});
+  ASSERT_TRUE(impostor.ok()) << impostor.status();
+  std::string refusals;
+  EXPECT_TRUE(WaitUntil([&] {
+    refusals = as("operator-ana", {"refusals"}, "").out;
+    return refusals.find("node.id is \"default/echo\"") != std::string::npos;
+  })) << refusals << impostor->Output();
+  EXPECT_NE(refusals.find("spiffe://whence.local/ns/default/workload/other"), std::string::npos);
+  EXPECT_NE(refusals.find("is for editors"), std::string::npos) << refusals;
+  for (const auto& agent : mesh_->Agents()) EXPECT_NE(agent["name"], "echo") << agent;
 }
 
 }  // namespace

@@ -52,16 +52,49 @@ absl::StatusOr<Process> Mesh::Launch(const std::string& name, const Host& host,
                          .detached = detached_});
 }
 
+absl::Status Mesh::UseMutualTls() {
+  mutual_tls_ = true;
+  const std::string dir = lab_.directory() + "/ca";
+  const std::string ctl = ProgramPath("whencectl");
+  absl::Status status = RunOk({ctl, "certs", "init", "--dir", dir});
+  for (const std::vector<std::string>& who : std::vector<std::vector<std::string>>{
+           {"control-plane", "main", "--address", kControl.v4},
+           {"agent", "istio-system/istio-ingressgateway"},
+           {"agent", "default/echo"},
+           {"agent", "default/other"},
+           {"operator", "ana", "--access", "viewer"},
+           {"operator", "eve", "--access", "editor"}}) {
+    std::vector<std::string> command = {ctl, "certs", "issue", "--dir", dir};
+    command.insert(command.end(), who.begin(), who.end());
+    if (status.ok()) status = RunOk(command);
+  }
+  return status;
+}
+
+std::vector<std::string> Mesh::TlsFlags(const std::string& certificate) const {
+  const std::string dir = lab_.directory() + "/ca/";
+  return {"--ca",  dir + "ca.crt", "--cert", dir + certificate + ".crt",
+          "--key", dir + certificate + ".key"};
+}
+
 absl::Status Mesh::StartControlPlane() {
-  auto process =
-      Launch("control-plane", kControl,
-             {ProgramPath("whence-control"), "--data-dir", lab_.directory() + "/control-plane",
-              "--listen", "0.0.0.0:15010", "--insecure-bind", "--http", "127.0.0.1:15014"});
+  std::vector<std::string> command = {
+      ProgramPath("whence-control"), "--data-dir", lab_.directory() + "/control-plane",
+      "--http", "127.0.0.1:15014", "--listen"};
+  if (mutual_tls_) {
+    const std::vector<std::string> tls = TlsFlags("control-plane-main");
+    command.insert(command.end(), {"127.0.0.1:15010", "--listen-tls", ":15012"});
+    command.insert(command.end(), tls.begin(), tls.end());
+  } else {
+    command.insert(command.end(), {"0.0.0.0:15010", "--insecure-bind"});
+  }
+  auto process = Launch("control-plane", kControl, command);
   if (!process.ok()) return process.status();
   control_plane_ = *std::move(process);
   const bool up = WaitUntil([&] {
     if (!control_plane_->IsRunning()) return true;
-    auto fd = lab_.Space(kControl.name).Connect(kControl.v4, 15010, std::chrono::seconds(1));
+    auto fd = lab_.Space(kControl.name)
+                  .Connect(kControl.v4, mutual_tls_ ? 15012 : 15010, std::chrono::seconds(1));
     if (fd.ok()) close(*fd);
     return fd.ok();
   });
@@ -90,6 +123,11 @@ absl::StatusOr<Process> Mesh::StartAgent(const std::string& name, const Host& ho
                                       "--workers",
                                       "1"};
   command.insert(command.end(), flags.begin(), flags.end());
+  if (mutual_tls_) {
+    const std::vector<std::string> tls = TlsFlags(
+        name == "gateway" ? "agent-istio-system-istio-ingressgateway" : "agent-default-echo");
+    command.insert(command.end(), tls.begin(), tls.end());
+  }
   auto process = Launch("agent-" + name, host, command);
   if (!process.ok()) return process.status();
   const bool ready = WaitUntil([&] {
@@ -198,8 +236,9 @@ absl::Status Mesh::Start(Interception interception) {
 }
 
 CommandResult Mesh::Ctl(const std::vector<std::string>& args, const std::string& input) const {
-  std::vector<std::string> command = {ProgramPath("whencectl"), "--control-plane",
-                                      control_address()};
+  std::vector<std::string> command = {
+      ProgramPath("whencectl"), "--control-plane",
+      mutual_tls_ ? "127.0.0.1:15010" : control_address()};
   command.insert(command.end(), args.begin(), args.end());
   return lab_.Space(kControl.name).Run(command, input);
 }

@@ -37,6 +37,12 @@ class Mesh {
   // request from outside comes through.
   absl::Status Start(Interception interception);
 
+  // Before Start: the control plane and its agents speak mTLS on 15012 only, with certificates of
+  // `whencectl certs`; plaintext stays on the control plane's loopback.
+  absl::Status UseMutualTls();
+  // The flags of a client with the certificate of that name ("agent-default-echo").
+  std::vector<std::string> TlsFlags(const std::string& certificate) const;
+
   absl::Status StartControlPlane();
   Process& control_plane() { return *control_plane_; }
   // Restarts the sidecar of the echo pod with another mode, rules and all.
@@ -78,7 +84,9 @@ class Mesh {
   CommandResult Sql(const std::string& query, bool json = false) const;
 
   std::string logs_db() const { return lab_.directory() + "/control-plane/logs.db"; }
-  std::string control_address() const { return std::string(kControl.v4) + ":15010"; }
+  std::string control_address() const {
+    return std::string(kControl.v4) + (mutual_tls_ ? ":15012" : ":15010");
+  }
 
  private:
   absl::StatusOr<Process> Launch(const std::string& name, const Host& host,
@@ -92,6 +100,7 @@ class Mesh {
 
   const Lab& lab_;
   const bool detached_;
+  bool mutual_tls_ = false;
   std::optional<Process> control_plane_, gateway_, sidecar_, echo_;
   std::vector<Process> node_agents_;
   uint64_t revision_ = 0;  // of the last change we made

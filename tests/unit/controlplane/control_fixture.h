@@ -16,6 +16,7 @@
 #include "controlplane/admin/agent_service.h"
 #include "controlplane/admin/config_service.h"
 #include "controlplane/admin/config_writer.h"
+#include "controlplane/admin/security_service.h"
 #include "controlplane/admin/worker.h"
 #include "controlplane/discovery/inventory.h"
 #include "controlplane/grpc_server.h"
@@ -37,7 +38,8 @@ class ControlFixture : public ::testing::Test {
           agents(inventory, current) {
       EXPECT_TRUE(writer.Load().ok());
       auto started = control::GrpcServer::Start(
-          control::ListenAddress::Parse("unix:" + directory + "/s"), {}, {}, {&service, &agents});
+          control::ListenAddress::Parse("unix:" + directory + "/s"), {}, {}, nullptr,
+          {&service, &agents, &security});
       EXPECT_TRUE(started.ok()) << started.status();
       server = std::move(*started);
     }
@@ -50,6 +52,8 @@ class ControlFixture : public ::testing::Test {
     admin::Worker worker;
     admin::ConfigService service;
     admin::AgentService agents;
+    security::Refusals refusals{clock, logger};
+    admin::SecurityService security{refusals};
     std::unique_ptr<control::GrpcServer> server;  // last: ends the calls before what they use
   };
 

@@ -121,7 +121,7 @@ class AccessLogServiceTest : public testing::Test {
     auto store = AccessLogStore::Open(directory_ + "/logs.db", {}, clock_, logger_);
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
-    ingest_ = std::make_unique<IngestService>(*store_);
+    ingest_ = std::make_unique<IngestService>(*store_, refusals_);
     envoys_ = std::make_unique<EnvoyLogService>(*store_);
     logs_ = std::make_unique<LogServiceImpl>(*store_);
     std::string address = "unix:" + directory_ + "/grpc.sock";
@@ -166,6 +166,7 @@ class AccessLogServiceTest : public testing::Test {
 
   SystemClock clock_;
   log::Logger logger_{log::Level::kOff};
+  security::Refusals refusals_{clock_, logger_};
   std::string directory_;
   std::unique_ptr<AccessLogStore> store_;
   std::unique_ptr<IngestService> ingest_;

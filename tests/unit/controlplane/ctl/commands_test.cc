@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -351,6 +352,55 @@ TEST_F(CommandsTest, AFaultInALargeFileHasItsPlaceOnce) {
   EXPECT_EQ(Ctl({"apply", "-f", File("big.yaml", text + "  - 10.1.1.1/40\n")}), 1);
   EXPECT_THAT(err_, HasSubstr("big.yaml:20006:5: IpSet shop/bad: spec.cidrs[20000]: "));
   EXPECT_THAT(err_, HasSubstr(": 1 fault\n"));
+}
+
+TEST_F(CommandsTest, MakesACaAndIssuesFilesThatNobodyElseReadsAndNeverOverwrites) {
+  const std::string dir = directory_ + "/ca";
+  ASSERT_EQ(Ctl({"certs", "init", "--dir", dir, "--trust-domain", "prod.example"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("spiffe://prod.example"));
+  EXPECT_EQ(Ctl({"certs", "init", "--dir", dir}), 1);
+  EXPECT_THAT(err_, HasSubstr("is not overwritten"));
+  ASSERT_EQ(Ctl({"certs", "issue", "agent", "shop/web", "--dir", dir, "-o", "json"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("\"uri\": \"spiffe://prod.example/ns/shop/workload/web\""));
+  ASSERT_EQ(Ctl({"certs", "issue", "operator", "ana", "--access", "editor", "--dir", dir}), 0);
+  EXPECT_THAT(out_, HasSubstr("/operator/ana/role/editor"));
+  ASSERT_EQ(Ctl({"certs", "issue", "control-plane", "main", "--dir", dir, "--address",
+                 "10.0.0.5,whence.example", "--out", dir + "/main"}),
+            0)
+      << err_;
+  for (const char* file : {"ca.key", "ca.crt", "agent-shop-web.key", "agent-shop-web.crt",
+                           "operator-ana.key", "main.key", "main.crt"}) {
+    EXPECT_EQ(static_cast<int>(std::filesystem::status(dir + "/" + file).permissions()), 0600)
+        << file;
+  }
+  // A file in the way of either half: nothing is left behind.
+  File("taken.crt", "mine");
+  EXPECT_EQ(Ctl({"certs", "issue", "operator", "bob", "--dir", dir, "--out", directory_ + "/taken"}),
+            1);
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/taken.key"));
+}
+
+TEST_F(CommandsTest, RefusesToIssueWhatNobodyCouldUse) {
+  EXPECT_EQ(Ctl({"certs", "issue", "operator", "ana", "--dir", directory_ + "/none"}), 1);
+  EXPECT_THAT(err_, HasSubstr("whencectl certs init"));
+  EXPECT_EQ(Ctl({"certs", "issue", "agent", "web"}), 2);
+  EXPECT_THAT(err_, HasSubstr("NAMESPACE/NAME"));
+  EXPECT_EQ(Ctl({"certs", "issue", "agent", "a/b/c"}), 2);
+  EXPECT_EQ(Ctl({"certs", "issue", "operator", "ana,URI:x"}), 2);
+  EXPECT_EQ(Ctl({"certs", "issue", "operator", "ana", "--access", "root"}), 2);
+  EXPECT_EQ(Ctl({"certs", "issue", "control-plane", "main"}), 2);
+  EXPECT_THAT(err_, HasSubstr("--address"));
+}
+
+TEST_F(CommandsTest, ListsWhatWasRefused) {
+  EXPECT_EQ(Ctl({"refusals"}), 0);
+  EXPECT_THAT(err_, HasSubstr("nothing was refused"));
+  plane_->refusals.Record({"spiffe://d/x\x1b[2J", "ipv4:10.0.0.9:1", "/a/B", "is for editors"});
+  EXPECT_EQ(Ctl({"refusals"}), 0);
+  EXPECT_THAT(out_, HasSubstr("is for editors"));
+  EXPECT_THAT(out_, Not(HasSubstr("\x1b")));
+  EXPECT_EQ(Ctl({"refusals", "-o", "json"}), 0);
+  EXPECT_THAT(out_, HasSubstr("\"method\": \"/a/B\""));
 }
 
 }  // namespace

@@ -165,7 +165,7 @@ class DiscoveryServiceTest : public testing::Test {
     config_ = std::make_unique<model::CurrentConfig>();
     if (published_) config_->Publish(published_);
     service_ = std::make_unique<DiscoveryService>(
-        *config_, *inventory_, clock_, logger_,
+        *config_, *inventory_, clock_, logger_, refusals_,
         DiscoveryOptions{.cache = {.quiet = 5ms, .limit = 100ms}},
         [this](const std::vector<Agent>& agents) { EXPECT_TRUE(store_->Save(agents).ok()); });
     std::string address = "unix:" + directory_ + "/grpc.sock";
@@ -221,6 +221,7 @@ class DiscoveryServiceTest : public testing::Test {
   const Node echo_ = MakeNode("shop/echo", "sidecar", "10.32.1.205");
   SystemClock clock_;
   log::Logger logger_{log::Level::kOff};
+  security::Refusals refusals_{clock_, logger_};
   std::string directory_;
   std::shared_ptr<const model::ConfigState> published_;
   std::unique_ptr<InventoryStore> store_;

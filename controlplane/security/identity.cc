@@ -1,0 +1,73 @@
+#include "controlplane/security/identity.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "common/base/names.h"
+
+namespace whence::security {
+namespace {
+
+constexpr std::string_view kScheme = "spiffe://";
+constexpr size_t kMaxUriBytes = 2048;  // SPIFFE-ID, section 2.3
+
+std::vector<std::string_view> Segments(std::string_view text) {
+  std::vector<std::string_view> segments;
+  while (true) {
+    size_t slash = text.find('/');
+    segments.push_back(text.substr(0, slash));
+    if (slash == text.npos) return segments;
+    text.remove_prefix(slash + 1);
+  }
+}
+
+}  // namespace
+
+bool IsTrustDomain(std::string_view text) {
+  return IsName(text) &&
+         std::none_of(text.begin(), text.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+}
+
+std::optional<Identity> ParseIdentity(std::string_view uri) {
+  if (uri.size() > kMaxUriBytes || !uri.starts_with(kScheme)) return std::nullopt;
+  std::vector<std::string_view> parts = Segments(uri.substr(kScheme.size()));
+  if (!IsTrustDomain(parts[0])) return std::nullopt;
+  if (!std::all_of(parts.begin() + 1, parts.end(), IsName)) return std::nullopt;
+  Identity identity;
+  identity.trust_domain = parts[0];
+  if (parts.size() == 5 && parts[1] == "ns" && parts[3] == "workload") {
+    identity.kind = Kind::kAgent;
+    identity.namespace_name = parts[2];
+    identity.name = parts[4];
+    return identity;
+  }
+  if (parts.size() == 5 && parts[1] == "operator" && parts[3] == "role" &&
+      (parts[4] == "viewer" || parts[4] == "editor")) {
+    identity.kind = parts[4] == "editor" ? Kind::kEditor : Kind::kViewer;
+    identity.name = parts[2];
+    return identity;
+  }
+  if (parts.size() == 3 && parts[1] == "control-plane") {
+    identity.kind = Kind::kControlPlane;
+    identity.name = parts[2];
+    return identity;
+  }
+  return std::nullopt;
+}
+
+std::string ToUri(const Identity& identity) {
+  std::string uri = std::string(kScheme) + identity.trust_domain;
+  switch (identity.kind) {
+    case Kind::kAgent:
+      return uri + "/ns/" + identity.namespace_name + "/workload/" + identity.name;
+    case Kind::kViewer:
+      return uri + "/operator/" + identity.name + "/role/viewer";
+    case Kind::kEditor:
+      return uri + "/operator/" + identity.name + "/role/editor";
+    case Kind::kControlPlane:
+      break;
+  }
+  return uri + "/control-plane/" + identity.name;
+}
+
+}  // namespace whence::security
