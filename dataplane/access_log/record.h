@@ -47,6 +47,8 @@ enum class Flag : uint32_t {
   kOverload = 1u << 14,        // refused or closed by a limit
   kUpgrade = 1u << 15,         // switched protocols (WebSocket)
   kProxyProtocol = 1u << 16,   // a PROXY protocol header was taken from the downstream
+  kProxyHeaderMissing = 1u << 17,     // refused: it must begin with one, and did not
+  kProxyHeaderUnexpected = 1u << 18,  // refused: it began with one, and may not
 };
 
 // The bounded texts of a record. Order is that of kTextLimits.

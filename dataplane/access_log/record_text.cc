@@ -27,6 +27,8 @@ constexpr FlagName kFlagNames[] = {
     {Flag::kOverload, "overload"},
     {Flag::kUpgrade, "upgrade"},
     {Flag::kProxyProtocol, "proxy-protocol"},
+    {Flag::kProxyHeaderMissing, "proxy-header-missing"},
+    {Flag::kProxyHeaderUnexpected, "proxy-header-unexpected"},
 };
 constexpr std::array<std::string_view, kTextCount> kTextNames = {
     "reason", "method", "host", "path", "forwarded-for", "policy", "request-id"};

@@ -123,6 +123,11 @@ void Downstream::RefuseHeader(Counter why) {
   record.decision = access_log::Decision::kDeny;
   record.Add(why == Counter::kProxyLate ? access_log::Flag::kDownstreamTimeout
                                         : access_log::Flag::kDownstreamProtocolError);
+  if (why == Counter::kProxyForbidden) {
+    record.Add(access_log::Flag::kProxyHeaderUnexpected);
+  } else if (why != Counter::kProxyMalformed) {
+    record.Add(access_log::Flag::kProxyHeaderMissing);
+  }
   context_.ring.Begin();
   context_.ring.TryPush(record);
   Close(/*reset=*/true);

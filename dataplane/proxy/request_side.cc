@@ -5,6 +5,7 @@
 
 #include "common/base/strings.h"
 #include "common/http/head_writer.h"
+#include "common/proxy_protocol/parser.h"
 #include "common/trust/forwarding.h"
 #include "dataplane/proxy/error_response.h"
 #include "dataplane/proxy/header_edit.h"
@@ -88,6 +89,9 @@ void HttpSession::RejectHead(const http::ParseResult& result) {
   x.record.SetClient(nobody.client);
   x.record.Set(Text::kReason, trust::ReasonText(nobody));
   x.record.Add(Flag::kDownstreamProtocolError);
+  if (proxy_protocol::HasSignature(downstream_.in.raw())) {
+    x.record.Add(Flag::kProxyHeaderUnexpected);
+  }
   x.record.bytes_in = downstream_.in.raw().size();
   context_.counters.Add(Counter::kBadRequests);
   if (result.over_limit()) context_.counters.Add(Counter::kHeadsOverLimit);

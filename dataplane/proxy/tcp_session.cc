@@ -196,6 +196,7 @@ void TcpSession::BecomeHttp() {
 void TcpSession::ForbidHeader() {
   context_.counters.Add(Counter::kProxyForbidden);
   record_.decision = access_log::Decision::kDeny;
+  record_.Add(Flag::kProxyHeaderUnexpected);
   Fail(Flag::kDownstreamProtocolError);
 }
 
