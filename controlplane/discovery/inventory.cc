@@ -6,6 +6,11 @@
 namespace whence::discovery {
 namespace {
 
+// Most breaks are followed by a reconnect.
+constexpr std::chrono::seconds kBriefBreak(3);
+constexpr std::chrono::minutes kLostFor(10);
+constexpr size_t kMaxLost = 1000;
+
 int64_t Micros(WallTime time) { return time.time_since_epoch().count(); }
 
 v1::ResourceState ToResourceState(const std::string& type, const std::string& name,
@@ -63,6 +68,7 @@ Inventory::Session Inventory::Connect(Agent agent, Close close) {
     record.departed_at.reset();
     record.progress = {};
     sessions_[session.id] = record.agent.id;
+    lost_.erase(record.agent.id);
     changed = Refresh();
     session.generation = view_->generation;
   }
@@ -87,6 +93,7 @@ void Inventory::Disconnect(uint64_t session, bool farewell) {
       record->second.close = nullptr;
       record->second.departed_at = clock_.SteadyNow();
       record->second.leaves_at = *record->second.departed_at + options_.grace;
+      if (lost_.size() < kMaxLost) lost_[record->second.agent.id] = clock_.SteadyNow();
     }
     Refresh();
   }
@@ -172,11 +179,22 @@ std::vector<v1::AgentState> Inventory::ListAgents() const {
   return agents;
 }
 
+std::vector<std::string> Inventory::Lost() const {
+  std::lock_guard lock(mutex_);
+  const SteadyTime now = clock_.SteadyNow();
+  std::vector<std::string> lost;
+  for (const auto& [id, since] : lost_) {
+    if (now - since >= kBriefBreak && now - since < kLostFor) lost.push_back(id);
+  }
+  return lost;
+}
+
 void Inventory::Expire() {
   bool changed;
   {
     std::lock_guard lock(mutex_);
     SteadyTime now = clock_.SteadyNow();
+    std::erase_if(lost_, [now](const auto& entry) { return now - entry.second >= kLostFor; });
     std::erase_if(records_, [now](const auto& entry) {
       return entry.second.leaves_at && *entry.second.leaves_at <= now;
     });

@@ -84,6 +84,10 @@ class Inventory {
   // Connected agents only, by "namespace/name".
   std::vector<v1::AgentState> ListAgents() const;
 
+  // Agents whose stream broke without a farewell, and that were not heard of again: by
+  // "namespace/name", for ten minutes, or until they are back.
+  std::vector<std::string> Lost() const;
+
   // Lets go of agents whose grace is over. NextExpiry: when to call it again.
   void Expire();
   std::optional<SteadyTime> NextExpiry() const;
@@ -120,6 +124,7 @@ class Inventory {
   // By mutex_:
   std::map<std::string, Record> records_;     // by id
   std::map<uint64_t, std::string> sessions_;  // live session -> id
+  std::map<std::string, SteadyTime> lost_;    // id -> when its stream broke; bounded
   std::shared_ptr<const InventoryView> view_;
   uint64_t next_session_ = 1;
 };

@@ -86,6 +86,27 @@ TEST_F(InventoryTest, ABrokenStreamLeavesWhenItsGraceIsOver) {
   EXPECT_EQ(inventory_.NextExpiry(), std::nullopt);
 }
 
+TEST_F(InventoryTest, WhoBrokeOffAndDidNotComeBackIsLost) {
+  const Inventory::Session broken = Connect("a/broken", {"10.0.0.1"});
+  const Inventory::Session brief = Connect("a/brief", {"10.0.0.2"});
+  const Inventory::Session gone = Connect("a/gone", {"10.0.0.3"});
+  inventory_.Disconnect(broken.id, false);
+  inventory_.Disconnect(brief.id, false);
+  inventory_.Disconnect(gone.id, /*farewell=*/true);
+  EXPECT_THAT(inventory_.Lost(), IsEmpty());  // most come back at once
+  Connect("a/brief", {"10.0.0.2"});
+  clock_.Advance(4s);
+  EXPECT_THAT(inventory_.Lost(), ElementsAre("a/broken"));
+  // It is remembered longer than its addresses are served.
+  clock_.Advance(60s);
+  inventory_.Expire();
+  EXPECT_THAT(Workloads(), ElementsAre("a/brief 10.0.0.2"));
+  EXPECT_THAT(inventory_.Lost(), ElementsAre("a/broken"));
+  clock_.Advance(10min);
+  inventory_.Expire();
+  EXPECT_THAT(inventory_.Lost(), IsEmpty());
+}
+
 TEST_F(InventoryTest, AFarewellLeavesAtOnce) {
   inventory_.Disconnect(Connect("a/b", {"10.0.0.1"}).id, true);
   EXPECT_THAT(Workloads(), IsEmpty());
