@@ -47,7 +47,8 @@ ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const
       log_service_(*stores_.logs),
       config_service_(writer_, *stores_.config, current_, inventory_, clock, worker_),
       agent_service_(inventory_, current_),
-      security_service_(refusals_) {}
+      security_service_(refusals_),
+      insight_service_(*stores_.config, current_, inventory_, stores_.logs->path(), clock) {}
 
 absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& config,
                                                                   const Clock& clock,
@@ -88,7 +89,7 @@ absl::Status ControlPlane::Listen(const Config& config) {
       config.listen, config.listen_tls, config.tls,
       std::make_shared<security::Guard>(config.trust_domain, refusals_),
       {discovery_service_.get(), &ingest_service_, &envoy_log_service_, &log_service_, &config_service_,
-       &agent_service_, &security_service_});
+       &agent_service_, &security_service_, &insight_service_});
   if (!grpc.ok()) return grpc.status();
   grpc_ = std::move(*grpc);
   WatchCertificates(config);

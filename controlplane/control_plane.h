@@ -35,6 +35,7 @@
 #include "controlplane/discovery/inventory_store.h"
 #include "controlplane/grpc_server.h"
 #include "controlplane/http_server.h"
+#include "controlplane/insight/insight_service.h"
 #include "controlplane/log/logger.h"
 #include "controlplane/log_retention.h"
 #include "controlplane/model/current_config.h"
@@ -98,6 +99,7 @@ class ControlPlane {
   admin::AgentService agent_service_;
   admin::SecurityService security_service_;
   std::unique_ptr<security::CertificateWatch> certificate_watch_;  // with TLS only
+  insight::InsightService insight_service_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
   std::string http_address_;

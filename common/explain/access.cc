@@ -88,6 +88,11 @@ absl::StatusOr<Access> DescribeAccess(const snapshot::Snapshot& snapshot,
   // The workload's address is not asked for; the family must fit, and the port decides.
   access.destination.address = {
       peer->ip.is_v4() ? net::IpAddress::FromV4({0, 0, 0, 0}) : net::IpAddress(), port};
+  if (!request.destination().empty()) {
+    const auto destination = net::IpAddress::Parse(request.destination());
+    if (!destination) return Bad("destination", request.destination(), "IP address");
+    access.destination.address.ip = *destination;
+  }
   snapshot::Protocol protocol = snapshot.ProtocolOfPort(port);
   for (const snapshot::Listener& listener : snapshot.listeners) {
     if (listener.port != port) continue;

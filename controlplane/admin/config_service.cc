@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/utf8.h"
+#include "controlplane/admin/config_state.h"
 #include "controlplane/admin/difference.h"
 #include "controlplane/admin/explain_access.h"
 #include "controlplane/admin/rpc_status.h"
@@ -148,6 +149,11 @@ grpc::ServerUnaryReactor* ConfigService::Explain(grpc::CallbackServerContext* co
   auto explain = [this, request]() -> absl::StatusOr<v1::ExplainResponse> {
     std::shared_ptr<const model::ConfigState> state = current_.Get();
     if (!state) return absl::UnavailableError("the configuration is not loaded yet: retry");
+    if (request->has_revision()) {
+      absl::StatusOr<store::Contents> contents = store_.LoadAt(request->revision());
+      if (!contents.ok()) return contents.status();
+      state = MakeState(*std::move(contents));
+    }
     return ExplainAccess(*state, inventory_.View()->workloads, *request, clock_.Now());
   };
   return Later<v1::ExplainResponse>(context, response, explain);

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "common/bundle/config_view.h"
+#include "controlplane/admin/config_state.h"
 
 namespace whence::admin {
 namespace {
@@ -53,14 +53,7 @@ absl::Status ConfigWriter::PublishStored() {
   // Read back rather than put together from the plan: what is served is what a restart would serve.
   absl::StatusOr<store::Contents> contents = store_.Load();
   if (!contents.ok()) return contents.status();
-  auto state = std::make_shared<model::ConfigState>();
-  state->revision = contents->revision;
-  state->documents = std::move(contents->documents);
-  std::vector<v1::Document> documents;
-  documents.reserve(state->documents.size());
-  for (const v1::StoredDocument& stored : state->documents) documents.push_back(stored.document());
-  state->view = std::make_shared<const bundle::ConfigView>(std::move(documents));
-  current_.Publish(std::move(state));
+  current_.Publish(MakeState(*std::move(contents)));
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/bundle/bundle_builder.h"
 #include "common/explain/explain.h"
@@ -59,26 +60,66 @@ absl::StatusOr<wire::IpSetMap> SetsOf(const v1::WorkloadBundle& bundle,
   return sets;
 }
 
+bool HasHeaderCondition(const v1::WorkloadBundle& bundle) {
+  for (const v1::PolicyResource& policy : bundle.policies()) {
+    for (const v1::PolicyRule& rule : policy.spec().rules()) {
+      for (const v1::PolicyCondition& condition : rule.when()) {
+        if (absl::StartsWith(condition.key(), "request.headers")) return true;
+      }
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
-absl::StatusOr<v1::ExplainResponse> ExplainAccess(const model::ConfigState& state,
-                                                  const std::vector<bundle::Workload>& inventory,
-                                                  const v1::ExplainRequest& request, WallTime now) {
-  absl::StatusOr<bundle::Workload> workload = Find(inventory, request);
+absl::StatusOr<AccessExplainer::Built> AccessExplainer::Build(
+    const v1::ExplainRequest& request) const {
+  absl::StatusOr<bundle::Workload> workload = Find(inventory_, request);
   if (!workload.ok()) return workload.status();
-  v1::WorkloadBundle bundle = bundle::Build(*state.view, inventory, *workload);
-  bundle.set_revision(state.revision);
-  absl::StatusOr<wire::IpSetMap> sets = SetsOf(bundle, *state.view);
+  Built built;
+  built.bundle = bundle::Build(*state_.view, inventory_, *workload);
+  built.bundle.set_revision(state_.revision);
+  built.looks_at_headers = HasHeaderCondition(built.bundle);
+  absl::StatusOr<wire::IpSetMap> sets = SetsOf(built.bundle, *state_.view);
   if (!sets.ok()) return sets.status();
-  auto snapshot = wire::Decode(bundle, bundle::ResourceVersion(bundle), *sets);
+  auto snapshot = wire::Decode(built.bundle, bundle::ResourceVersion(built.bundle), *sets);
   if (!snapshot.ok()) {
     // What was validated at apply cannot be decoded: the agents refuse it too, and say so.
     return absl::InternalError(
         absl::StrCat("agents would refuse this configuration: ", snapshot.status().message()));
   }
-  absl::StatusOr<v1::ExplainResponse> response = explain::Explain(**snapshot, bundle, request, now);
-  if (response.ok()) response->set_revision(state.revision);
+  built.snapshot = *std::move(snapshot);
+  return built;
+}
+
+const absl::StatusOr<AccessExplainer::Built>& AccessExplainer::BuiltFor(
+    const v1::ExplainRequest& request) {
+  if (request.workload().empty()) return described_ = Build(request);
+  auto [found, is_new] = built_.try_emplace(request.workload(), absl::UnknownError(""));
+  if (is_new) found->second = Build(request);
+  return found->second;
+}
+
+absl::StatusOr<v1::ExplainResponse> AccessExplainer::Explain(const v1::ExplainRequest& request,
+                                                             WallTime now) {
+  const absl::StatusOr<Built>& built = BuiltFor(request);
+  if (!built.ok()) return built.status();
+  absl::StatusOr<v1::ExplainResponse> response =
+      explain::Explain(*built->snapshot, built->bundle, request, now);
+  if (response.ok()) response->set_revision(state_.revision);
   return response;
+}
+
+bool AccessExplainer::LooksAtHeaders(const v1::ExplainRequest& request) {
+  const absl::StatusOr<Built>& built = BuiltFor(request);
+  return built.ok() && built->looks_at_headers;
+}
+
+absl::StatusOr<v1::ExplainResponse> ExplainAccess(const model::ConfigState& state,
+                                                  const std::vector<bundle::Workload>& inventory,
+                                                  const v1::ExplainRequest& request, WallTime now) {
+  return AccessExplainer(state, inventory).Explain(request, now);
 }
 
 }  // namespace whence::admin

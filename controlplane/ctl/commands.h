@@ -27,6 +27,13 @@ int Export(const ExportOptions& options, Session& session);
 int Top(const TopOptions& options, Session& session);
 int Refusals(const RefusalsOptions& options, Session& session);
 int Explain(const ExplainOptions& options, Session& session);
+int ExplainRecord(const ExplainRecordOptions& options, Session& session);
+int Forecast(const ForecastOptions& options, Session& session, std::istream& input);
+// Exit codes: 0 healthy, 1 there are findings, 2 failed.
+int Doctor(const DoctorOptions& options, Session& session);
+
+// What explain prints for people.
+void PrintExplanation(const v1::ExplainResponse& response, std::ostream& out);
 
 // These need no control plane.
 int CertsInit(const CertsInitOptions& options, std::ostream& out, std::ostream& err);

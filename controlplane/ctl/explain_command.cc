@@ -81,6 +81,15 @@ void PrintUpstream(const v1::ExplainResponse& response, std::ostream& out) {
 
 }  // namespace
 
+void PrintExplanation(const v1::ExplainResponse& response, std::ostream& out) {
+  out << "Workload: " << Escape(response.workload()) << " (" << RoleName(response.role())
+      << "), revision " << response.revision() << "\n"
+      << "Topology: " << Escape(TopologyText(response)) << "\n";
+  PrintHops(response, out);
+  PrintPolicies(response, out);
+  PrintUpstream(response, out);
+}
+
 int Explain(const ExplainOptions& options, Session& session) {
   v1::ExplainResponse response;
   grpc::ClientContext context;
@@ -92,13 +101,7 @@ int Explain(const ExplainOptions& options, Session& session) {
     session.out << ToJson(response);
     return kGood;
   }
-  std::ostream& out = session.out;
-  out << "Workload: " << Escape(response.workload()) << " (" << RoleName(response.role())
-      << "), revision " << response.revision() << "\n"
-      << "Topology: " << Escape(TopologyText(response)) << "\n";
-  PrintHops(response, out);
-  PrintPolicies(response, out);
-  PrintUpstream(response, out);
+  PrintExplanation(response, session.out);
   return kGood;
 }
 

@@ -7,6 +7,7 @@
 #include "common/base/command_line.h"
 #include "common/net/ip_address.h"
 #include "controlplane/ctl/history_options.h"
+#include "controlplane/ctl/insight_options.h"
 #include "controlplane/ctl/log_options.h"
 
 namespace whence::ctl {
@@ -23,6 +24,8 @@ constexpr char kExamples[] = R"(Examples:
   whencectl explain --workload istio-system/gateway --peer 10.0.0.9 --xff "1.1.1.1, 2.2.2.2"
   whencectl inject -f deployment.yaml | kubectl apply -f -
   whencectl certs init --dir ca                  # then: whencectl certs issue --help
+  whencectl explain --diff policies/             # what a change would mean for recorded traffic
+  whencectl doctor                               # where is the client's address lost?
   whencectl logs --client 2.2.2.0/24 --decision deny --since 10m -f
   whencectl logs export --since 1d --format csv -o yesterday.csv
   whencectl top denied --since 1h
@@ -40,6 +43,7 @@ struct Flags {
   HistoryFlags history;
   InjectOptions inject, uninject;
   CertsFlags certs;
+  InsightFlags insight;
   std::string output = "table";
   std::string kind, name, namespace_name;
   LogFlags logs;
@@ -135,7 +139,7 @@ void DeclareExplain(CLI::App& app, Flags& flags) {
   explain->add_option("--role", flags.role, "The described workload's role")
       ->check(CLI::IsMember({"sidecar", "gateway", "node"}))
       ->capture_default_str();
-  explain->add_option("--peer", flags.peer, "Address that the connection comes from")->required();
+  explain->add_option("--peer", flags.peer, "Address that the connection comes from");
   explain->add_option("--xff", flags.forwarded_for, "An X-Forwarded-For line (may be repeated)");
   explain->add_option("--proxy", flags.proxy, "Source address in a PROXY protocol header");
   explain->add_option("--host", flags.host, "Request's host");
@@ -146,6 +150,7 @@ void DeclareExplain(CLI::App& app, Flags& flags) {
   explain->add_option("--port", flags.port, "Port that the connection was aimed at")
       ->check(CLI::Range(0, 65535));
   explain->add_flag("--tcp", flags.tcp, "A TCP connection, no HTTP request");
+  DeclareRecordedExplain(explain, flags.insight);
   AddOutput(explain, flags, {"table", "json"});
 }
 
@@ -171,8 +176,13 @@ std::string InterpretMaps(const Flags& flags, v1::ExplainRequest* request) {
 
 std::string InterpretExplain(const Flags& flags, v1::ExplainRequest* request) {
   if (flags.workload.empty() == flags.labels.empty()) {
-    return "explain: give either --workload NAMESPACE/NAME or --labels KEY=VALUE";
+    return "explain: give either --workload NAMESPACE/NAME or --labels KEY=VALUE, or --from-log "
+           "ID, "
+           "or --diff FILE";
   }
+  if (flags.peer.empty())
+    return "explain: --peer is required: where does the connection come from?";
+  if (flags.insight.revision) request->set_revision(*flags.insight.revision);
   for (const auto& [flag, text] : {std::pair("--peer", flags.peer), {"--proxy", flags.proxy}}) {
     if (!text.empty() && !net::IpAddress::Parse(text)) {
       return std::string(flag) + " \"" + text + "\": give an IP address";
@@ -249,6 +259,11 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
     }
   } else if (app.got_subcommand("logs") || app.got_subcommand("top")) {
     error = InterpretLogs(app, flags.logs, &options->command);
+  } else if (app.got_subcommand("doctor")) {
+    error = InterpretDoctor(flags.insight, &options->command);
+  } else if (app.got_subcommand("explain") && AsksAboutRecords(flags.insight)) {
+    error =
+        InterpretRecordedExplain(flags.insight, flags.namespace_name, output, &options->command);
   } else if (app.got_subcommand("explain")) {
     error = InterpretExplain(flags, &flags.explain.request);
     flags.explain.output = output;
@@ -275,6 +290,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   DeclareHistory(app, flags.history);
   DeclareInject(app, &flags.inject, &flags.uninject);
   DeclareCerts(app, flags.certs);
+  DeclareDoctor(app, flags.insight);
   NameEnvironment(app);
   CommandLine result;
   Options options;

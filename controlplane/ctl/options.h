@@ -79,6 +79,24 @@ struct ExplainOptions {
   Output output = Output::kTable;
 };
 
+struct ExplainRecordOptions {
+  v1::ExplainRecordRequest request;
+  Output output = Output::kTable;
+};
+
+struct ForecastOptions {
+  std::vector<std::string> files;
+  v1::ForecastRequest request;  // without the files; since_us is filled when the command runs
+  int64_t since_span_us = 0;
+  std::string since;  // as written
+  Output output = Output::kTable;
+};
+
+struct DoctorOptions {
+  int64_t since_span_us = 0;
+  Output output = Output::kTable;
+};
+
 struct HistoryOptions {
   v1::HistoryRequest request;
   Output output = Output::kTable;
@@ -102,7 +120,8 @@ struct RefusalsOptions {
 using Command =
     std::variant<ApplyOptions, IpSetLoadOptions, GetOptions, DeleteOptions, AgentsOptions, LogsOptions,
                  ExportOptions, TopOptions, ExplainOptions, HistoryOptions, DiffOptions,
-                 RollbackOptions, InjectOptions, RefusalsOptions, CertsInitOptions, CertsIssueOptions>;
+                 RollbackOptions, InjectOptions, RefusalsOptions, CertsInitOptions, CertsIssueOptions,
+                 ExplainRecordOptions, ForecastOptions, DoctorOptions>;
 
 struct Options {
   ConnectionOptions connection;

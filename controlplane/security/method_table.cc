@@ -19,6 +19,9 @@ const std::vector<MethodRule>& AllMethods() {
       {"/whence.v1.LogService/Query", kViewers},
       {"/whence.v1.LogService/Top", kViewers},
       {"/whence.v1.SecurityService/ListRefusals", kViewers},
+      {"/whence.v1.InsightService/ExplainRecord", kViewers},
+      {"/whence.v1.InsightService/Forecast", kViewers},
+      {"/whence.v1.InsightService/Examine", kViewers},
 
       {"/whence.v1.ConfigService/Apply", kEditors},
       {"/whence.v1.ConfigService/Delete", kEditors},
