@@ -19,6 +19,8 @@
 #include "dataplane/discovery/publisher.h"
 #include "dataplane/rpc/backoff.h"
 #include "dataplane/rpc/channel.h"
+#include "whence/v1/access_log.grpc.pb.h"
+#include "whence/v1/access_log.pb.h"
 
 namespace whence {
 namespace {
