@@ -134,7 +134,7 @@ TEST_F(CommandsTest, NothingToApplyIsNoSuccess) {
 
 TEST_F(CommandsTest, NamesTheWordThatIsWrong) {
   EXPECT_EQ(Ctl({"foo"}), 2);
-  EXPECT_THAT(err_, HasSubstr("unknown command \"foo\": give one of apply, get, delete, agents, "));
+  EXPECT_THAT(err_, HasSubstr("unknown command \"foo\": give one of apply, ipset, get, delete, "));
   EXPECT_EQ(Ctl({"--bogus"}), 2);
   EXPECT_THAT(err_, HasSubstr("unknown flag \"--bogus\""));
   EXPECT_EQ(Ctl({"apply", "--bogus"}), 2);

@@ -1,6 +1,7 @@
 #include "dataplane/admin/app_probes.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <gtest/gtest.h>
@@ -98,6 +99,8 @@ TEST(AppProbeGrpcTest, AsksTheStandardHealthService) {
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  grpc::CallbackGenericService nothing;  // a server needs some service of its own to run
+  builder.RegisterCallbackGenericService(&nothing);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   ASSERT_NE(server, nullptr);
   server->GetHealthCheckService()->SetServingStatus("db", false);

@@ -123,4 +123,9 @@ void GatewayTest::AwaitCounter(Counter counter, uint64_t value) const {
       << Info(counter).metric << " stayed at " << Count(counter);
 }
 
+void GatewayTest::AwaitZero(Counter gauge) const {
+  EXPECT_TRUE(Await([&] { return Count(gauge) == 0; }))
+      << Info(gauge).metric << " stayed at " << Count(gauge);
+}
+
 }  // namespace whence::proxy

@@ -47,6 +47,7 @@ class GatewayTest : public testing::Test {
   access_log::Record NextRecord();
   // Waits until `counter` has reached `value`.
   void AwaitCounter(Counter counter, uint64_t value) const;
+  void AwaitZero(Counter gauge) const;
   uint64_t Count(Counter counter) const { return plane_->Collect()[counter]; }
 
   DataPlaneOptions options_;

@@ -218,7 +218,7 @@ TEST_F(LimitsTest, LingeringIsBounded) {
   client.Send("GET / HTTP/1.0\r\nbroken\r\n\r\n");
   EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 400 "));
   AwaitCounter(Counter::kLingerTimeouts, 1);
-  EXPECT_EQ(Count(Counter::kConnectionsActive), 0u);
+  AwaitZero(Counter::kConnectionsActive);
 }
 
 TEST_F(LimitsTest, SilenceOnAPortOfUnknownProtocolIsTcp) {
