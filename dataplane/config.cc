@@ -34,7 +34,7 @@ Signals: TERM and INT drain and end, HUP reads --static and opens --access-log a
 struct Flags {
   std::string control_plane, static_directory, ca, cert, key;
   std::string role = "sidecar", name, name_space = "default", host_ip, interception;
-  std::vector<std::string> labels, pod_ip, static_workloads;
+  std::vector<std::string> labels, pod_ip, static_workloads, include_ports, exclude_ports;
   int workers = 0;
   uint16_t inbound_port = 15006;
   std::string state_directory, spool_size = "64MiB", access_log;
@@ -69,6 +69,12 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
   add("--interception", flags.interception,
       "How connections reach us. Sidecar: tproxy (the default) or redirect; node: tproxy (the "
       "default) or none; gateway: none");
+  add("--include-inbound-ports", flags.include_ports,
+      "As given to intercept install, so that gateways know what reaches us. Default: what the rules "
+      "say, if we may read them (CAP_NET_ADMIN)")
+      ->delimiter(',');
+  add("--exclude-inbound-ports", flags.exclude_ports, "The same; 15020 and 15021 always are")
+      ->delimiter(',');
   add("--workers", flags.workers,
       "Worker threads; default: the processors we may use, at most 4");
   add("--inbound-port", flags.inbound_port,
@@ -194,6 +200,32 @@ std::string Role(const Flags& flags, AgentConfig* config) {
   return "";
 }
 
+std::string Ports(const char* flag, const std::vector<std::string>& words,
+                  std::vector<uint16_t>* ports) {
+  for (const std::string& word : words) {
+    if (word.empty() || word == "*") continue;
+    uint16_t port = 0;
+    const char* const end = word.data() + word.size();
+    const auto [rest, error] = std::from_chars(word.data(), end, port);
+    if (error != std::errc() || rest != end || port == 0) {
+      return std::string(flag) + " " + Quoted(word) + ": give ports from 1 to 65535";
+    }
+    ports->push_back(port);
+  }
+  return "";
+}
+
+std::string Interception(const Flags& flags, AgentConfig* config) {
+  bundle::Workload& self = config->self;
+  if (self.role != trust::Role::kSidecar) return "";
+  config->ports_given = !flags.include_ports.empty() || !flags.exclude_ports.empty();
+  std::string error = Ports("--include-inbound-ports", flags.include_ports, &self.included_ports);
+  if (error.empty()) {
+    error = Ports("--exclude-inbound-ports", flags.exclude_ports, &self.excluded_ports);
+  }
+  return error;
+}
+
 std::string Identity(const Flags& flags, const HostDefaults& host, AgentConfig* config) {
   bundle::Workload& self = config->self;
   self.name = flags.name.empty() ? host.host_name : flags.name;
@@ -270,6 +302,7 @@ std::string InterpretRun(const Flags& flags, const HostDefaults& host, AgentConf
   std::string error = Source(flags, config);
   if (error.empty()) error = Role(flags, config);
   if (error.empty()) error = Identity(flags, host, config);
+  if (error.empty()) error = Interception(flags, config);
   if (error.empty()) error = Operation(flags, host, config);
   return error;
 }

@@ -26,6 +26,7 @@ struct AgentConfig {
   bundle::Workload self;
   proxy::DataPlaneOptions data_plane;
   std::string interception;  // as given: "tproxy"
+  bool ports_given = false;  // which ports are intercepted: self.included_ports, .excluded_ports
 
   std::string state_directory;  // empty: nothing is kept on disk
   uint64_t spool_bytes = 0;

@@ -14,6 +14,8 @@
 #include "dataplane/config.h"
 #include "dataplane/host.h"
 #include "dataplane/intercept/command.h"
+#include "dataplane/intercept/installer.h"
+#include "dataplane/intercept/linux_kernel.h"
 #include "dataplane/log.h"
 #include "dataplane/os/unique_fd.h"
 #include "dataplane/privileges.h"
@@ -48,12 +50,25 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
+// Before capabilities are dropped: reading rules needs CAP_NET_ADMIN. Where that is missing, as in a
+// pod, the flags (or the variables that the init container has as well) say it.
+void TellInterceptedPorts(AgentConfig* config) {
+  if (config->ports_given || config->self.role != trust::Role::kSidecar) return;
+  intercept::LinuxKernel kernel;
+  const auto installed = intercept::ReadInstalled(kernel);
+  if (!installed.ok() || !*installed || !(*installed)->intent) return;
+  config->self.included_ports = (*installed)->intent->include_ports;
+  config->self.excluded_ports = (*installed)->intent->exclude_ports;
+}
+
 int Run(const CommandLine& command) {
   const os::UniqueFd signals = BlockSignals();
   const std::unique_ptr<Log> log = MakeStderrLog(command.run.log_level);
   RaiseFileLimit();
+  AgentConfig config = command.run;
+  TellInterceptedPorts(&config);
   if (absl::Status status = DropCapabilities(); !status.ok()) return Fail(status);
-  Agent agent(command.run, command.ignore_unsupported, *log);
+  Agent agent(std::move(config), command.ignore_unsupported, *log);
   if (absl::Status status = agent.Start(); !status.ok()) return Fail(status);
   while (true) {
     const int signal = NextSignal(signals.get(), agent.failed_fd());

@@ -2,6 +2,8 @@
 #ifndef WHENCE_COMMON_BUNDLE_INVENTORY_H_
 #define WHENCE_COMMON_BUNDLE_INVENTORY_H_
 
+#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -21,6 +23,18 @@ struct Workload {
   // An agent intercepts what reaches it. A sidecar that intercepts nothing (interception "none")
   // removes no PROXY protocol header, so none may be sent to it.
   bool has_sidecar = false;
+  // What the packet rules leave out: a connection to such a port reaches the application itself.
+  std::vector<uint16_t> included_ports;  // empty: every port
+  std::vector<uint16_t> excluded_ports;
+
+  // Whether its agent takes what is sent to `port`.
+  bool Intercepts(uint32_t port) const {
+    const auto holds = [port](const std::vector<uint16_t>& ports) {
+      return std::find(ports.begin(), ports.end(), port) != ports.end();
+    };
+    return has_sidecar && !holds(excluded_ports) &&
+           (included_ports.empty() || holds(included_ports));
+  }
 };
 
 }  // namespace whence::bundle

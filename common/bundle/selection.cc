@@ -34,6 +34,14 @@ const v1::Document* TopologyFor(const ConfigView& view, const Workload& self) {
   return best;
 }
 
+bool TrustsMeshGateways(const ConfigView& view, const Workload& self) {
+  const v1::Document* document = TopologyFor(view, self);
+  if (document != nullptr && document->trust_topology().has_trust_mesh_gateways()) {
+    return document->trust_topology().trust_mesh_gateways();
+  }
+  return self.role == trust::Role::kSidecar;
+}
+
 std::vector<const Workload*> Sorted(const std::vector<Workload>& inventory) {
   std::vector<const Workload*> sorted;
   sorted.reserve(inventory.size());

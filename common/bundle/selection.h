@@ -23,6 +23,9 @@ bool InScope(const ConfigView& view, const std::string& space, const std::string
 // The topology that holds for `self`; null: the role's defaults.
 const v1::Document* TopologyFor(const ConfigView& view, const Workload& self);
 
+// Whether `self` believes connected gateways and node agents: its topology's word, or its role's.
+bool TrustsMeshGateways(const ConfigView& view, const Workload& self);
+
 // The inventory in an order of its own, since agents connect in any.
 std::vector<const Workload*> Sorted(const std::vector<Workload>& inventory);
 

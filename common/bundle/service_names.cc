@@ -33,7 +33,8 @@ const v1::ServiceSpec::Port* FindPort(const v1::ServiceSpec& service, uint32_t p
   return port == 0 && count == 1 ? only : nullptr;
 }
 
-void AddEndpoints(const v1::ServiceSpec& service, const std::string& space, uint32_t target_port,
+void AddEndpoints(const ConfigView& view, const v1::ServiceSpec& service,
+                  const std::string& space, uint32_t target_port,
                   const std::vector<const Workload*>& inventory, const Workload& self,
                   v1::ClusterResource* cluster) {
   if (service.selector().empty()) return;
@@ -43,21 +44,22 @@ void AddEndpoints(const v1::ServiceSpec& service, const std::string& space, uint
         IsSame(*workload, self) || !Selects(service.selector(), workload->labels)) {
       continue;
     }
+    const bool takes_verdict = TakesVerdict(view, *workload, target_port);
     for (const net::IpAddress& address : workload->addresses) {
       if (!IsFamilyOf(service, *workload, address)) continue;
       v1::EndpointResource* endpoint = cluster->add_endpoints();
       endpoint->set_address(address.ToString());
       endpoint->set_port(target_port);
       endpoint->set_workload(absl::StrCat(workload->namespace_, "/", workload->name));
-      endpoint->set_has_sidecar(workload->has_sidecar);
+      endpoint->set_has_sidecar(takes_verdict);
     }
   }
 }
 
 // A workload that is named by its address has its sidecar all the same, and the sidecar needs our
 // verdict: without it, it would believe what the client wrote, since it trusts us.
-void DescribeEndpoint(const std::vector<const Workload*>& inventory, const net::IpAddress& address,
-                      v1::EndpointResource* endpoint) {
+void DescribeEndpoint(const ConfigView& view, const std::vector<const Workload*>& inventory,
+                      const net::IpAddress& address, v1::EndpointResource* endpoint) {
   for (const Workload* workload : inventory) {
     if (workload->role == trust::Role::kNode ||
         std::find(workload->addresses.begin(), workload->addresses.end(), address) ==
@@ -65,7 +67,7 @@ void DescribeEndpoint(const std::vector<const Workload*>& inventory, const net::
       continue;
     }
     endpoint->set_workload(absl::StrCat(workload->namespace_, "/", workload->name));
-    endpoint->set_has_sidecar(workload->has_sidecar);
+    endpoint->set_has_sidecar(TakesVerdict(view, *workload, endpoint->port()));
     return;
   }
 }
@@ -85,6 +87,10 @@ v1::ListenerProtocol DeclaredProtocol(const v1::ServiceSpec::Port& port) {
 }
 
 }  // namespace
+
+bool TakesVerdict(const ConfigView& view, const Workload& workload, uint32_t port) {
+  return workload.Intercepts(port) && TrustsMeshGateways(view, workload);
+}
 
 bool IsTcp(const v1::ServiceSpec::Port& port) {
   return port.protocol().empty() || port.protocol() == "TCP";
@@ -125,7 +131,7 @@ v1::ClusterResource BuildCluster(const ConfigView& view,
     v1::EndpointResource* endpoint = cluster.add_endpoints();
     endpoint->set_address(address->ToString());
     endpoint->set_port(port);
-    DescribeEndpoint(inventory, *address, endpoint);
+    DescribeEndpoint(view, inventory, *address, endpoint);
     return cluster;
   }
   const v1::Document* service = FindService(view, host, space);
@@ -140,7 +146,7 @@ v1::ClusterResource BuildCluster(const ConfigView& view,
   cluster.set_name(absl::StrCat(service->metadata().name(), ".", service_space,
                                 ".svc.cluster.local:", found != nullptr ? found->port() : port));
   if (found != nullptr) {
-    AddEndpoints(service->service(), service_space, TargetPort(*found), inventory, self, &cluster);
+    AddEndpoints(view, service->service(), service_space, TargetPort(*found), inventory, self, &cluster);
   }
   return cluster;
 }

@@ -15,6 +15,7 @@
 
 #include "common/net/cidr_set.h"
 #include "common/net/socket_address.h"
+#include "common/proxy_protocol/handover.h"
 #include "common/snapshot/conditions.h"
 #include "common/snapshot/route_action.h"
 #include "common/snapshot/text_match.h"
@@ -28,8 +29,10 @@ enum class Protocol : uint8_t { kDetect, kHttp, kTcp };
 struct Endpoint {
   net::SocketAddress address;
   std::string workload;  // "namespace/name"
-  // An agent intercepts what reaches it, so that it understands x-whence-client and PROXY protocol.
+  // An agent intercepts what reaches it and believes gateways: it takes x-whence-client.
   bool has_sidecar = false;
+  // What to prove a hand-over with; none: no agent is there that takes one.
+  std::optional<proxy_protocol::HandoverKey> handover_key = {};
 };
 
 // Interchangeable endpoints. May be empty: a service with no connected workload (answer 503).

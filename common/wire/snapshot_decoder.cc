@@ -36,6 +36,7 @@ class Decoder {
                     absl::StrCat("there is no ip set \"", bundle_.ip_sets(i), "\""));
       }
     }
+    snapshot->handover_key = DecodeKey(bundle_.handover_key(), "handover_key");
     snapshot->topology = ToTopology(bundle_.trust(), bundle_.role(), ip_sets_, &faults_);
     snapshot->policies = DecodePolicies();
     DecodeClusters(&snapshot->clusters);
@@ -79,6 +80,13 @@ class Decoder {
     return false;
   }
 
+  std::optional<proxy_protocol::HandoverKey> DecodeKey(const std::string& bytes,
+                                                       const std::string& path) {
+    const auto key = proxy_protocol::KeyFromBytes(bytes);
+    if (!key && !bytes.empty()) faults_.Add(path, "is no key");
+    return key;
+  }
+
   void DecodeClusters(std::vector<snapshot::Cluster>* clusters) {
     for (int c = 0; c < bundle_.clusters_size(); ++c) {
       const v1::ClusterResource& resource = bundle_.clusters(c);
@@ -100,7 +108,8 @@ class Decoder {
         if (CheckPort(endpoint.port(), at + ".port") && address) {
           cluster.endpoints.push_back({{*address, static_cast<uint16_t>(endpoint.port())},
                                        endpoint.workload(),
-                                       endpoint.has_sidecar()});
+                                       endpoint.has_sidecar(),
+                                       DecodeKey(endpoint.handover_key(), at + ".handover_key")});
         }
       }
     }

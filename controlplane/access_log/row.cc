@@ -57,7 +57,8 @@ Row::Row(const v1::AccessRecord& record)
       duration_us(Bounded(record.duration_us())),
       flags(Escape(record.flags(), kMaxWordBytes)),
       request_id(Escape(record.request_id(), kMaxWordBytes)),
-      dropped(Bounded(record.dropped())) {}
+      dropped(Bounded(record.dropped())),
+      proxy_tlvs(Escape(record.proxy_tlvs(), kMaxTextBytes)) {}
 
 size_t Row::bytes() const {
   size_t sum = 100;  // integers, header, b-tree overhead
@@ -65,7 +66,7 @@ size_t Row::bytes() const {
     sum += address->blob.size() + address->text.size();
   }
   for (const std::string* text : {&protocol, &client_reason, &forwarded_for, &method, &host, &path,
-                                  &policy, &flags, &request_id}) {
+                                  &policy, &flags, &request_id, &proxy_tlvs}) {
     sum += text->size();
   }
   return sum;
@@ -78,7 +79,8 @@ absl::Status Row::Insert(store::Statement& insert, int64_t id, int64_t agent_id)
                     OrNull(external.text), BlobOrNull(destination.blob), OrNull(destination.text),
                     destination_port, BlobOrNull(upstream.blob), OrNull(upstream.text),
                     OrNull(method), OrNull(host), OrNull(path), status, decision, OrNull(policy),
-                    bytes_in, bytes_out, duration_us, OrNull(flags), OrNull(request_id), dropped);
+                    bytes_in, bytes_out, duration_us, OrNull(flags), OrNull(request_id), dropped,
+                    OrNull(proxy_tlvs));
 }
 
 }  // namespace whence::access_log

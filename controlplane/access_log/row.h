@@ -54,6 +54,7 @@ struct Row {
   std::string flags;
   std::string request_id;
   int64_t dropped;
+  std::string proxy_tlvs;
 };
 
 }  // namespace whence::access_log

@@ -67,17 +67,27 @@ ComposedSql CreateSegmentSql(uint64_t number) {
       duration_us integer not null,
       flags text,
       request_id text,
-      dropped integer not null))sql");
+      dropped integer not null,
+      proxy_tlvs text))sql");
 }
 
 ComposedSql InsertSql(uint64_t number) {
   return ComposedSql("insert into segment_", number)
       .Append(
           " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
-          "?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)");
+          "?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)");
 }
 
 ComposedSql DropSegmentSql(uint64_t number) { return ComposedSql("drop table segment_", number); }
+
+ComposedSql HasTlvsSql(uint64_t number) {
+  return ComposedSql("select count(*) from pragma_table_info('segment_", number)
+      .Append("') where name = 'proxy_tlvs'");
+}
+
+ComposedSql AddTlvsSql(uint64_t number) {
+  return ComposedSql("alter table segment_", number).Append(" add column proxy_tlvs text");
+}
 
 ComposedSql IndexByClientSql(uint64_t number) {
   return ComposedSql("create index segment_", number)
@@ -126,7 +136,8 @@ ComposedSql CreateViewSql(const std::vector<uint64_t>& segments) {
       s.duration_us as duration_us,
       case when s.dropped = 0 then s.flags
         else trim(coalesce(s.flags, '') || ',dropped=' || s.dropped, ',') end as flags,
-      s.request_id as request_id
+      s.request_id as request_id,
+      s.proxy_tlvs as proxy_tlvs
     from ()sql");
   for (size_t i = 0; i < segments.size(); ++i) {
     if (i > 0) sql.Append(" union all ");

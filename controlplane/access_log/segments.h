@@ -97,6 +97,8 @@ class Segments {
   Segment& open() { return segments_.back(); }
   const Segment& open() const { return segments_.back(); }
   absl::Status Do(const Task& task, int64_t now_us);
+  // What a database that an older version made lacks.
+  absl::Status AddNewColumns();
   absl::Status Open(uint64_t number, int64_t first_id, int64_t now_us);
   absl::Status Roll(int64_t now_us);
   absl::Status Index(const Segment& segment);

@@ -172,6 +172,7 @@ std::string LogJson(const v1::LogRow& row) {
   line.Number("duration_us", record.duration_us());
   line.Text("flags", record.flags());
   line.Optional("request_id", record.request_id());
+  line.Optional("proxy_tlvs", record.proxy_tlvs());
   if (record.dropped() > 0) line.Number("dropped", record.dropped());
   return line.Finish();
 }

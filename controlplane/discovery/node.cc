@@ -19,6 +19,7 @@ using google::protobuf::Value;
 constexpr size_t kMaxNodeBytes = 64 * 1024;
 constexpr size_t kMaxTextBytes = 1024;
 constexpr int kMaxLabels = 256;
+constexpr int kMaxPorts = 1024;
 constexpr int kMaxAddresses = 256;  // a node agent names all of its host's
 
 // Reads typed fields and remembers every fault.
@@ -71,6 +72,26 @@ class MetadataReader {
       }
     }
     return addresses;
+  }
+
+  std::vector<uint16_t> Ports(const char* key) {
+    std::vector<uint16_t> ports;
+    const Value* value = Find(key);
+    if (value == nullptr) return ports;
+    if (value->kind_case() != Value::kListValue) {
+      Fault(key, "must be a list of ports");
+      return ports;
+    }
+    if (value->list_value().values_size() > kMaxPorts) Fault(key, "has too many entries");
+    for (const Value& entry : value->list_value().values()) {
+      const double port = entry.number_value();
+      if (port >= 1 && port <= 65535 && port == static_cast<uint16_t>(port)) {
+        ports.push_back(static_cast<uint16_t>(port));
+      } else {
+        Fault(key, "must hold ports from 1 to 65535");
+      }
+    }
+    return ports;
   }
 
   void Fault(const char* key, std::string_view what) {
@@ -137,6 +158,8 @@ absl::StatusOr<Agent> ReadNode(const envoy::config::core::v3::Node& node) {
   agent.workload.addresses = reader.Addresses("addresses");
   agent.workload.node = reader.Text("node");
   agent.interception = reader.Text("interception");
+  agent.workload.included_ports = reader.Ports("includedPorts");
+  agent.workload.excluded_ports = reader.Ports("excludedPorts");
   agent.version = reader.Text("version");
   if (agent.version.empty()) agent.version = node.user_agent_version();
   agent.workload.has_sidecar = agent.workload.role == trust::Role::kSidecar &&
@@ -152,7 +175,8 @@ absl::StatusOr<Agent> ReadNode(const envoy::config::core::v3::Node& node) {
 bool SameWorkload(const bundle::Workload& a, const bundle::Workload& b) {
   return a.namespace_ == b.namespace_ && a.name == b.name && a.labels == b.labels &&
          a.role == b.role && a.addresses == b.addresses && a.node == b.node &&
-         a.has_sidecar == b.has_sidecar;
+         a.has_sidecar == b.has_sidecar && a.included_ports == b.included_ports &&
+         a.excluded_ports == b.excluded_ports;
 }
 
 v1::AgentState ToAgentState(const Agent& agent) {

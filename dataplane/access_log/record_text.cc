@@ -29,7 +29,8 @@ constexpr FlagName kFlagNames[] = {
     {Flag::kProxyProtocol, "proxy-protocol"},
 };
 constexpr std::array<std::string_view, kTextCount> kTextNames = {
-    "reason", "method", "host", "path", "forwarded-for", "policy", "request-id"};
+    "reason",        "method", "host",       "path",
+    "forwarded-for", "policy", "request-id", "proxy-tlvs"};
 
 v1::Decision ToWire(Decision decision) {
   switch (decision) {
@@ -111,6 +112,7 @@ v1::AccessRecord ToMessage(const Record& record) {
   message.set_duration_us(record.duration_us);
   message.set_flags(FlagsText(record));
   message.set_request_id(std::string(record.Get(Text::kRequestId)));
+  message.set_proxy_tlvs(std::string(record.Get(Text::kProxyTlvs)));
   return message;
 }
 

@@ -37,6 +37,13 @@ Node MakeNode(const bundle::Workload& self, const std::string& interception,
   auto* addresses = fields["addresses"].mutable_list_value();
   for (const net::IpAddress& address : self.addresses)
     addresses->add_values()->set_string_value(address.ToString());
+  const auto add_ports = [&fields](const char* key, const std::vector<uint16_t>& ports) {
+    if (ports.empty()) return;
+    auto* list = fields[key].mutable_list_value();
+    for (const uint16_t port : ports) list->add_values()->set_number_value(port);
+  };
+  add_ports("includedPorts", self.included_ports);
+  add_ports("excludedPorts", self.excluded_ports);
   return node;
 }
 

@@ -9,7 +9,8 @@
 
 namespace whence::discovery {
 
-// Pure. The metadata: namespace, name, role, labels, addresses, node, interception, version.
+// Pure. The metadata: namespace, name, role, labels, addresses, node, interception,
+// version; includedPorts and excludedPorts where packet rules leave something out.
 Node MakeNode(const bundle::Workload& self, const std::string& interception,
               const std::string& program_version);
 

@@ -9,6 +9,7 @@
 #include "common/http/body_decoder.h"
 #include "common/http/response_head.h"
 #include "common/net/socket_address.h"
+#include "common/proxy_protocol/handover.h"
 #include "common/snapshot/route_action.h"
 #include "dataplane/access_log/record.h"
 #include "dataplane/proxy/buffer.h"
@@ -37,6 +38,7 @@ struct Exchange {
   SourceChoice source;
   std::optional<uint32_t> cluster;  // gateways; until there is a newer snapshot
   bool endpoint_has_sidecar = false;
+  std::optional<proxy_protocol::HandoverKey> handover_key;  // of the endpoint's agent
   bool retried = false;
 
   // What the route asks for besides; null: nothing.

@@ -76,6 +76,7 @@ bool HttpSession::ChooseEndpoint(uint32_t cluster, const net::TrustedClient& cli
   x.destination = endpoint->address;
   x.cluster = cluster;
   x.endpoint_has_sidecar = endpoint->has_sidecar;
+  x.handover_key = endpoint->handover_key;
   return true;
 }
 
@@ -188,7 +189,10 @@ void HttpSession::TryAgain() {
   const snapshot::Endpoint* other =
       AnotherEndpoint(context_.snapshot->clusters[*x.cluster], context_.next_endpoint[*x.cluster],
                       x.record.client_address, x.destination, x.endpoint_has_sidecar);
-  if (other != nullptr) x.destination = other->address;
+  if (other != nullptr) {
+    x.destination = other->address;
+    x.handover_key = other->handover_key;
+  }
   ObtainUpstream();
 }
 

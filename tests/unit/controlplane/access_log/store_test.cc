@@ -149,7 +149,7 @@ TEST_F(AccessLogStoreTest, TheViewHasTheColumnsOfTheContract) {
                           "client_reason direct_peer direct_peer_port forwarded_for "
                           "external_address destination destination_port upstream_source method "
                           "host path status decision policy bytes_in bytes_out duration_us flags "
-                          "request_id"));
+                          "request_id proxy_tlvs"));
 }
 
 TEST_F(AccessLogStoreTest, RepetitionsAreSkippedAlsoAfterARestart) {

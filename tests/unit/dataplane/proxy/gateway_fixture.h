@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@ class GatewayTest : public testing::Test {
     std::vector<net::SocketAddress> tcp = {};   // behind the TCP port
     std::vector<policy::PolicySpec> policies = {};
     bool has_sidecar = false;  // the endpoints
+    std::optional<proxy_protocol::HandoverKey> handover_key = {};
   };
 
   GatewayTest();
@@ -50,6 +52,7 @@ class GatewayTest : public testing::Test {
 
   DataPlaneOptions options_;
   trust::Topology topology_ = trust::DefaultTopology(trust::Role::kGateway);
+  std::optional<proxy_protocol::HandoverKey> own_key_;
   uint16_t http_port_;
   uint16_t tcp_port_;
   std::vector<std::unique_ptr<access_log::Ring>> rings_;
