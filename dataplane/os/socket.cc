@@ -62,7 +62,7 @@ absl::StatusOr<UniqueFd> Listen(const net::SocketAddress& address, const ListenO
           options.transparent, "IP_TRANSPARENT", [&] { return SetTransparent(s, v4); }, kNetRaw),
       apply(
           options.mark != 0, "SO_MARK", [&] { return SetMark(s, options.mark); }, kNetRaw),
-      apply(true, "TCP_NODELAY", [&] { return SetInt(s, IPPROTO_TCP, TCP_NODELAY, 1); }),
+      apply(true, "TCP_NODELAY", [&] { return SetNoDelay(s); }),
       apply(true, "SO_KEEPALIVE", [&] { return SetKeepAlive(s); }),
       apply(options.user_timeout.count() > 0, "TCP_USER_TIMEOUT",
             [&] { return SetUserTimeout(s, options.user_timeout); }),
@@ -107,11 +107,11 @@ std::optional<net::SocketAddress> OriginalDestination(int fd, bool v4) {
 }
 
 UniqueFd NewTcpSocket(bool v4) {
-  UniqueFd fd(
+  return UniqueFd(
       ::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
-  if (fd) SetInt(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  return fd;
 }
+
+int SetNoDelay(int fd) { return SetInt(fd, IPPROTO_TCP, TCP_NODELAY, 1); }
 
 int SetTransparent(int fd, bool v4) {
   return v4 ? SetInt(fd, IPPROTO_IP, IP_TRANSPARENT, 1)

@@ -58,8 +58,9 @@ std::optional<net::SocketAddress> PeerAddress(int fd);
 // nullopt: the connection was not redirected.
 std::optional<net::SocketAddress> OriginalDestination(int fd, bool v4);
 
-// A non-blocking TCP socket with TCP_NODELAY; -1 and errno on error.
+// A non-blocking TCP socket; -1 and errno on error.
 UniqueFd NewTcpSocket(bool v4);
+int SetNoDelay(int fd);
 // May be bound to an address that is not ours. Needs CAP_NET_RAW or CAP_NET_ADMIN.
 int SetTransparent(int fd, bool v4);
 int SetMark(int fd, uint32_t mark);

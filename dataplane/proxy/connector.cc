@@ -78,8 +78,31 @@ Outcome Connector::TryOpen(const net::SocketAddress& destination, const SourceCh
              : ConnectFrom(out->get(), destination);
 }
 
+Outcome Connector::Begin(os::UniqueFd fd, const net::SocketAddress& destination,
+                         const SourceChoice& source, std::string_view first_bytes,
+                         UpstreamUser& user, Opened* opened) {
+  const bool is_near = options_.role == trust::Role::kSidecar;
+  if (!is_near) {
+    // A host can vanish; an application in our own pod cannot without its sockets being closed.
+    os::SetUserTimeout(fd.get(), options_.limits.user_timeout);
+    os::SetKeepAlive(fd.get());
+  }
+  auto upstream =
+      std::make_unique<Upstream>(loop_, std::move(fd), KeyOf(destination, source), user);
+  upstream->is_spoofed = source.kind == SourceChoice::Kind::kSpoofed;
+  if (is_near && !first_bytes.empty()) opened->sent = upstream->SendFirst(first_bytes);
+  // One that fails here was never registered, so that no event can name it.
+  if (upstream->state() == Upstream::State::kFailed ||
+      !upstream->Start(options_.limits.connect_timeout)) {
+    return Outcome::kFailed;
+  }
+  opened->upstream = std::move(upstream);
+  return Outcome::kStarted;
+}
+
 Connector::Opened Connector::Open(const net::SocketAddress& destination, const SourceChoice& source,
-                                  const std::optional<SourceChoice>& fallback, UpstreamUser& user) {
+                                  const std::optional<SourceChoice>& fallback,
+                                  std::string_view first_bytes, UpstreamUser& user) {
   Opened opened{Outcome::kFailed, nullptr};
   os::UniqueFd fd;
   const SourceChoice* used = &source;
@@ -92,19 +115,12 @@ Connector::Opened Connector::Open(const net::SocketAddress& destination, const S
     opened.outcome = TryOpen(destination, *fallback, &fd);
   }
   if (opened.outcome == Outcome::kStarted) {
-    os::SetUserTimeout(fd.get(), options_.limits.user_timeout);
-    opened.upstream =
-        std::make_unique<Upstream>(loop_, std::move(fd), KeyOf(destination, *used), user);
-    if (opened.upstream->Start(options_.limits.connect_timeout)) {
-      counters_.Add(Counter::kUpstreamConnects);
-      return opened;
-    }
-    opened.upstream.reset();  // never registered: no event can name it
-    opened.outcome = Outcome::kFailed;
+    opened.outcome = Begin(std::move(fd), destination, *used, first_bytes, user, &opened);
   }
-  counters_.Add(opened.outcome == Outcome::kSourceUnavailable ? Counter::kSourceUnavailable
-                : opened.outcome == Outcome::kSourceExhausted ? Counter::kSourcePortExhausted
-                                                              : Counter::kUpstreamConnectFailed);
+  counters_.Add(opened.outcome == Outcome::kStarted             ? Counter::kUpstreamConnects
+                : opened.outcome == Outcome::kSourceUnavailable ? Counter::kSourceUnavailable
+                : opened.outcome == Outcome::kSourceExhausted   ? Counter::kSourcePortExhausted
+                                                                : Counter::kUpstreamConnectFailed);
   return opened;
 }
 

@@ -21,7 +21,7 @@ Downstream::~Downstream() {
 }
 
 bool Downstream::Start() {
-  if (context_.loop.Add(stream.fd(), *this) != 0) return false;
+  if (!stream.Register(context_.loop, *this, loop::EventLoop::Interest::kRead)) return false;
   header_rule_ = trust::ProxyHeaderRuleFor(context_.snapshot->topology, peer());
   switch (header_rule_) {
     case trust::ProxyHeaderRule::kRefusePeer:

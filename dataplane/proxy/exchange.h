@@ -30,10 +30,11 @@ struct Exchange {
   WriteBuffer to_upstream;  // the head; kept until the response begins, for a retry
   bool http10 = false;      // the client's version: no chunks and no interim responses
   bool expects_continue = false;
-  bool keep_alive = false;           // downstream may carry another request
-  bool client_closes = false;        // the client said that it sends no other
-  bool idempotent_bodiless = false;  // may be sent again when a stale connection swallowed it
-  bool request_given_up = false;     // upstream takes no more of it
+  bool keep_alive = false;                // downstream may carry another request
+  bool client_closes = false;             // the client said that it sends no other
+  bool idempotent_bodiless = false;       // may be sent again when a stale connection swallowed it
+  bool authenticates_connection = false;  // by NTLM or Negotiate: the upstream is this client's
+  bool request_given_up = false;          // upstream takes no more of it
 
   // Where it goes.
   net::SocketAddress destination;

@@ -227,21 +227,37 @@ void HttpSession::ReleaseUpstream(bool reusable) {
       return ReleaseUpstream(/*reusable=*/false);
     }
     upstream_->in.Trim();
+    upstream_->CancelTimer();  // a request's clock
     const bool is_ours_alone = downstream_.listener_port() == 0;
-    if (!is_ours_alone) context_.pool.Give(std::move(upstream_));
+    if (!is_ours_alone) GiveUpstreamAway();
     return;
   }
   upstream_->Close();
   context_.loop.Retire(std::move(upstream_));
 }
 
+bool HttpSession::GiveUpstreamAway() {
+  if (upstream_->is_personal || !upstream_->used || context_.draining) return false;
+  const Limits& limits = context_.options.limits;
+  if (downstream_.listener_port() != 0) {
+    const auto own = upstream_->idle_timeout;
+    context_.pool.Give(std::move(upstream_), own.count() > 0 ? own : limits.pool_idle_timeout);
+    return true;
+  }
+  // From our own address it could be anybody's.
+  if (!upstream_->is_spoofed) return false;
+  context_.pool.Give(std::move(upstream_), limits.warm_idle_timeout);
+  return true;
+}
+
 void HttpSession::EndConnection(bool client_may_send) {
+  // What was not clean is gone already: this one waits for a next request, though not for ours.
+  if (upstream_ && !GiveUpstreamAway()) ReleaseUpstream(/*reusable=*/false);
   const bool more_waits = !downstream_.in.raw().empty() || downstream_.stream.readable();
   if (downstream_.stream.at_end() || (!client_may_send && !more_waits)) return Close(false);
   // Closing with unread bytes would send a reset, which can overtake our answer. So we end our side
   // and read on for a moment (RFC 9112, 9.6).
   phase_ = Phase::kDiscard;
-  ReleaseUpstream(/*reusable=*/false);
   downstream_.stream.ShutdownWrite();
   downstream_.ArmTimer(context_.options.limits.linger_timeout);
 }
@@ -369,8 +385,9 @@ void HttpSession::Abort(Flag flag) {
 
 void HttpSession::Close(bool reset) {
   if (phase_ == Phase::kClosed) return;
+  const bool is_idle = phase_ == Phase::kHead;
   phase_ = Phase::kClosed;
-  if (upstream_) {
+  if (upstream_ && !(is_idle && GiveUpstreamAway())) {
     if (reset) upstream_->stream.Reset();
     if (upstream_->stream.open()) upstream_->Close();
     upstream_->CancelTimer();

@@ -156,6 +156,7 @@ bool HttpSession::WriteResponseHead(const http::ResponseHead& head) {
   x.record.status = static_cast<uint16_t>(head.status);
   x.response_head_done = true;
   if (x.timed) TimeResponse();
+  if (head.status == 401 || head.status == 407) upstream_->is_personal = true;
   // What follows the head of a tunnel is not a body: the relay takes it.
   x.response_body =
       head.tunnel ? http::BodyDecoder() : http::BodyDecoder(head.framing, head.content_length);
@@ -226,7 +227,9 @@ bool HttpSession::SendResponse() {
       x.local || !upstream_ || !x.response_head_done || x.tunnel ? kNothing : upstream_->in.ready();
   if (x.to_downstream.empty() && body.empty()) return false;
   if (!downstream_.stream.writable()) return false;
-  const auto [io, bytes] = downstream_.stream.Write(x.to_downstream.pending(), body);
+  // Unless the connection goes on, its end follows these bytes.
+  const bool is_last = x.response_over() && !x.keep_alive && !x.tunnel;
+  const auto [io, bytes] = downstream_.stream.Write(x.to_downstream.pending(), body, is_last);
   if (io == Io::kBroken) {
     context_.counters.Add(Counter::kDownstreamResets);
     Abort(Flag::kDownstreamReset);

@@ -10,6 +10,22 @@
 
 namespace whence::proxy {
 
+bool Stream::Register(loop::EventLoop& loop, loop::EventHandler& handler,
+                      loop::EventLoop::Interest interest) {
+  loop_ = &loop;
+  handler_ = &handler;
+  watches_writable_ = interest == loop::EventLoop::Interest::kBoth;
+  return loop.Add(fd_.get(), handler, interest) == 0;
+}
+
+void Stream::Block() {
+  writable_ = false;
+  if (watches_writable_ || loop_ == nullptr) return;
+  watches_writable_ = true;
+  // It is registered, so that nothing can go wrong but a bug.
+  loop_->WatchWritable(fd_.get(), *handler_);
+}
+
 void Stream::Note(uint32_t events) {
   if (events & (EPOLLIN | EPOLLRDHUP)) readable_ = true;
   if (events & EPOLLOUT) writable_ = true;
@@ -39,19 +55,24 @@ Stream::Result Stream::Read(std::span<char> room) {
   return {Io::kBroken};
 }
 
-Stream::Result Stream::Write(std::string_view first, std::string_view second) {
+Stream::Result Stream::Write(std::string_view first, std::string_view second, bool last) {
+  if (nagle_ == Nagle::kOffAtNextWrite && written_) {
+    os::SetNoDelay(fd_.get());
+    nagle_ = Nagle::kOff;
+  }
+  written_ = true;
   iovec parts[2] = {{const_cast<char*>(first.data()), first.size()},
                     {const_cast<char*>(second.data()), second.size()}};
   msghdr message{};
   message.msg_iov = first.empty() ? parts + 1 : parts;
   message.msg_iovlen = first.empty() || second.empty() ? 1 : 2;
-  const ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+  const ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | (last ? MSG_MORE : 0));
   if (n >= 0) {
-    if (static_cast<size_t>(n) < first.size() + second.size()) writable_ = false;
+    if (static_cast<size_t>(n) < first.size() + second.size()) Block();
     return {Io::kMoved, static_cast<size_t>(n)};
   }
   if (errno == EAGAIN || errno == EINTR) {
-    writable_ = errno == EINTR;
+    if (errno != EINTR) Block();
     return {Io::kBlocked};
   }
   writable_ = false;
@@ -59,6 +80,11 @@ Stream::Result Stream::Write(std::string_view first, std::string_view second) {
   // that bytes of it may be lost, and that the end that a later read finds is none.
   if (errno != EPIPE) broken_ = true;
   return {Io::kBroken};
+}
+
+bool Stream::IsSilent() const {
+  char byte;
+  return ::recv(fd_.get(), &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
 }
 
 void Stream::ShutdownWrite() {

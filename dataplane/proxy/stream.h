@@ -1,7 +1,7 @@
 // A non-blocking stream socket that remembers what epoll said.
 //
 // Events are edge-triggered: "readable" is told once and holds until a read finds nothing more.
-// Loop-affine.
+// Room for writing is asked for when a write first finds none. Loop-affine.
 #ifndef WHENCE_DATAPLANE_PROXY_STREAM_H_
 #define WHENCE_DATAPLANE_PROXY_STREAM_H_
 
@@ -10,6 +10,7 @@
 #include <span>
 #include <string_view>
 
+#include "dataplane/loop/event_loop.h"
 #include "dataplane/os/unique_fd.h"
 
 namespace whence::proxy {
@@ -23,7 +24,17 @@ enum class Io : uint8_t {
 
 class Stream {
  public:
-  explicit Stream(os::UniqueFd fd) : fd_(std::move(fd)) {}
+  // What small pieces do that are sent while earlier ones are not yet acknowledged.
+  enum class Nagle : uint8_t {
+    kOff,             // TCP_NODELAY is set: they go at once
+    kOffAtNextWrite,  // it is not set yet; a first write does not need it, the second sets it
+  };
+  explicit Stream(os::UniqueFd fd, Nagle nagle = Nagle::kOff) : fd_(std::move(fd)), nagle_(nagle) {}
+
+  // Has `handler` told of events; `interest` kBoth for a socket that is still connecting. False:
+  // out of memory for that. Both outlive this object.
+  bool Register(loop::EventLoop& loop, loop::EventHandler& handler,
+                loop::EventLoop::Interest interest);
 
   int fd() const { return fd_.get(); }
   bool open() const { return static_cast<bool>(fd_); }
@@ -43,7 +54,13 @@ class Stream {
   // REQUIRES: `room` is not empty.
   Result Read(std::span<char> room);
   // Both parts with one call; the first before the second. REQUIRES: not both are empty.
-  Result Write(std::string_view first, std::string_view second = {});
+  // `last`: an end of this direction follows at once (ShutdownWrite or Close), so that it can go
+  // out with these bytes in one packet.
+  Result Write(std::string_view first, std::string_view second = {}, bool last = false);
+
+  // Whether the other side has said nothing, and not ended: asked of the socket itself, since an
+  // event may still be on its way.
+  bool IsSilent() const;
 
   // Our FIN, once. False: the connection is broken.
   void ShutdownWrite();
@@ -54,7 +71,14 @@ class Stream {
   void Reset();
 
  private:
+  void Block();
+
   os::UniqueFd fd_;
+  loop::EventLoop* loop_ = nullptr;
+  loop::EventHandler* handler_ = nullptr;
+  Nagle nagle_;
+  bool written_ = false;
+  bool watches_writable_ = false;
   bool readable_ = false;
   bool writable_ = true;  // until a write says otherwise
   bool peer_shut_ = false;

@@ -7,7 +7,7 @@
 namespace whence::proxy {
 
 Upstream::Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, UpstreamUser& user)
-    : stream(std::move(fd)),
+    : stream(std::move(fd), Stream::Nagle::kOffAtNextWrite),
       loop_(loop),
       key_(key),
       user_(&user),
@@ -15,9 +15,18 @@ Upstream::Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, Upstr
       timer_(
           +[](void* self) { static_cast<Upstream*>(self)->OnTimeout(); }, this) {}
 
+size_t Upstream::SendFirst(std::string_view bytes) {
+  const auto [io, sent] = stream.Write(bytes);
+  if (io == Io::kMoved) state_ = State::kOpen;
+  if (io == Io::kBroken) state_ = State::kFailed;
+  return sent;
+}
+
 bool Upstream::Start(std::chrono::milliseconds timeout) {
-  if (loop_.Add(stream.fd(), *this) != 0) return false;
-  ArmTimer(timeout);
+  using Interest = loop::EventLoop::Interest;
+  const bool is_settled = state_ == State::kOpen && stream.writable();
+  if (!stream.Register(loop_, *this, is_settled ? Interest::kRead : Interest::kBoth)) return false;
+  if (state_ == State::kConnecting) ArmTimer(timeout);
   return true;
 }
 
@@ -26,7 +35,7 @@ void Upstream::OnEvents(uint32_t events) {
   if (state_ == State::kConnecting) {
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
     timer_.Cancel();
-    error_ = os::TakeError(stream.fd());
+    if (events & (EPOLLERR | EPOLLHUP)) error_ = os::TakeError(stream.fd());
     state_ = error_ == 0 ? State::kOpen : State::kFailed;
   }
   stream.Note(events);
