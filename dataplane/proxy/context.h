@@ -51,6 +51,8 @@ struct Context {
   RequestIds request_ids;
 
   std::shared_ptr<const snapshot::Snapshot> snapshot;  // the newest; never null while running
+  // While connections are told of a new snapshot: the one before it. Else null.
+  std::shared_ptr<const snapshot::Snapshot> replaced;
   std::vector<uint32_t> next_endpoint;                 // round robin, per cluster of the snapshot
   bool draining = false;
   std::chrono::milliseconds drain_idle_timeout{0};  // while draining

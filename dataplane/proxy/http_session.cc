@@ -316,7 +316,28 @@ void HttpSession::OnTimer() {
   }
 }
 
+// The next request will be judged anyway. But who may ask nothing any more should not keep a
+// connection, and an idle one may always be closed. Only if the new snapshot makes the difference:
+// policies that want a path deny a request without one, before and after.
+void HttpSession::JudgeWaiting() {
+  if (!downstream_.in.empty() || context_.replaced == nullptr) return;
+  const WallTime now = context_.loop.wall_now();
+  const Judgement judgement = JudgeIdle(*context_.snapshot, downstream_.facts(), now);
+  if (judgement.verdict.allowed ||
+      !JudgeIdle(*context_.replaced, downstream_.facts(), now).verdict.allowed) {
+    return;
+  }
+  access_log::Record record = downstream_.NewRecord();
+  record.protocol = access_log::Protocol::kHttp11;
+  Describe(judgement, &record);
+  record.Add(Flag::kPolicyClosed);
+  context_.counters.Add(Counter::kPolicyClosed);
+  context_.ring.TryPush(record);
+  Close(/*reset=*/false);
+}
+
 void HttpSession::OnSnapshot() {
+  if (phase_ == Phase::kHead) return JudgeWaiting();
   // A request under way and a tunnel are judged again; one that we answer ourselves is over.
   if (phase_ != Phase::kTunnel && (phase_ != Phase::kExchange || exchange_->local)) return;
   exchange_->cluster.reset();  // an index into the snapshot that is gone

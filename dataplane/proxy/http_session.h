@@ -57,6 +57,7 @@ class HttpSession final : public Session, private UpstreamUser {
 
   // --- states: http_session.cc ---
   void OnUpstream(Upstream& upstream) override;
+  void JudgeWaiting();
   // Moves whatever can move. The functions below return whether to go on.
   void Pump();
   bool AwaitHead();

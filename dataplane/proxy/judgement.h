@@ -33,6 +33,11 @@ Judgement JudgeRequest(const snapshot::Snapshot& snapshot, const ConnectionFacts
 Judgement JudgeConnection(const snapshot::Snapshot& snapshot, const ConnectionFacts& connection,
                           WallTime now);
 
+// An HTTP connection on which nothing is being asked: what a request without any property of its own
+// would come to. Says nothing of what will be asked, so it is good for comparing snapshots only.
+Judgement JudgeIdle(const snapshot::Snapshot& snapshot, const ConnectionFacts& connection,
+                    WallTime now);
+
 // The evidence of a request; borrowed from its head.
 trust::Evidence EvidenceOf(const ConnectionFacts& connection, const http::RequestHead& head);
 // Of a connection of which nothing was understood, for its record.

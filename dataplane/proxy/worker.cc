@@ -66,7 +66,7 @@ void Worker::Apply(Update update) {
 }
 
 void Worker::ApplyHere(Update& update) {
-  context_.snapshot = std::move(update.snapshot);
+  context_.replaced = std::exchange(context_.snapshot, std::move(update.snapshot));
   // Not from the start: or frequent changes would send everything to the first endpoint.
   context_.next_endpoint.resize(context_.snapshot->clusters.size());
   counters_.Add(Counter::kSnapshots);
@@ -80,6 +80,7 @@ void Worker::ApplyHere(Update& update) {
   }
   // Backwards: a connection that ends takes the last one's place, which had its turn.
   for (size_t i = connections_.size(); i-- > 0;) connections_[i]->OnSnapshot();
+  context_.replaced.reset();
 }
 
 void Worker::CloseListeners(const std::vector<ListenSpec>& specs) {

@@ -147,5 +147,30 @@ TEST_F(TcpGatewayTest, DrainWaitsForTheDeadlineThenCuts) {
   EXPECT_TRUE(NextRecord().Has(Flag::kDrained));
 }
 
+// ---- Judged again ----
+
+// Relayed, then denied by a new revision: both sides are reset within a second, and the record says so.
+TEST_F(TcpGatewayTest, ANewRevisionClosesWhatItDenies) {
+  std::promise<bool> origin_saw;
+  Origin origin([&](WireEnd& end) {
+    end.Send(end.ReadBytes(1));
+    origin_saw.set_value(end.SeesReset());
+  });
+  Start({.tcp = {origin.address()}});
+  WireEnd client = ConnectTcp();
+  client.Send("x");
+  EXPECT_EQ(client.ReadBytes(1), "x");
+  const auto begin = std::chrono::steady_clock::now();
+  Publish({.tcp = {origin.address()}, .policies = {DenyEverything()}});
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  EXPECT_TRUE(origin_saw.get_future().get());
+  const access_log::Record record = NextRecord();
+  EXPECT_TRUE(record.Has(Flag::kPolicyClosed));
+  EXPECT_EQ(record.decision, access_log::Decision::kDeny);
+  EXPECT_EQ(record.Get(access_log::Text::kPolicy), "test/closed");
+  EXPECT_EQ(record.bytes_in, 1u);
+}
+
 }  // namespace
 }  // namespace whence::proxy
