@@ -109,7 +109,8 @@ Verdict PolicySet::Impl::Decide(const RequestFacts& facts, std::vector<PolicySte
   if (steps != nullptr) NotePoliciesWithoutSay(steps);
   char buffer[kMaxNormalizedPath];
   std::optional<std::string_view> path = std::string_view();
-  if (facts.is_http && (enforced.path_user != nullptr || dry_run.path_user != nullptr)) {
+  const bool is_request = facts.is_http && facts.known == RequestFacts::Known::kRequest;
+  if (is_request && (enforced.path_user != nullptr || dry_run.path_user != nullptr)) {
     path = NormalizePath(facts.target, normalization, buffer);
   }
   if (!path && enforced.path_user != nullptr) {
@@ -231,6 +232,15 @@ Verdict PolicySet::Evaluate(const RequestFacts& facts) const {
 
 Verdict PolicySet::Explain(const RequestFacts& facts, std::vector<PolicyStep>* steps) const {
   return impl_->Decide(facts, steps);
+}
+
+std::optional<WallTime> PolicySet::NextEnd(WallTime now) const {
+  std::optional<WallTime> next;
+  for (const CompiledRule* rule : impl_->enforced.allow) {
+    if (!rule->can_expire || rule->expires <= now) continue;
+    if (!next || rule->expires < *next) next = rule->expires;
+  }
+  return next;
 }
 
 size_t PolicySet::size() const { return impl_->policies.size(); }

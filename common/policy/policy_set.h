@@ -20,6 +20,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +42,10 @@ struct RequestFacts {
   net::TrustedClient client;
   net::OriginalDestination destination;
   bool is_http = false;
+  // What of it is known. Before a request has come only the connection is: not what will be asked,
+  // nor, if the peer speaks for others, for whom. Then denied is what would deny every request.
+  enum class Known : uint8_t { kRequest, kConnection, kPeer };
+  Known known = Known::kRequest;
   // HTTP only.
   std::string_view method = {};
   std::string_view host = {};    // the Host field as received, port included
@@ -116,6 +121,10 @@ class PolicySet {
   // order would serve what nobody judged. Borrowed from `target` if nothing changes, else written
   // to `memory`, which must hold JudgedTargetMemory(target.size()).
   std::string_view JudgedTarget(std::string_view target, std::span<char> memory) const;
+
+  // When, after `now`, an ALLOW policy in force ends for the first time: what it let in has to be
+  // judged again then.
+  std::optional<WallTime> NextEnd(WallTime now) const;
 
   size_t size() const;  // policies, enforced or not
 

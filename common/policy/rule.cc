@@ -30,16 +30,41 @@ bool IsDropped(const Clause& clause, const Request& request) {
   return clause.is_http_only && !request.facts.is_http;
 }
 
-const Clause* FirstFailing(const Clauses& clauses, const Request& request) {
+// Only a request would tell.
+bool IsUnknown(const Clause& clause, const RequestFacts& facts) {
+  using Known = RequestFacts::Known;
+  if (facts.known == Known::kRequest) return false;
+  switch (clause.attribute) {
+    case Attribute::kHost:
+    case Attribute::kMethod:
+    case Attribute::kPath:
+    case Attribute::kHeader:
+      return true;
+    case Attribute::kClientAddress:
+      return facts.known == Known::kPeer;
+    default:
+      return false;
+  }
+}
+
+// What is unknown is taken as the request would have it that wants to get in.
+bool Fails(const Clause& clause, const Request& request, Action action) {
+  if (IsDropped(clause, request)) return false;
+  if (IsUnknown(clause, request.facts)) return action != Action::kAllow;
+  return !clause.Holds(request);
+}
+
+const Clause* FirstFailing(const Clauses& clauses, const Request& request, Action action) {
   for (const Clause& clause : clauses) {
-    if (!IsDropped(clause, request) && !clause.Holds(request)) return &clause;
+    if (Fails(clause, request, action)) return &clause;
   }
   return nullptr;
 }
 
-const Clauses* FirstHolding(const std::vector<Clauses>& alternatives, const Request& request) {
+const Clauses* FirstHolding(const std::vector<Clauses>& alternatives, const Request& request,
+                            Action action) {
   for (const Clauses& clauses : alternatives) {
-    if (FirstFailing(clauses, request) == nullptr) return &clauses;
+    if (FirstFailing(clauses, request, action) == nullptr) return &clauses;
   }
   return nullptr;
 }
@@ -55,11 +80,12 @@ void DescribeHolding(const Clauses& clauses, const Request& request, std::string
   }
 }
 
-std::string DescribeFailing(const std::vector<Clauses>& alternatives, const Request& request) {
+std::string DescribeFailing(const std::vector<Clauses>& alternatives, const Request& request,
+                            Action action) {
   std::string wants;
   std::string is;
   for (const Clauses& clauses : alternatives) {
-    const Clause* failing = FirstFailing(clauses, request);
+    const Clause* failing = FirstFailing(clauses, request, action);
     AddText(" or ", failing->label, &wants);
     const std::string what = failing->WhatIs(request);
     if (is.find(what) == std::string::npos) AddText(", ", what, &is);
@@ -157,19 +183,19 @@ std::string Clause::WhyHolds(const Request& request) const {
 
 bool CompiledRule::Matches(const Request& request) const {
   if (HasExpired(request) || IsVoid(request)) return false;
-  if (!from.empty() && FirstHolding(from, request) == nullptr) return false;
-  if (!to.empty() && FirstHolding(to, request) == nullptr) return false;
-  return FirstFailing(when, request) == nullptr;
+  if (!from.empty() && FirstHolding(from, request, action) == nullptr) return false;
+  if (!to.empty() && FirstHolding(to, request, action) == nullptr) return false;
+  return FirstFailing(when, request, action) == nullptr;
 }
 
 std::string CompiledRule::Why(const Request& request) const {
   if (HasExpired(request)) return "expired";
   if (IsVoid(request)) return "an ALLOW rule that looks at HTTP is void on TCP";
-  const Clauses* held_from = FirstHolding(from, request);
-  if (!from.empty() && held_from == nullptr) return DescribeFailing(from, request);
-  const Clauses* held_to = FirstHolding(to, request);
-  if (!to.empty() && held_to == nullptr) return DescribeFailing(to, request);
-  if (const Clause* failing = FirstFailing(when, request)) {
+  const Clauses* held_from = FirstHolding(from, request, action);
+  if (!from.empty() && held_from == nullptr) return DescribeFailing(from, request, action);
+  const Clauses* held_to = FirstHolding(to, request, action);
+  if (!to.empty() && held_to == nullptr) return DescribeFailing(to, request, action);
+  if (const Clause* failing = FirstFailing(when, request, action)) {
     return "wants " + failing->label + "; " + failing->WhatIs(request);
   }
   std::string text;

@@ -45,6 +45,9 @@ class Downstream final : public loop::EventHandler {
 
   // Passed to the session, or acted upon while there is none.
   void OnSnapshot();
+  void Rejudge() {
+    if (session_) session_->Rejudge();
+  }
   void OnDrain();
   void Cut(access_log::Flag reason);
 

@@ -325,10 +325,32 @@ void HttpSession::OnTimer() {
   }
 }
 
+// The next request will be judged anyway. But who may ask nothing any more should not keep a
+// connection, and an idle one may always be closed.
+void HttpSession::JudgeIdle() {
+  if (!downstream_.in.empty()) return;
+  const Judgement judgement =
+      JudgeAnyRequest(*context_.snapshot, downstream_.facts(), context_.loop.wall_now());
+  if (judgement.verdict.allowed) return;
+  context_.ring.Begin();
+  access_log::Record record = downstream_.NewRecord();
+  record.protocol = access_log::Protocol::kHttp11;
+  Describe(judgement, &record);
+  record.Add(Flag::kPolicyClosed);
+  context_.counters.Add(Counter::kPolicyClosed);
+  context_.ring.TryPush(record);
+  Close(/*reset=*/false);
+}
+
 void HttpSession::OnSnapshot() {
+  if (exchange_) exchange_->cluster.reset();  // an index into the snapshot that is gone
+  Rejudge();
+}
+
+void HttpSession::Rejudge() {
+  if (phase_ == Phase::kHead) return JudgeIdle();
   // A request under way and a tunnel are judged again; one that we answer ourselves is over.
   if (phase_ != Phase::kTunnel && (phase_ != Phase::kExchange || exchange_->local)) return;
-  exchange_->cluster.reset();  // an index into the snapshot that is gone
   http::RequestHead head;
   const std::string_view text = exchange_->received_head.pending();
   if (!http::ParseRequestHead(text, context_.head_limits(), context_.heads, &head).done()) {

@@ -51,6 +51,7 @@ class HttpSession final : public Session, private UpstreamUser {
 
   void OnDownstream() override { Pump(); }
   void OnTimer() override;
+  void Rejudge() override;
   void OnSnapshot() override;
   void OnDrain() override;
   void OnCut(access_log::Flag reason) override;
@@ -60,6 +61,7 @@ class HttpSession final : public Session, private UpstreamUser {
 
   // --- states: http_session.cc ---
   void OnUpstream(Upstream& upstream) override;
+  void JudgeIdle();
   // Moves whatever can move. The functions below return whether to go on.
   void Pump();
   bool AwaitHead();

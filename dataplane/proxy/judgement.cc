@@ -51,6 +51,21 @@ Judgement JudgeConnection(const snapshot::Snapshot& snapshot, const ConnectionFa
   return {resolution, verdict};
 }
 
+Judgement JudgeAnyRequest(const snapshot::Snapshot& snapshot, const ConnectionFacts& connection,
+                          WallTime now) {
+  using Known = policy::RequestFacts::Known;
+  const trust::Resolution resolution = ResolveConnection(snapshot, connection);
+  const policy::Verdict verdict = snapshot.policies->Evaluate({
+      .peer = connection.peer,
+      .client = resolution.client,
+      .destination = connection.destination,
+      .is_http = true,
+      .known = resolution.peer_is_trusted ? Known::kPeer : Known::kConnection,
+      .now = now,
+  });
+  return {resolution, verdict};
+}
+
 void Describe(const Judgement& judgement, access_log::Record* record) {
   using access_log::Decision;
   char reason[trust::kMaxReasonText];

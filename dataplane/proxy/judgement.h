@@ -33,6 +33,11 @@ Judgement JudgeRequest(const snapshot::Snapshot& snapshot, const ConnectionFacts
 Judgement JudgeConnection(const snapshot::Snapshot& snapshot, const ConnectionFacts& connection,
                           WallTime now);
 
+// An HTTP connection on which nothing is being asked: denied if every request would be, whatever it
+// asks for and, where the peer may speak for others, whoever it names.
+Judgement JudgeAnyRequest(const snapshot::Snapshot& snapshot, const ConnectionFacts& connection,
+                          WallTime now);
+
 // The evidence of a request; borrowed from its head.
 trust::Evidence EvidenceOf(const ConnectionFacts& connection, const http::RequestHead& head);
 // Of a connection of which nothing was understood, for its record.

@@ -15,8 +15,10 @@ class Session : public loop::Retirable {
   virtual void OnDownstream() = 0;
   // The timer that the session armed on its downstream ran out.
   virtual void OnTimer() = 0;
-  // There is a newer snapshot: what it denies has to end.
-  virtual void OnSnapshot() = 0;
+  // To be judged again, by the newest snapshot and at this moment: what is denied has to end.
+  virtual void Rejudge() = 0;
+  // There is a newer snapshot.
+  virtual void OnSnapshot() { Rejudge(); }
   // Ends as soon as that is polite.
   virtual void OnDrain() = 0;
   // The connection is about to be cut from outside: the last chance to leave a record.

@@ -241,7 +241,7 @@ void TcpSession::OnTimer() {
   Finish(/*reset=*/true);
 }
 
-void TcpSession::OnSnapshot() {
+void TcpSession::Rejudge() {
   if (finished_ || !started_) return;
   const Judgement judgement =
       JudgeConnection(*context_.snapshot, downstream_.facts(), context_.loop.wall_now());

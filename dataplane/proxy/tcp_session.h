@@ -23,7 +23,7 @@ class TcpSession final : public Session, private UpstreamUser {
 
   void OnDownstream() override { Run(); }
   void OnTimer() override;
-  void OnSnapshot() override;
+  void Rejudge() override;
   void OnDrain() override {}  // TCP knows no polite end: it goes on until the deadline
   void OnCut(access_log::Flag reason) override;
 

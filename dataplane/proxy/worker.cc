@@ -27,6 +27,8 @@ Worker::Worker(int index, const DataPlaneOptions& options, SharedState& shared,
       loop_(std::move(loop)),
       drain_accept_(
           +[](void* self) { static_cast<Worker*>(self)->EndAccepting(); }, this),
+      expiry_(
+          +[](void* self) { static_cast<Worker*>(self)->OnExpiry(); }, this),
       context_{.loop = *loop_,
                .options = options,
                .counters = counters_,
@@ -80,6 +82,24 @@ void Worker::ApplyHere(Update& update) {
   }
   // Backwards: a connection that ends takes the last one's place, which had its turn.
   for (size_t i = connections_.size(); i-- > 0;) connections_[i]->OnSnapshot();
+  WatchExpiry();
+}
+
+void Worker::WatchExpiry() {
+  // Looked at now and then, since the wall clock may be set meanwhile.
+  constexpr WallTime::duration kLook = std::chrono::seconds(1);
+  const WallTime now = loop_->wall_now();
+  next_expiry_ = context_.snapshot->policies->NextEnd(now);
+  if (!next_expiry_) return expiry_.Cancel();
+  const auto delay = std::min(*next_expiry_ - now, kLook);
+  loop_->ArmAfter(expiry_, std::chrono::ceil<std::chrono::milliseconds>(delay));
+}
+
+void Worker::OnExpiry() {
+  if (next_expiry_ && loop_->wall_now() >= *next_expiry_) {
+    for (size_t i = connections_.size(); i-- > 0;) connections_[i]->Rejudge();
+  }
+  WatchExpiry();
 }
 
 void Worker::CloseListeners(const std::vector<ListenSpec>& specs) {
@@ -131,6 +151,7 @@ void Worker::Stop() {
   if (!thread_.joinable()) return;
   loop_->Post([this] {
     drain_accept_.Cancel();
+    expiry_.Cancel();
     listeners_.clear();  // nothing of this round can name them: posted tasks run last in it
     context_.pool.Clear();
     CutHere(access_log::Flag::kDrained);

@@ -7,6 +7,7 @@
 #define WHENCE_DATAPLANE_PROXY_WORKER_H_
 
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -59,6 +60,9 @@ class Worker final : public DownstreamOwner {
          std::unique_ptr<loop::EventLoop> loop);
 
   void ApplyHere(Update& update);
+  // A policy that lets in may end without a new snapshot: what it let in is judged again then.
+  void WatchExpiry();
+  void OnExpiry();
   void EndAccepting();
   void CloseListeners(const std::vector<ListenSpec>& specs);
   void CutHere(access_log::Flag reason);
@@ -67,6 +71,8 @@ class Worker final : public DownstreamOwner {
   WorkerCounters counters_;
   const std::unique_ptr<loop::EventLoop> loop_;
   loop::Timer drain_accept_;
+  loop::Timer expiry_;
+  std::optional<WallTime> next_expiry_;
   Context context_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Downstream>> connections_;  // in no order

@@ -202,6 +202,77 @@ TEST(PolicySetTest, ExpiryEndsAGrantWithoutOpeningTheDoor) {
   EXPECT_EQ(Decided(*policies, banned), "deny not-allowed");
 }
 
+TEST(PolicySetTest, NamesTheNextMomentAtWhichAGrantEnds) {
+  const WallTime end{std::chrono::seconds(1767225600)};
+  auto allow = Policy("guest", Action::kAllow, {ForClients({"2.2.2.2"})});
+  allow.expires = "2026-01-01T00:00:00Z";
+  auto longer = Policy("staff", Action::kAllow, {ForClients({"2.2.2.3"})});
+  longer.expires = "2026-01-01T00:00:10Z";
+  auto deny = Policy("ban", Action::kDeny, {ForClients({"3.3.3.3"})});
+  deny.expires = "2025-01-01T00:00:00Z";  // whoever it let in by its end was not in before
+  auto dry = Policy("dry", Action::kAllow, {Rule{}});
+  dry.expires = "2025-01-01T00:00:00Z";
+  dry.dry_run = true;
+  const auto policies =
+      Compiled({longer, allow, deny, dry, Policy("ever", Action::kAllow, {ForPaths({"/x"})})});
+  const auto second = std::chrono::seconds(1);
+  EXPECT_EQ(policies->NextEnd(WallTime()), end);
+  EXPECT_EQ(policies->NextEnd(end - second), end);
+  EXPECT_EQ(policies->NextEnd(end), end + 10 * second);
+  EXPECT_EQ(policies->NextEnd(end + 10 * second), std::nullopt);
+}
+
+// Before a request: only what every request would come to.
+TEST(PolicySetTest, WithoutARequestItDeniesWhatWouldDenyEveryRequest) {
+  using Known = RequestFacts::Known;
+  const Rule from_peer{.from = {Source{.ip_blocks = {"10.128.0.0/16"}}}};
+  const Rule on_port{.to = {Operation{.ports = {"8080"}}}};
+  const Rule elsewhere{.to = {Operation{.not_paths = {"/public"}}}};
+  const Rule with_header{.when = {Condition{.key = "request.headers[x]", .not_values = {"1"}}}};
+  const Rule half{.to = {Operation{.ports = {"8080"}, .methods = {"GET"}}}};
+  const Rule either{.to = {Operation{.methods = {"GET"}}, Operation{.ports = {"8080"}}}};
+  const Rule other_port{.to = {Operation{.ports = {"1"}, .paths = {"/x"}}}};
+  const Rule user{.from = {Source{.principals = {"*"}}}};
+  struct {
+    const char* what;
+    Action action;
+    Rule rule;
+    Known known;
+    const char* decided;
+  } rows[] = {
+      {"the peer", Action::kDeny, from_peer, Known::kPeer, "deny foo/p#0"},
+      {"the port", Action::kDeny, on_port, Known::kConnection, "deny foo/p#0"},
+      {"everything", Action::kDeny, Rule{}, Known::kPeer, "deny foo/p#0"},
+      {"all but one path", Action::kDeny, elsewhere, Known::kConnection, "allow no-policy"},
+      {"some path", Action::kDeny, ForPaths({"/x"}), Known::kConnection, "allow no-policy"},
+      {"any path", Action::kDeny, ForPaths({"*"}), Known::kConnection, "allow no-policy"},
+      {"without a header", Action::kDeny, with_header, Known::kConnection, "allow no-policy"},
+      {"a method on this port", Action::kDeny, half, Known::kConnection, "allow no-policy"},
+      {"a method, or this port", Action::kDeny, either, Known::kConnection, "deny foo/p#0"},
+      {"the client", Action::kDeny, ForClients({"2.2.2.2"}), Known::kConnection, "deny foo/p#0"},
+      {"a client whom the peer may not name", Action::kDeny, ForClients({"2.2.2.2"}), Known::kPeer,
+       "allow no-policy"},
+      {"who asks elsewhere", Action::kCustom, ForPaths({"/x"}), Known::kConnection,
+       "allow no-policy"},
+      {"grant of a path", Action::kAllow, ForPaths({"/x"}), Known::kConnection, "allow foo/p#0"},
+      {"grant on another port", Action::kAllow, other_port, Known::kConnection,
+       "deny not-allowed"},
+      {"grant to another", Action::kAllow, ForClients({"3.3.3.3"}), Known::kConnection,
+       "deny not-allowed"},
+      {"grant to one whom the peer may name", Action::kAllow, ForClients({"3.3.3.3"}),
+       Known::kPeer, "allow foo/p#0"},
+      {"grant to who has an identity", Action::kAllow, user, Known::kPeer, "deny not-allowed"},
+      {"no grant at all", Action::kAllow, {}, Known::kPeer, "allow foo/p#0"},
+  };
+  for (const auto& row : rows) {
+    RequestFacts facts = Http("", "");
+    facts.host = {};
+    facts.known = row.known;
+    EXPECT_EQ(Decided(*Compiled({Policy("p", row.action, {row.rule})}), facts), row.decided)
+        << row.what;
+  }
+}
+
 TEST(PolicySetTest, DryRunIsReportedAndNotEnforced) {
   auto dry_deny = Policy("dd", Action::kDeny, {ForClients({"2.2.2.2"})});
   dry_deny.dry_run = true;

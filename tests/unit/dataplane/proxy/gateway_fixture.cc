@@ -4,6 +4,8 @@
 
 #include <thread>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "dataplane/os/socket.h"
 #include "tests/support/free_port.h"
 #include "tests/support/no_descriptors.h"
@@ -103,6 +105,14 @@ policy::PolicySpec GatewayTest::DenyPath(const std::string& path) {
 policy::PolicySpec GatewayTest::DenyEverything() {
   policy::PolicySpec spec{.namespace_ = "test", .name = "closed", .action = policy::Action::kDeny};
   spec.rules.emplace_back();
+  return spec;
+}
+
+policy::PolicySpec GatewayTest::Ending(policy::Action action, std::chrono::milliseconds later) {
+  policy::PolicySpec spec{.namespace_ = "test", .name = "ending", .action = action};
+  spec.rules.emplace_back();
+  spec.expires = absl::FormatTime(absl::RFC3339_full, absl::Now() + absl::FromChrono(later),
+                                  absl::UTCTimeZone());
   return spec;
 }
 

@@ -42,6 +42,8 @@ class GatewayTest : public testing::Test {
   // A policy that denies the path / everything.
   static policy::PolicySpec DenyPath(const std::string& path);
   static policy::PolicySpec DenyEverything();
+  // A policy with one rule, for everything, that ends so much later.
+  static policy::PolicySpec Ending(policy::Action action, std::chrono::milliseconds later);
 
   // The next record; waits for it.
   access_log::Record NextRecord();

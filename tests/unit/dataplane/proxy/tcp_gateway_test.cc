@@ -1,6 +1,8 @@
 // TCP through a gateway on loopback.
 #include <future>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "tests/unit/dataplane/proxy/gateway_fixture.h"
 
@@ -145,6 +147,77 @@ TEST_F(TcpGatewayTest, DrainWaitsForTheDeadlineThenCuts) {
   plane_->Drain(std::chrono::milliseconds(50));
   EXPECT_TRUE(client.SeesReset());
   EXPECT_TRUE(NextRecord().Has(Flag::kDrained));
+}
+
+// ---- Judged again ----
+
+// Relayed, then denied by a new revision: both sides are reset within a second, and the record says so.
+TEST_F(TcpGatewayTest, ANewRevisionClosesWhatItDenies) {
+  std::promise<bool> origin_saw;
+  Origin origin([&](WireEnd& end) {
+    end.Send(end.ReadBytes(1));
+    origin_saw.set_value(end.SeesReset());
+  });
+  Start({.tcp = {origin.address()}});
+  WireEnd client = ConnectTcp();
+  client.Send("x");
+  EXPECT_EQ(client.ReadBytes(1), "x");
+  const auto begin = std::chrono::steady_clock::now();
+  Publish({.tcp = {origin.address()}, .policies = {DenyEverything()}});
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  EXPECT_TRUE(origin_saw.get_future().get());
+  const access_log::Record record = NextRecord();
+  EXPECT_TRUE(record.Has(Flag::kPolicyClosed));
+  EXPECT_EQ(record.decision, access_log::Decision::kDeny);
+  EXPECT_EQ(record.Get(access_log::Text::kPolicy), "test/closed");
+  EXPECT_EQ(record.bytes_in, 1u);
+}
+
+// Nobody publishes anything: the grant has a time, and it comes.
+TEST_F(TcpGatewayTest, TheEndOfAGrantClosesWhatItLetIn) {
+  Origin origin([&](WireEnd& end) {
+    end.Send(end.ReadBytes(1));
+    end.ReadToEnd();
+  });
+  const policy::PolicySpec grant = Ending(policy::Action::kAllow, std::chrono::milliseconds(700));
+  Start({.tcp = {origin.address()}, .policies = {grant}});
+  WireEnd client = ConnectTcp();
+  client.Send("x");
+  EXPECT_EQ(client.ReadBytes(1), "x") << "let in before its end";
+  EXPECT_TRUE(client.SeesReset());
+  absl::Time end;
+  ASSERT_TRUE(absl::ParseTime(absl::RFC3339_full, grant.expires, &end, nullptr));
+  EXPECT_GE(absl::Now(), end);
+  EXPECT_LT(absl::Now(), end + absl::Seconds(1));
+  const access_log::Record record = NextRecord();
+  EXPECT_TRUE(record.Has(Flag::kPolicyClosed));
+  EXPECT_EQ(record.decision, access_log::Decision::kDeny);
+}
+
+TEST_F(TcpGatewayTest, TheEndOfADenialClosesNothing) {
+  Origin origin([&](WireEnd& end) {
+    while (true) {
+      const std::string got = end.ReadBytes(1);
+      if (got.empty()) return;
+      end.Send(got);
+    }
+  });
+  policy::PolicySpec denial = Ending(policy::Action::kDeny, std::chrono::milliseconds(500));
+  denial.rules[0].to = {policy::Operation{.ports = {"1"}}};
+  policy::PolicySpec grant = Ending(policy::Action::kAllow, std::chrono::milliseconds(500));
+  grant.name = "grant-of-another";
+  grant.rules[0].from = {policy::Source{.ip_blocks = {"9.9.9.9"}}};
+  policy::PolicySpec everybody = Ending(policy::Action::kAllow, std::chrono::hours(1));
+  everybody.name = "grant-of-everybody";
+  Start({.tcp = {origin.address()}, .policies = {denial, grant, everybody}});
+  WireEnd client = ConnectTcp();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(900);
+  do {
+    client.Send("x");
+    ASSERT_EQ(client.ReadBytes(1), "x");
+  } while (std::chrono::steady_clock::now() < until);
+  EXPECT_EQ(Count(Counter::kPolicyClosed), 0u);
 }
 
 }  // namespace
