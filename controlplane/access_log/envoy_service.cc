@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <random>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
@@ -16,11 +15,10 @@ using envoy::service::accesslog::v3::StreamAccessLogsMessage;
 using envoy::service::accesslog::v3::StreamAccessLogsResponse;
 
 constexpr int kWindow = 4;  // messages of one stream that may wait for their commit
-constexpr size_t kMaxStreams = 20000;
 
 // One Envoy's stream. Ends as IngestStream does: Finish once, when nobody is about to start a read.
 class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage>,
-                          public IngestHandle,
+                          public StreamHandle,
                           public std::enable_shared_from_this<EnvoyStream> {
  public:
   EnvoyStream(EnvoyLogService& service, uint64_t number, std::string boot,
@@ -28,10 +26,7 @@ class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage
       : service_(service), number_(number), boot_(std::move(boot)),
         peer_(std::move(peer)) {}
 
-  void Start() {
-    reading_ = true;
-    StartRead(&message_);
-  }
+  void Start() { Advance(); }
 
   void OnReadDone(bool ok) override {
     absl::Status status;
@@ -52,7 +47,7 @@ class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage
     }
   }
   void OnCancel() override { Close(grpc::Status::CANCELLED); }
-  void OnDone() override { service_.Remove(number_); }  // May destroy *this.
+  void OnDone() override { service_.streams().Remove(number_); }  // May destroy *this.
   void Close(const grpc::Status& status) override {
     {
       std::lock_guard lock(mutex_);
@@ -161,18 +156,14 @@ EnvoyLogService::EnvoyLogService(AccessLogStore& store) : store_(store), start_(
 
 grpc::ServerReadReactor<StreamAccessLogsMessage>* EnvoyLogService::StreamAccessLogs(
     grpc::CallbackServerContext* context, StreamAccessLogsResponse*) {
-  std::shared_ptr<EnvoyStream> stream;
-  {
-    std::lock_guard lock(mutex_);
-    if (shut_down_ || streams_.size() >= kMaxStreams) {
-      return new RefusedStream(grpc::Status(grpc::StatusCode::UNAVAILABLE,
-                                            shut_down_ ? "shutting down" : "too many streams"));
-    }
-    const uint64_t number = next_stream_++;
-    stream = std::make_shared<EnvoyStream>(*this, number, absl::StrCat(start_, "-", number),
-                                           security::PeerOf(context->auth_context().get()));
-    streams_[number] = stream;
-  }
+  grpc::Status refused;
+  auto stream = streams_.Add(
+      [this, context](uint64_t number) {
+        return std::make_shared<EnvoyStream>(*this, number, absl::StrCat(start_, "-", number),
+                                             security::PeerOf(context->auth_context().get()));
+      },
+      &refused);
+  if (stream == nullptr) return new RefusedStream(refused);
   stream->Start();
   return stream.get();
 }
@@ -198,27 +189,6 @@ void EnvoyLogService::Collect(metrics::TextWriter& out) const {
   out.Sample(taken_.load(std::memory_order_relaxed));
   out.Counter("whence_envoy_log_lost_total", "Entries of Envoys that could not be stored.");
   out.Sample(lost_.load(std::memory_order_relaxed));
-}
-
-void EnvoyLogService::Shutdown() {
-  std::vector<std::shared_ptr<IngestHandle>> streams;
-  {
-    std::lock_guard lock(mutex_);
-    shut_down_ = true;
-    for (const auto& [number, stream] : streams_) streams.push_back(stream);
-  }
-  for (const auto& stream : streams) {
-    stream->Close(grpc::Status(grpc::StatusCode::UNAVAILABLE, "shutting down"));
-  }
-}
-
-void EnvoyLogService::Remove(uint64_t number) {
-  std::shared_ptr<IngestHandle> last;  // Destroyed after the lock is released.
-  std::lock_guard lock(mutex_);
-  auto it = streams_.find(number);
-  if (it == streams_.end()) return;
-  last = std::move(it->second);
-  streams_.erase(it);
 }
 
 }  // namespace whence::access_log

@@ -8,14 +8,13 @@
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 
 #include "controlplane/access_log/access_log_store.h"
 #include "controlplane/access_log/envoy_record.h"
-#include "controlplane/access_log/ingest_service.h"
+#include "controlplane/access_log/stream_table.h"
 #include "controlplane/metrics/metrics.h"
 #include "envoy/service/accesslog/v3/als.grpc.pb.h"
 
@@ -35,26 +34,25 @@ class EnvoyLogService final : public envoy::service::accesslog::v3::AccessLogSer
   // For entries that come from now on.
   void SetKeeping(const Keeping& keeping);
   // Ends all streams. Call before the server's Shutdown.
-  void Shutdown();
+  void Shutdown() { streams_.Shutdown(); }
   void Collect(metrics::TextWriter& out) const override;
 
   // ---- For streams ----
   AccessLogStore& store() { return store_; }
   std::shared_ptr<const Keeping> keeping();
   void Count(uint64_t taken, uint64_t lost);
-  void Remove(uint64_t number);
+  StreamTable& streams() { return streams_; }
 
  private:
+  static constexpr size_t kMaxStreams = 20000;
+
   AccessLogStore& store_;
   const std::string start_;  // random, of this start: names the streams' boots
   std::atomic<uint64_t> taken_{0};
   std::atomic<uint64_t> lost_{0};
+  StreamTable streams_{kMaxStreams};
   std::mutex mutex_;
-  // By mutex_:
-  std::shared_ptr<const Keeping> keeping_ = std::make_shared<Keeping>();
-  std::map<uint64_t, std::shared_ptr<IngestHandle>> streams_;
-  uint64_t next_stream_ = 1;
-  bool shut_down_ = false;
+  std::shared_ptr<const Keeping> keeping_ = std::make_shared<Keeping>();  // by mutex_
 };
 
 }  // namespace whence::access_log

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +17,6 @@ namespace whence::access_log {
 namespace {
 
 constexpr int kWindow = 4;  // batches of one stream that may wait for their commit
-constexpr size_t kMaxStreams = 20000;
 constexpr size_t kMaxNameBytes = 512;
 constexpr size_t kMaxBootBytes = 128;
 // Agents send at most 500 records or 256 KiB; more than this is no batch of any agent's.
@@ -44,21 +46,18 @@ const char* RoleText(v1::AgentRole role) {
 // the batches it has in the store; no operation after Finish, which waits for whoever is about to
 // start one (`starting_`) and for the write that is on its way.
 class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>,
-                           public IngestHandle,
+                           public StreamHandle,
                            public std::enable_shared_from_this<IngestStream> {
  public:
   IngestStream(IngestService& service, uint64_t number, security::Peer peer, std::string address)
       : service_(service), number_(number), peer_(std::move(peer)), address_(std::move(address)) {}
 
-  void Start() {
-    reading_ = true;
-    StartRead(&request_);
-  }
+  void Start() { Advance(); }
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnCancel() override { Close(grpc::Status::CANCELLED); }
-  void OnDone() override { service_.Remove(number_); }  // May destroy *this.
+  void OnDone() override { service_.streams().Remove(number_); }  // May destroy *this.
   void Close(const grpc::Status& status) override;
 
  private:
@@ -251,44 +250,16 @@ absl::Status CheckBatch(const v1::IngestBatch& batch) {
 
 grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* IngestService::Stream(
     grpc::CallbackServerContext* context) {
-  std::shared_ptr<IngestStream> stream;
-  {
-    std::lock_guard lock(mutex_);
-    if (shut_down_) {
-      return new RefusedStream(grpc::Status(grpc::StatusCode::UNAVAILABLE, "shutting down"));
-    }
-    if (streams_.size() >= kMaxStreams) {
-      return new RefusedStream(
-          grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many access log streams"));
-    }
-    uint64_t number = next_stream_++;
-    stream = std::make_shared<IngestStream>(
-        *this, number, security::PeerOf(context->auth_context().get()), context->peer());
-    streams_[number] = stream;
-  }
+  grpc::Status refused;
+  auto stream = streams_.Add(
+      [this, context](uint64_t number) {
+        return std::make_shared<IngestStream>(
+            *this, number, security::PeerOf(context->auth_context().get()), context->peer());
+      },
+      &refused);
+  if (stream == nullptr) return new RefusedStream(refused);
   stream->Start();
   return stream.get();
-}
-
-void IngestService::Shutdown() {
-  std::vector<std::shared_ptr<IngestHandle>> streams;
-  {
-    std::lock_guard lock(mutex_);
-    shut_down_ = true;
-    for (const auto& [number, stream] : streams_) streams.push_back(stream);
-  }
-  for (const auto& stream : streams) {
-    stream->Close(grpc::Status(grpc::StatusCode::UNAVAILABLE, "shutting down"));
-  }
-}
-
-void IngestService::Remove(uint64_t number) {
-  std::shared_ptr<IngestHandle> last;  // Destroyed after the lock is released.
-  std::lock_guard lock(mutex_);
-  auto it = streams_.find(number);
-  if (it == streams_.end()) return;
-  last = std::move(it->second);
-  streams_.erase(it);
 }
 
 }  // namespace whence::access_log

@@ -10,14 +10,11 @@
 #ifndef WHENCE_CONTROLPLANE_ACCESS_LOG_INGEST_SERVICE_H_
 #define WHENCE_CONTROLPLANE_ACCESS_LOG_INGEST_SERVICE_H_
 
-#include <atomic>
-#include <cstdint>
-#include <map>
-#include <memory>
-#include <mutex>
+#include <cstddef>
 
 #include "absl/status/statusor.h"
 #include "controlplane/access_log/access_log_store.h"
+#include "controlplane/access_log/stream_table.h"
 #include "controlplane/security/guard.h"
 #include "controlplane/security/refusals.h"
 #include "whence/v1/access_log.grpc.pb.h"
@@ -28,13 +25,6 @@ namespace whence::access_log {
 absl::StatusOr<ReportingAgent> ReadHello(const v1::IngestHello& hello);
 // Pure. InvalidArgument: what the store cannot key, or no agent sends at once.
 absl::Status CheckBatch(const v1::IngestBatch& batch);
-
-// One stream as the service sees it.
-class IngestHandle {
- public:
-  virtual ~IngestHandle() = default;
-  virtual void Close(const grpc::Status& status) = 0;
-};
 
 // Thread-safe. The gRPC server must be shut down before *this is destroyed, and the store, which
 // finishes what it was given, may go before or after.
@@ -48,21 +38,19 @@ class IngestService final : public v1::AccessLogIngest::CallbackService {
       grpc::CallbackServerContext* context) override;
 
   // Ends all streams. Call before the server's Shutdown.
-  void Shutdown();
+  void Shutdown() { streams_.Shutdown(); }
 
   // ---- For streams ----
   AccessLogStore& store() { return store_; }
   security::Refusals& refusals() { return refusals_; }
-  void Remove(uint64_t number);
+  StreamTable& streams() { return streams_; }
 
  private:
+  static constexpr size_t kMaxStreams = 20000;
+
   AccessLogStore& store_;
   security::Refusals& refusals_;
-  std::mutex mutex_;
-  // By mutex_:
-  std::map<uint64_t, std::shared_ptr<IngestHandle>> streams_;
-  uint64_t next_stream_ = 1;
-  bool shut_down_ = false;
+  StreamTable streams_{kMaxStreams};
 };
 
 }  // namespace whence::access_log
