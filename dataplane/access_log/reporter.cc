@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,8 @@ constexpr int kTickMilliseconds = 200;
 // cheap, far below 4 MiB.
 constexpr uint64_t kBatchRecords = 500;
 constexpr size_t kBatchBytes = 256 << 10;
+// A worker that is faster than we are drops some at every look, for as long as it is.
+constexpr std::chrono::seconds kComplaintInterval(30);
 constexpr size_t kLinesBytes = 256 << 10;
 
 int64_t Microseconds(WallTime time) { return time.time_since_epoch().count(); }
@@ -112,15 +115,26 @@ void Reporter::Drain() {
       Append(record);
     }
     if (const uint64_t dropped = ring->TakeDropped(); dropped > 0) {
-      log_.Warning(absl::StrCat(
-          dropped, " access records were dropped: written faster than they could be carried out"));
+      dropped_unsaid_ += dropped;
       AppendGap(dropped);
     }
   }
+  SayDropped();
   Flush();
   WriteLines();
   const std::lock_guard lock(mutex_);
   summary_ = summary_in_hand_;
+}
+
+void Reporter::SayDropped() {
+  if (dropped_unsaid_ == 0) return;
+  const SteadyTime now = clock_.SteadyNow();
+  const bool last = stopping_.load();
+  if (said_dropped_ != SteadyTime() && now - said_dropped_ < kComplaintInterval && !last) return;
+  said_dropped_ = now;
+  log_.Warning(absl::StrCat(std::exchange(dropped_unsaid_, 0),
+                            " access records were dropped: written faster than they could be "
+                            "carried out; gap records say so"));
 }
 
 AccessSummary Reporter::summary() const {

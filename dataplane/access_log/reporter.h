@@ -65,6 +65,8 @@ class Reporter {
   void Drain();
   void Append(const Record& record);
   void AppendGap(uint64_t dropped);
+  // Says how many were dropped since it was last said, but not all the time.
+  void SayDropped();
   // Room for one record more.
   EncodedBatch& OpenBatch();
   void Flush();
@@ -87,6 +89,8 @@ class Reporter {
   std::string lines_;
   bool file_failed_ = false;  // said once
   bool spool_failed_ = false;
+  uint64_t dropped_unsaid_ = 0;
+  SteadyTime said_dropped_{};
 
   mutable std::mutex mutex_;
   trust::ClientPrivacy privacy_;   // by mutex_

@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <semaphore>
 
 #include "dataplane/access_log/record_text.h"
 
@@ -95,6 +98,57 @@ TEST_F(ReporterTest, ReportsWhatARingHadToDrop) {
   }
   EXPECT_EQ(dropped, 17u);
   EXPECT_EQ(accesses, ring.capacity() + 17);
+}
+
+class SetClock final : public Clock {
+ public:
+  WallTime Now() const override { return WallTime(); }
+  SteadyTime SteadyNow() const override { return SteadyTime(std::chrono::seconds(seconds.load())); }
+  std::atomic<int> seconds = 1000;
+};
+
+class KeptLog final : public Log {
+ public:
+  void Write(Level, std::string_view line) override { lines.emplace_back(line); }
+  std::vector<std::string> lines;  // the reporter's thread while it is held, else nobody's
+};
+
+// A worker that is too fast for hours must not fill the log with it.
+TEST_F(ReporterTest, SaysNowAndThenHowManyWereDropped) {
+  SetClock clock;
+  KeptLog log;
+  std::counting_semaphore<> held(0), go(0);
+  Reporter reporter(1, "boot", Reporting{"shop/echo", "echo", "shop", "", "sidecar"}, clock, log);
+  Ring& ring = *reporter.rings()[0];
+  // While the reporter is held in its on_add: more than the ring holds.
+  const auto overfill = [&ring](int dropped) {
+    while (dropped > 0) dropped -= ring.TryPush(Numbered(0)) ? 0 : 1;
+  };
+  const auto pass = [&held, &go] {
+    go.release();
+    held.acquire();
+  };
+  reporter.Start({&outbox_,
+                  [&] {
+                    held.release();
+                    go.acquire();
+                  },
+                  nullptr});
+  ring.TryPush(Numbered(1));
+  held.acquire();
+  for (const int dropped : {5, 3, 4}) {
+    if (dropped == 4) clock.seconds += 31;
+    overfill(dropped);
+    const uint64_t carried_out = reporter.records() + ring.capacity() + 1;  // and the gap
+    while (reporter.records() < carried_out) pass();
+  }
+  EXPECT_EQ(log.lines.size(), 2u);
+  overfill(2);
+  go.release(1000);
+  reporter.Stop();  // The last word is not kept back.
+  std::vector<std::string> numbers;
+  for (const std::string& line : log.lines) numbers.push_back(line.substr(0, line.find(' ')));
+  EXPECT_EQ(numbers, (std::vector<std::string>{"5", "7", "2"}));
 }
 
 TEST_F(ReporterTest, HidesClientsBeforeAnythingLeaves) {
