@@ -295,6 +295,7 @@ admin::AgentReport Agent::Report() const {
   report.draining = draining_.load();
   report.uptime = std::chrono::duration_cast<std::chrono::seconds>(clock_.SteadyNow() - started_);
   report.access_records = reporter_->records();
+  report.accesses = reporter_->summary();
   report.ring_dropped = reporter_->ring_dropped();
   report.dns = dns_->Stats();
   if (outbox_ != nullptr) report.outbox = outbox_->Stats();

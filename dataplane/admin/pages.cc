@@ -42,6 +42,29 @@ class Metrics {
     Add(name, true, help, "", value);
   }
 
+  // `labels` are followed by the bucket's own. Prometheus wants each bucket to hold those before it.
+  void Histogram(std::string_view name, std::string_view help, std::string_view labels,
+                 const access_log::AccessSummary::Histogram& histogram) {
+    const auto [it, is_new] = index_.try_emplace(std::string(name), families_.size());
+    if (is_new) {
+      families_.push_back(absl::StrCat("# HELP whence_", ToAbsl(name), " ", ToAbsl(help),
+                                       "\n# TYPE whence_", ToAbsl(name), " histogram\n"));
+    }
+    std::string& family = families_[it->second];
+    const std::string full = absl::StrCat("whence_", ToAbsl(name));
+    uint64_t sum = 0;
+    for (size_t i = 0; i < histogram.buckets.size(); ++i) {
+      sum += histogram.buckets[i];
+      absl::StrAppend(&family, full, "_bucket{", ToAbsl(labels), ",le=\"",
+                      static_cast<double>(access_log::kDurationBuckets[i]) / 1e6, "\"} ", sum,
+                      "\n");
+    }
+    absl::StrAppend(&family, full, "_bucket{", ToAbsl(labels), ",le=\"+Inf\"} ", histogram.count,
+                    "\n", full, "_sum{", ToAbsl(labels), "} ", histogram.sum_us / 1'000'000, ".",
+                    absl::Dec(histogram.sum_us % 1'000'000, absl::kZeroPad6), "\n", full, "_count{",
+                    ToAbsl(labels), "} ", histogram.count, "\n");
+  }
+
   std::string Text() const {
     std::string text;
     for (const std::string& family : families_) text += family;
@@ -79,13 +102,30 @@ void AddDiscovery(const discovery::DiscoveryStats& stats, Metrics* metrics) {
                  "Resources whose newest version is refused; their last good one runs.", refused);
 }
 
+void AddAccesses(const access_log::AccessSummary& accesses, Metrics* metrics) {
+  constexpr char kHelp[] = "How long requests and connections took, to the last byte.";
+  metrics->Histogram("access_duration_seconds", kHelp, "protocol=\"http\"", accesses.http());
+  metrics->Histogram("access_duration_seconds", kHelp, "protocol=\"tcp\"", accesses.tcp());
+  for (const auto& [policy, counts] : accesses.by_policy()) {
+    for (size_t i = 0; i < counts.size(); ++i) {
+      if (counts[i] == 0) continue;
+      metrics->Add("accesses_total", false,
+                   "Accesses by decision and the policy that decided; none: no policy did.",
+                   absl::StrCat("decision=\"",
+                                ToAbsl(DecisionText(static_cast<access_log::Decision>(i))),
+                                "\",policy=\"", policy.empty() ? "none" : LabelValue(policy), "\""),
+                   counts[i]);
+    }
+  }
+}
+
 void AddOutbox(const access_log::OutboxStats& stats, Metrics* metrics) {
   metrics->Gauge("access_log_memory_bytes", "Unacknowledged access records in memory.",
                  stats.memory_bytes);
   metrics->Gauge("access_log_spool_bytes", "Unacknowledged access records on disk.",
                  stats.spool_bytes);
   metrics->Counter("access_log_acknowledged_total",
-                   "Access records acknowledged before they reached the disk.", stats.acknowledged);
+                   "Access records acknowledged.", stats.acknowledged);
   metrics->Add("access_log_dropped_total", false,
                "Access records lost; each loss is reported as a gap.", "where=\"outbox\"",
                stats.dropped);
@@ -175,6 +215,7 @@ std::string MetricsText(const AgentReport& report) {
   metrics.Gauge("dns_names_failing",
                 "Names of which the last lookup failed; their last addresses stay in use.",
                 report.dns.failing);
+  AddAccesses(report.accesses, &metrics);
   metrics.Counter("access_records_total", "Access records carried out of the workers.",
                   report.access_records);
   metrics.Add("access_log_dropped_total", false,

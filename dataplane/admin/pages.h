@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "dataplane/access_log/access_summary.h"
 #include "dataplane/access_log/outbox.h"
 #include "dataplane/admin/http_server.h"
 #include "dataplane/discovery/discovery_client.h"
@@ -30,6 +31,7 @@ struct AgentReport {
   std::optional<discovery::DiscoveryStats> discovery;     // none: no control plane
   std::optional<access_log::OutboxStats> outbox;          // likewise
   dns::DnsStats dns;
+  access_log::AccessSummary accesses;
   uint64_t access_records = 0;
   uint64_t ring_dropped = 0;
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -51,12 +52,43 @@ TEST(PagesTest, ReadyOnlyWithConfigurationAndListenersAndNotWhileDraining) {
   EXPECT_EQ(HealthPage(report, {"/", ""}).status, 404);
 }
 
+// Fault 60: however many policies, hosts, paths and clients there were.
+TEST(PagesTest, LabelsAreBounded) {
+  AgentReport report = Ready();
+  for (int i = 0; i < 10'000; ++i) {
+    access_log::Record record;
+    record.client_address = net::IpAddress::FromV4(static_cast<uint32_t>(i + 1));
+    record.Set(access_log::Text::kPolicy, "shop/policy-" + std::to_string(i));
+    record.Set(access_log::Text::kPath, "/secret-" + std::to_string(i));
+    record.duration_us = 700;
+    record.protocol = access_log::Protocol::kHttp11;
+    report.accesses.Add(record);
+  }
+  access_log::Record slow;
+  slow.protocol = access_log::Protocol::kHttp11;
+  slow.duration_us = 11'000'000'000;
+  report.accesses.Add(slow);
+  const std::string text = MetricsText(report);
+  EXPECT_LT(std::count(text.begin(), text.end(), '\n'), 500);
+  EXPECT_EQ(text.find("secret"), std::string::npos);
+  EXPECT_THAT(text, HasSubstr("whence_accesses_total{decision=\"allow\",policy=\"other\"} 9900\n"));
+  EXPECT_THAT(text, HasSubstr("whence_accesses_total{decision=\"allow\",policy=\"none\"} 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("whence_access_duration_seconds_bucket{protocol=\"http\",le=\"0.0005\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("protocol=\"http\",le=\"0.001\"} 10000\n"));
+  EXPECT_THAT(text, HasSubstr("protocol=\"http\",le=\"10\"} 10000\n"));
+  EXPECT_THAT(text, HasSubstr("protocol=\"http\",le=\"+Inf\"} 10001\n"));
+  // To the last microsecond: Prometheus takes differences.
+  EXPECT_THAT(text, HasSubstr("seconds_sum{protocol=\"http\"} 11007.000000\n"));
+}
+
 // The text format: each metric has one HELP and one TYPE, before all its samples, which stand
 // together.
 TEST(PagesTest, MetricsAreWellFormed) {
   std::istringstream text(MetricsPage(Ready(), {"/metrics", ""}).body);
   std::set<std::string> seen;
   std::string current;
+  std::string type;
   std::set<std::string> samples;
   for (std::string line; std::getline(text, line);) {
     if (line.rfind("# HELP ", 0) == 0) {
@@ -65,8 +97,11 @@ TEST(PagesTest, MetricsAreWellFormed) {
       EXPECT_EQ(current.rfind("whence_", 0), 0u);
     } else if (line.rfind("# TYPE ", 0) == 0) {
       EXPECT_EQ(line.substr(7, current.size()), current);
+      type = line.substr(7 + current.size() + 1);
     } else {
-      EXPECT_EQ(line.substr(0, line.find_first_of("{ ")), current) << line;
+      std::string name = line.substr(0, line.find_first_of("{ "));
+      if (type == "histogram") name = name.substr(0, name.rfind('_'));  // _bucket, _sum, _count
+      EXPECT_EQ(name, current) << line;
       EXPECT_TRUE(samples.insert(line.substr(0, line.rfind(' '))).second) << line;
     }
   }
