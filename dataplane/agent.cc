@@ -20,6 +20,8 @@ namespace {
 // spool.
 constexpr std::chrono::milliseconds kLastAcknowledgements{3'000};
 
+constexpr char kTallyFile[] = "/tally";
+
 const char* RoleText(trust::Role role) {
   return role == trust::Role::kSidecar   ? "sidecar"
          : role == trust::Role::kGateway ? "gateway"
@@ -48,6 +50,7 @@ Agent::Agent(AgentConfig config, bool ignore_unsupported, Log& log)
       ignore_unsupported_(ignore_unsupported),
       log_(log),
       started_(clock_.SteadyNow()),
+      boot_(RandomBoot()),
       failed_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
 
 Agent::~Agent() {
@@ -78,7 +81,7 @@ absl::Status Agent::Start() {
       });
   access_log::Reporting reporting{OwnName(), config_.self.name, config_.self.namespace_,
                                   config_.self.node, RoleText(config_.self.role)};
-  reporter_ = std::make_unique<access_log::Reporter>(config_.data_plane.workers, RandomBoot(),
+  reporter_ = std::make_unique<access_log::Reporter>(config_.data_plane.workers, boot_,
                                                      std::move(reporting), clock_, log_);
   if (!config_.control_plane.target.empty()) {
     if (absl::Status status = Connect(); !status.ok()) return status;
@@ -98,15 +101,46 @@ absl::StatusOr<std::unique_ptr<access_log::Spool>> Agent::OpenSpool() {
   return spool;
 }
 
+std::unique_ptr<access_log::Tally> Agent::OpenTally(access_log::Spool& spool) {
+  const std::string path = config_.state_directory + kTallyFile;
+  absl::StatusOr<std::unique_ptr<access_log::Tally>> left = access_log::Tally::Load(path);
+  if (left.ok() && *left != nullptr) {
+    access_log::Tally& tally = **left;
+    const access_log::Tally::Loss loss = tally.Resolve(spool.LastSeq(tally.boot()));
+    if (loss.accesses > 0) {
+      log_.Warning(absl::StrCat("the agent before ended with ", loss.accesses,
+                                " accesses under way or not carried out; a gap record says so"));
+      const int64_t now_us = clock_.Now().time_since_epoch().count();
+      tally.Prepare(loss.seq + 1, loss.accesses);
+      const absl::Status status = spool.Append(access_log::EncodedBatch::Gap(
+          tally.boot(), loss.seq, now_us, loss.accesses, "agent-killed"));
+      if (!status.ok()) {  // It is tried again by the next start.
+        log_.Error(absl::StrCat("access-log spool: ", status.message()));
+        return nullptr;
+      }
+      tally.Commit();
+    }
+  }
+  absl::StatusOr<std::unique_ptr<access_log::Tally>> tally =
+      access_log::Tally::Create(path, boot_, config_.data_plane.workers);
+  if (tally.ok()) return *std::move(tally);
+  log_.Warning(absl::StrCat("what a kill loses will not be counted: ", tally.status().message()));
+  return nullptr;
+}
+
 absl::Status Agent::Connect() {
   absl::StatusOr<std::unique_ptr<access_log::Spool>> spool = OpenSpool();
   if (!spool.ok()) return spool.status();
+  std::unique_ptr<access_log::Tally> tally;
+  if (*spool != nullptr) tally = OpenTally(**spool);
+  if (tally != nullptr) reporter_->CountAt(*tally);
   absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = rpc::MakeChannel(config_.control_plane);
   if (!channel.ok()) return channel.status();
   if (!config_.state_directory.empty()) {
     last_good_ = std::make_unique<discovery::LastGoodStore>(config_.state_directory + "/config");
   }
-  outbox_ = std::make_unique<access_log::Outbox>(*std::move(spool), access_log::OutboxLimits{});
+  outbox_ = std::make_unique<access_log::Outbox>(*std::move(spool), access_log::OutboxLimits{},
+                                                 std::move(tally));
   loop_ = std::make_unique<rpc::CompletionLoop>();
   publisher_ = std::make_unique<discovery::Publisher>(
       OwnName(), [this](auto next) { return Publish(std::move(next)); },

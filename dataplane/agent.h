@@ -58,6 +58,9 @@ class Agent {
 
  private:
   absl::StatusOr<std::unique_ptr<access_log::Spool>> OpenSpool();
+  // Counts what an agent that was killed had begun and not carried out, as a gap in `spool`; begins
+  // a new count. Null: there is none, and why was logged.
+  std::unique_ptr<access_log::Tally> OpenTally(access_log::Spool& spool);
   absl::Status Connect();
   absl::Status StartReporter();
   absl::Status StartPages();
@@ -77,6 +80,7 @@ class Agent {
   Log& log_;
   const SystemClock clock_;
   const SteadyTime started_;
+  const std::string boot_;
   os::UniqueFd failed_;
 
   std::atomic<bool> draining_ = false;
