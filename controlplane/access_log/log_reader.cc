@@ -25,7 +25,8 @@ ComposedSql SelectSql(const LogFilter& filter, uint64_t segment, bool newest_fir
   ComposedSql sql(R"sql(select s.id, a.agent, a.workload, a.namespace, a.node, a.role, s.time_us,
       s.protocol, s.client, s.client_reason, s.peer, s.peer_port, s.forwarded_for, s.external,
       s.destination, s.destination_port, s.upstream, s.method, s.host, s.path, s.status, s.decision,
-      s.policy, s.bytes_in, s.bytes_out, s.duration_us, s.flags, s.request_id, s.dropped
+      s.policy, s.bytes_in, s.bytes_out, s.duration_us, s.flags, s.request_id, s.dropped,
+      s.proxy_tlvs
       from segment_)sql",
                   segment);
   sql.Append(" as s join agents as a on a.id = s.agent_id where true");
@@ -70,6 +71,7 @@ v1::LogRow ReadRow(const store::Statement& row) {
   record.set_flags(text(26));
   record.set_request_id(row.IsBlob(27) ? UnpackUuid(row.Text(27)) : raw(27));
   record.set_dropped(number(28));
+  record.set_proxy_tlvs(raw(29));
   return out;
 }
 

@@ -150,6 +150,7 @@ absl::Status Row::Insert(store::Statement& insert, int64_t id, int64_t agent_id)
     bind(Fit(r.request_id(), kMaxWordBytes));
   }
   bind(dropped());
+  bind(Fit(r.proxy_tlvs(), kMaxTextBytes));
   return insert.Run();
 }
 

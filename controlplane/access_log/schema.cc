@@ -69,17 +69,27 @@ ComposedSql CreateSegmentSql(uint64_t number) {
       duration_us integer not null,
       flags text,
       request_id,
-      dropped integer not null))sql");
+      dropped integer not null,
+      proxy_tlvs text))sql");
 }
 
 ComposedSql InsertSql(uint64_t number) {
   return ComposedSql("insert into segment_", number)
       .Append(
           " values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
-          "?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30)");
+          "?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)");
 }
 
 ComposedSql DropSegmentSql(uint64_t number) { return ComposedSql("drop table segment_", number); }
+
+ComposedSql HasTlvsSql(uint64_t number) {
+  return ComposedSql("select count(*) from pragma_table_info('segment_", number)
+      .Append("') where name = 'proxy_tlvs'");
+}
+
+ComposedSql AddTlvsSql(uint64_t number) {
+  return ComposedSql("alter table segment_", number).Append(" add column proxy_tlvs text");
+}
 
 ComposedSql IndexByClientSql(uint64_t number) {
   return ComposedSql("create index segment_", number)
@@ -156,7 +166,8 @@ ComposedSql CreateViewSql(const std::vector<uint64_t>& segments) {
       case typeof(s.request_id) when 'blob' then lower(
         substr(hex(s.request_id), 1, 8) || '-' || substr(hex(s.request_id), 9, 4) || '-' ||
         substr(hex(s.request_id), 13, 4) || '-' || substr(hex(s.request_id), 17, 4) || '-' ||
-        substr(hex(s.request_id), 21)) else s.request_id end as request_id
+        substr(hex(s.request_id), 21)) else s.request_id end as request_id,
+      s.proxy_tlvs as proxy_tlvs
     from ()sql");
   for (size_t i = 0; i < segments.size(); ++i) {
     if (i > 0) sql.Append(" union all ");

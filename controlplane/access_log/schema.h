@@ -35,6 +35,9 @@ store::ComposedSql IndexByClientSql(uint64_t number);
 store::ComposedSql IndexByWorkloadSql(uint64_t number);
 // Parameters in the order of the columns, id first.
 store::ComposedSql InsertSql(uint64_t number);
+// Segments of databases that are older than the column. HasTlvs gives one number.
+store::ComposedSql HasTlvsSql(uint64_t number);
+store::ComposedSql AddTlvsSql(uint64_t number);
 // Replaces the view. REQUIRES: `segments` is not empty.
 store::ComposedSql CreateViewSql(const std::vector<uint64_t>& segments);
 

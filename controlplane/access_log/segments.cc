@@ -87,6 +87,10 @@ absl::Status Segments::Load(int64_t now_us) {
   if (!segments.ok()) return segments.status();
   segments_ = *std::move(segments);
   insert_.reset();
+  if (!has_new_columns_) {
+    if (absl::Status status = AddNewColumns(); !status.ok()) return status;
+    has_new_columns_ = true;
+  }
   if (segments_.empty() || open().sealed) {
     absl::StatusOr<store::Transaction> transaction = store::Transaction::Begin(database_);
     if (!transaction.ok()) return transaction.status();
@@ -101,6 +105,30 @@ absl::Status Segments::Load(int64_t now_us) {
   if (!insert.ok()) return insert.status();
   insert_ = *std::move(insert);
   return absl::OkStatus();
+}
+
+absl::Status Segments::AddNewColumns() {
+  std::vector<uint64_t> numbers;
+  std::vector<uint64_t> old;
+  for (const Segment& segment : segments_) {
+    absl::StatusOr<store::Statement> has =
+        database_.Prepare(HasTlvsSql(segment.number), "look at a segment's columns");
+    if (!has.ok()) return has.status();
+    absl::StatusOr<bool> row = has->Step();
+    if (!row.ok()) return row.status();
+    numbers.push_back(segment.number);
+    if (*row && has->Int(0) == 0) old.push_back(segment.number);
+  }
+  if (old.empty()) return absl::OkStatus();
+  absl::StatusOr<store::Transaction> transaction = store::Transaction::Begin(database_);
+  if (!transaction.ok()) return transaction.status();
+  // The view goes first: in between, its parts have different columns.
+  absl::Status status = database_.Execute("drop view if exists access_log", "renew the view");
+  for (const uint64_t number : old) {
+    if (status.ok()) status = database_.Execute(AddTlvsSql(number), "add a column to a segment");
+  }
+  if (status.ok()) status = database_.Execute(CreateViewSql(numbers), "renew the view");
+  return status.ok() ? transaction->Commit() : status;
 }
 
 absl::Status Segments::Append(Row& row, int64_t agent_id, int64_t now_us) {

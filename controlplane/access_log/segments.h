@@ -101,6 +101,8 @@ class Segments {
   Segment& open() { return segments_.back(); }
   const Segment& open() const { return segments_.back(); }
   absl::Status Do(const Task& task, int64_t now_us);
+  // What a database that an older version made lacks.
+  absl::Status AddNewColumns();
   absl::Status Open(uint64_t number, int64_t first_id, int64_t now_us);
   absl::Status Roll(int64_t now_us);
   absl::Status Index(const Segment& segment);
@@ -111,6 +113,7 @@ class Segments {
   SegmentLimits limits_;
   std::vector<Segment> segments_;
   std::optional<store::Statement> insert_;  // into the open segment
+  bool has_new_columns_ = false;
   uint64_t dropped_ = 0;
 };
 

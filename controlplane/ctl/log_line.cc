@@ -76,7 +76,8 @@ std::vector<std::string> LogColumns() {
           "external_address", "destination", "destination_port", "upstream_source",
           "method",        "host",          "path",             "status",
           "decision",      "policy",        "bytes_in",         "bytes_out",
-          "duration_us",   "flags",         "request_id",       "dropped"};
+          "duration_us",   "flags",         "request_id",       "dropped",
+          "proxy_tlvs"};
 }
 
 std::vector<std::string> LogValues(const v1::LogRow& row) {
@@ -108,7 +109,8 @@ std::vector<std::string> LogValues(const v1::LogRow& row) {
           std::to_string(record.duration_us()),
           record.flags(),
           record.request_id(),
-          std::to_string(record.dropped())};
+          std::to_string(record.dropped()),
+          record.proxy_tlvs()};
 }
 
 std::vector<std::string> LogHeadings() {
@@ -172,6 +174,7 @@ std::string LogJson(const v1::LogRow& row) {
   line.Number("duration_us", record.duration_us());
   line.Text("flags", record.flags());
   line.Optional("request_id", record.request_id());
+  line.Optional("proxy_tlvs", record.proxy_tlvs());
   if (record.dropped() > 0) line.Number("dropped", record.dropped());
   return line.Finish();
 }

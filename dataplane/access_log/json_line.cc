@@ -172,6 +172,7 @@ void AppendJsonLine(const v1::AccessRecord& record, const Reporting& reporting, 
   object.Number("duration_us", record.duration_us());
   object.Text("flags", record.flags());
   object.Text("request_id", record.request_id());
+  object.Text("proxy_tlvs", record.proxy_tlvs());
   object.End();
 }
 

@@ -52,11 +52,23 @@ enum class Flag : uint32_t {
 };
 
 // The bounded texts of a record. Order is that of kTextLimits.
-enum class Text : uint8_t { kReason, kMethod, kHost, kPath, kForwardedFor, kPolicy, kRequestId };
-inline constexpr size_t kTextCount = 7;
+enum class Text : uint8_t {
+  kReason,
+  kMethod,
+  kHost,
+  kPath,
+  kForwardedFor,
+  kPolicy,
+  kRequestId,
+  kProxyTlvs,
+};
+inline constexpr size_t kTextCount = 8;
 // Bytes. A path of 256 holds nearly every real one; forwarded_for holds some twelve IPv4 hops.
-inline constexpr std::array<uint16_t, kTextCount> kTextLimits = {24, 16, 112, 256, 224, 112, 48};
-inline constexpr size_t kTextAreaBytes = 24 + 16 + 112 + 256 + 224 + 112 + 48;
+inline constexpr std::array<uint16_t, kTextCount> kTextLimits = {24,  16,  112, 256,
+                                                                  224, 112, 48,  200};
+// The sum but for TLVs, which few records have and fewer beside a path as long as that: set last,
+// they take what the others left.
+inline constexpr size_t kTextAreaBytes = 24 + 16 + 112 + 256 + 224 + 112 + 48 + 72;
 
 // Trivially copyable value; thread-compatible. The bytes beyond `used_bytes` are indeterminate.
 class Record {

@@ -31,7 +31,8 @@ constexpr FlagName kFlagNames[] = {
     {Flag::kProxyHeaderUnexpected, "proxy-header-unexpected"},
 };
 constexpr std::array<std::string_view, kTextCount> kTextNames = {
-    "reason", "method", "host", "path", "forwarded-for", "policy", "request-id"};
+    "reason",        "method", "host",       "path",
+    "forwarded-for", "policy", "request-id", "proxy-tlvs"};
 
 void SetAddress(const net::IpAddress& address, std::string* out) {
   if (address.is_unspecified()) return;
@@ -131,6 +132,7 @@ v1::AccessRecord ToMessage(const Record& record) {
   message.set_duration_us(record.duration_us);
   message.set_flags(FlagsText(record));
   message.set_request_id(std::string(record.Get(Text::kRequestId)));
+  message.set_proxy_tlvs(std::string(record.Get(Text::kProxyTlvs)));
   return message;
 }
 

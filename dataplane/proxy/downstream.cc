@@ -1,5 +1,6 @@
 #include "dataplane/proxy/downstream.h"
 
+#include "common/proxy_protocol/tlv_text.h"
 #include "dataplane/proxy/detection.h"
 #include "dataplane/proxy/http_session.h"
 #include "dataplane/proxy/listeners.h"
@@ -81,6 +82,7 @@ bool Downstream::ParseHeader() {
 void Downstream::UseHeader(const proxy_protocol::Header& header) {
   awaits_header_ = false;
   header_taken_ = true;
+  proxy_tlvs_ = proxy_protocol::TlvText(header.tlvs);
   context_.counters.Add(header.has_addresses ? Counter::kProxyTaken : Counter::kProxyLocal);
   if (header.has_addresses) {
     facts_.proxy_source = header.source;
@@ -129,7 +131,7 @@ void Downstream::RefuseHeader(Counter why) {
     record.Add(access_log::Flag::kProxyHeaderMissing);
   }
   context_.ring.Begin();
-  context_.ring.TryPush(record);
+  Push(&record);
   Close(/*reset=*/true);
 }
 
@@ -272,6 +274,11 @@ access_log::Record Downstream::NewRecord() const {
   record.SetDestination(destination());
   if (header_taken_) record.Add(access_log::Flag::kProxyProtocol);
   return record;
+}
+
+void Downstream::Push(access_log::Record* record) {
+  if (!proxy_tlvs_.empty()) record->Set(access_log::Text::kProxyTlvs, proxy_tlvs_);
+  context_.ring.TryPush(*record);
 }
 
 }  // namespace whence::proxy

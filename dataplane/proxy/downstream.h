@@ -18,6 +18,7 @@
 #define WHENCE_DATAPLANE_PROXY_DOWNSTREAM_H_
 
 #include <memory>
+#include <string>
 
 #include "common/net/roles.h"
 #include "common/proxy_protocol/signature_guard.h"
@@ -77,6 +78,9 @@ class Downstream final : public loop::EventHandler {
   uint16_t listener_port() const { return listener_port_; }
   // A record with what is known of the connection; starts now.
   access_log::Record NewRecord() const;
+  // Leaves it, with what the PROXY protocol header said besides: last, so that this cuts no other
+  // text.
+  void Push(access_log::Record* record);
 
   Stream stream;
   ReadBuffer in;
@@ -107,6 +111,7 @@ class Downstream final : public loop::EventHandler {
   trust::ProxyHeaderRule header_rule_ = trust::ProxyHeaderRule::kNotRead;
   bool awaits_header_ = false;
   bool header_taken_ = false;
+  std::string proxy_tlvs_;  // what the header said besides addresses
   proxy_protocol::SignatureGuard guard_;
   bool silence_judged_ = false;
   std::unique_ptr<Session> session_;

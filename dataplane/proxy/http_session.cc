@@ -173,7 +173,7 @@ void HttpSession::WriteRecord() {
   }
   context_.counters.Add(Counter::kBytesIn, record.bytes_in);
   context_.counters.Add(Counter::kBytesOut, record.bytes_out);
-  context_.ring.TryPush(record);
+  downstream_.Push(&record);
   CountEndpoint(nullptr);
   if (context_.spare_exchanges.size() >= kSpareExchanges) return exchange_.reset();
   *exchange_ = Exchange();

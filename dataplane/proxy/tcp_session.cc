@@ -274,7 +274,7 @@ void TcpSession::Finish(bool reset) {
   }
   record_.duration_us = static_cast<uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(context_.loop.now() - began_).count());
-  context_.ring.TryPush(record_);
+  downstream_.Push(&record_);
   if (endpoint_ != nullptr) --endpoint_->active;
   if (upstream_) {
     if (reset) {

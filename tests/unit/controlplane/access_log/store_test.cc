@@ -150,7 +150,7 @@ TEST_F(AccessLogStoreTest, TheViewHasTheColumnsOfTheContract) {
                           "client_reason direct_peer direct_peer_port forwarded_for "
                           "external_address destination destination_port upstream_source method "
                           "host path status decision policy bytes_in bytes_out duration_us flags "
-                          "request_id"));
+                          "request_id proxy_tlvs"));
 }
 
 // Fault 51.
@@ -436,17 +436,22 @@ TEST_F(AccessLogStoreTest, RecordsOfAnEarlierVersionAreStillThere) {
   Open({.retention = kCentury, .segment_age = kCentury});
   v1::AccessRecord record = Record(6, "1.22.133.255", "/new");
   record.set_request_id("0b1e5c6e-7f43-4a3c-9f0e-1d2c3b4a5f60");
+  record.set_proxy_tlvs("authority=a.example");
   ASSERT_TRUE(Append("a/x", "b", 1, {record}).ok());
-  EXPECT_THAT(Shell("select protocol, client_address, request_id, path from access_log order by "
-                    "time",
-                    4),
-              ElementsAre("http/1.1|2.2.2.2|0b1e5c6e-7f43-4a3c-9f0e-1d2c3b4a5f60|/old",
-                          "http/1.1|1.22.133.255|0b1e5c6e-7f43-4a3c-9f0e-1d2c3b4a5f60|/new"));
+  EXPECT_THAT(
+      Shell("select protocol, client_address, request_id, path, coalesce(proxy_tlvs, 'none') "
+            "from access_log order by time",
+            5),
+      ElementsAre(
+          "http/1.1|2.2.2.2|0b1e5c6e-7f43-4a3c-9f0e-1d2c3b4a5f60|/old|none",
+          "http/1.1|1.22.133.255|0b1e5c6e-7f43-4a3c-9f0e-1d2c3b4a5f60|/new|authority=a.example"));
   v1::LogQuery query;
   query.set_request_id(record.request_id());
   ASSERT_THAT(Paths(query), ElementsAre("/new", "/old"));
   EXPECT_EQ(Query(query)[0].record().request_id(), Query(query)[1].record().request_id());
   EXPECT_EQ(Query(query)[1].record().protocol(), "http/1.1");
+  EXPECT_EQ(Query(query)[0].record().proxy_tlvs(), "authority=a.example");
+  EXPECT_EQ(Query(query)[1].record().proxy_tlvs(), "");
 }
 
 TEST_F(AccessLogStoreTest, AddressesReadInTheViewAsEverywhere) {

@@ -107,7 +107,8 @@ TEST(JsonLineTest, CarriesEveryFieldOfTheView) {
                                {"bytes_out", 2},
                                {"duration_us", 3},
                                {"flags", "spoofed-headers,policy-truncated"},
-                               {"request_id", "id"}};
+                               {"request_id", "id"},
+                               {"proxy_tlvs", ""}};
   EXPECT_EQ(nlohmann::json::parse(line), want);
 }
 

@@ -49,14 +49,18 @@ TEST(RecordTest, TenThousandForwardedEntriesAreCutAndMarked) {
 
 TEST(RecordTest, HoldsEveryTextAtItsLimit) {
   Record record;
+  constexpr size_t kOwnRoom = static_cast<size_t>(Text::kProxyTlvs);
   for (size_t i = 0; i < kTextCount; ++i) {
     record.Set(static_cast<Text>(i), std::string(kTextLimits[i], static_cast<char>('a' + i)));
   }
-  for (size_t i = 0; i < kTextCount; ++i) {
+  for (size_t i = 0; i < kOwnRoom; ++i) {
     const Text field = static_cast<Text>(i);
     EXPECT_EQ(record.Get(field), std::string(kTextLimits[i], static_cast<char>('a' + i)));
     EXPECT_FALSE(record.IsTruncated(field));
   }
+  // What comes last takes what is left, and says so.
+  EXPECT_EQ(record.Get(Text::kProxyTlvs).size(), 72u);
+  EXPECT_TRUE(record.IsTruncated(Text::kProxyTlvs));
   EXPECT_EQ(record.used_bytes(), sizeof(Record));
 }
 

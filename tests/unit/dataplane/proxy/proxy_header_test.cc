@@ -88,6 +88,28 @@ TEST_F(ProxyHeaderTest, SentBeforeTheClientSaysAWord) {
   EXPECT_EQ(client.ReadThrough("\n"), "ready\n");
 }
 
+// A header's other news stand in the record.
+TEST_F(ProxyHeaderTest, TheRecordKeepsWhatTlvsSay) {
+  Accept(trust::ProxyAccept::kOptional);
+  Origin origin(Echo());
+  Start({.tcp = {origin.address()}});
+  const proxy_protocol::Tlv tlvs[] = {{proxy_protocol::kTlvAuthority, "shop.example"},
+                                      {proxy_protocol::kTlvAws, "\x01vpce-1"}};
+  char memory[256];
+  const proxy_protocol::Addresses addresses{At("203.0.113.7:40000"), At("192.0.2.1:443")};
+  const auto size = FormatV2(addresses, tlvs, proxy_protocol::Checksum::kCrc32c, memory);
+  const std::string header(memory, *size);
+  EXPECT_EQ(ThroughTcp(header + "hello"), "hello");
+  EXPECT_EQ(NextRecord().Get(Text::kProxyTlvs), "authority=shop.example,aws-vpce-id=vpce-1");
+  // A wrong checksum: nobody can tell what of it is true.
+  std::string wrong = header;
+  wrong[20] ^= 1;
+  WireEnd client = ConnectTcp();
+  client.Send(wrong + "hello");
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_EQ(Count(Counter::kProxyMalformed), 1u);
+}
+
 TEST_F(ProxyHeaderTest, OthersAreToldNothingUnlessAsked) {
   Origin origin(Echo());
   Start({.tcp = {origin.address()}});
