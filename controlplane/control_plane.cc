@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "controlplane/handover_secret.h"
 #include "controlplane/store/sqlite_store.h"
 
 namespace whence::control {
@@ -29,7 +30,10 @@ absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& conf
   auto logs = access_log::AccessLogStore::Open(
       directory->File("logs.db"), LimitsBeforeLoad(LogDefaultsOf(config)), clock, logger);
   if (!logs.ok()) return logs.status();
-  return Stores{std::move(*directory), std::move(*documents), std::move(*agents), std::move(*logs)};
+  auto secret = LoadHandoverSecret(directory->File("handover.key"));
+  if (!secret.ok()) return secret.status();
+  return Stores{std::move(*directory), std::move(*documents), std::move(*agents), std::move(*logs),
+                *std::move(secret)};
 }
 
 ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const Clock& clock,
@@ -58,8 +62,10 @@ absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& 
   std::unique_ptr<ControlPlane> plane(
       new ControlPlane(std::move(*stores), LogDefaultsOf(config), clock, logger));
   if (absl::Status status = plane->Load(); !status.ok()) return status;
+  discovery::DiscoveryOptions options;
+  options.cache.handover_secret = plane->stores_.handover_secret;
   plane->discovery_service_ = std::make_unique<discovery::DiscoveryService>(
-      plane->current_, plane->inventory_, clock, logger, plane->refusals_, discovery::DiscoveryOptions{},
+      plane->current_, plane->inventory_, clock, logger, plane->refusals_, std::move(options),
       [raw = plane.get()](const std::vector<discovery::Agent>& agents) {
         raw->RememberAgents(agents);
       });

@@ -70,6 +70,7 @@ class ControlPlane {
     std::unique_ptr<store::Store> config;
     std::unique_ptr<discovery::InventoryStore> agents;
     std::unique_ptr<access_log::AccessLogStore> logs;
+    std::string handover_secret;
   };
 
   ControlPlane(Stores stores, const LogDefaults& log_defaults, const Clock& clock,

@@ -16,6 +16,7 @@
 #include "common/document/ip_set.h"
 #include "common/document/values.h"
 #include "common/net/cidr.h"
+#include "common/proxy_protocol/handover.h"
 
 namespace whence::bundle {
 namespace {
@@ -139,10 +140,35 @@ void BuildPolicies(const ConfigView& view, const Workload& self, v1::WorkloadBun
   }
 }
 
+void SetKey(std::string_view secret, std::string_view workload, std::string* out) {
+  const proxy_protocol::HandoverKey key = proxy_protocol::DeriveKey(secret, workload);
+  out->assign(key.begin(), key.end());
+}
+
+// Which endpoints take a hand-over: sidecars that take a verdict; gateways from node agents, and
+// from other gateways where they are told to trust them.
+void AddHandoverKeys(const ConfigView& view, const std::vector<const Workload*>& inventory,
+                     const Workload& self, std::string_view secret, v1::WorkloadBundle* bundle) {
+  SetKey(secret, absl::StrCat(self.namespace_, "/", self.name), bundle->mutable_handover_key());
+  std::set<std::string> gateways;
+  for (const Workload* workload : inventory) {
+    if (workload->role == trust::Role::kGateway &&
+        (self.role == trust::Role::kNode || TrustsMeshGateways(view, *workload))) {
+      gateways.insert(absl::StrCat(workload->namespace_, "/", workload->name));
+    }
+  }
+  for (v1::ClusterResource& cluster : *bundle->mutable_clusters()) {
+    for (v1::EndpointResource& endpoint : *cluster.mutable_endpoints()) {
+      if (!endpoint.has_sidecar() && gateways.count(endpoint.workload()) == 0) continue;
+      SetKey(secret, endpoint.workload(), endpoint.mutable_handover_key());
+    }
+  }
+}
+
 }  // namespace
 
 v1::WorkloadBundle Build(const ConfigView& view, const std::vector<Workload>& inventory,
-                         const Workload& self) {
+                         const Workload& self, std::string_view secret) {
   const std::vector<const Workload*> sorted = Sorted(inventory);
   v1::WorkloadBundle bundle;
   bundle.set_workload(self.name);
@@ -159,6 +185,7 @@ v1::WorkloadBundle Build(const ConfigView& view, const std::vector<Workload>& in
       *bundle.add_ports() = std::move(setting);
     }
   }
+  if (!secret.empty()) AddHandoverKeys(view, sorted, self, secret, &bundle);
   v1::MeshSettings* mesh = bundle.mutable_mesh();
   mesh->set_path_normalization(view.mesh().path_normalization());
   *mesh->mutable_node_cidrs() = view.mesh().node_cidrs();

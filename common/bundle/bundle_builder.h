@@ -12,6 +12,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/bundle/config_view.h"
@@ -21,10 +22,11 @@
 
 namespace whence::bundle {
 
-// `inventory` is every connected agent, `self` among them or not. `revision` is left 0: take the
+// `inventory` is every connected agent, `self` among them or not. `secret` is what the keys of
+// hand-overs are derived from; without one nobody can prove a hand-over. `revision` is left 0: take the
 // version first, then set it, since it is no part of the version.
 v1::WorkloadBundle Build(const ConfigView& view, const std::vector<Workload>& inventory,
-                         const Workload& self);
+                         const Workload& self, std::string_view secret = {});
 
 // All IpSets, by name.
 std::vector<v1::IpSetResource> BuildIpSets(const ConfigView& view);

@@ -34,7 +34,6 @@ v1::ClusterResource GatewaysBehind(const ConfigView& view,
       endpoint->set_address(address.ToString());
       endpoint->set_port(TargetPort(port));
       endpoint->set_workload(absl::StrCat(workload->namespace_, "/", workload->name));
-      endpoint->set_has_sidecar(true);  // a gateway takes a node agent's word as a sidecar does
     }
   }
   return cluster;

@@ -154,6 +154,11 @@ v1::ClusterResource FindEndpoints(const ConfigView& view,
     const bool is_short = host.find('.') == std::string::npos;
     if (const auto* entry = FindServiceEntry(view, host)) {
       port = AddEntryEndpoints(*entry, host, port, labels, &cluster);
+      for (v1::EndpointResource& endpoint : *cluster.mutable_endpoints()) {
+        if (const auto address = net::IpAddress::Parse(endpoint.address())) {
+          DescribeEndpoint(view, inventory, *address, &endpoint);
+        }
+      }
     } else {
       AddDns(is_short ? CanonicalHost(host, space) : host, port, &cluster);
     }

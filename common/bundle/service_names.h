@@ -41,6 +41,11 @@ v1::ClusterResource BuildCluster(const ConfigView& view,
 // reach the application.
 bool TakesVerdict(const ConfigView& view, const Workload& workload, uint32_t port);
 
+// Whether the agent of `workload` takes a gateway's verdict on what is sent to `port`. Where it does
+// not, be it that the port is not intercepted or that it believes no gateway, a header of ours would
+// reach the application.
+bool TakesVerdict(const ConfigView& view, const Workload& workload, uint32_t port);
+
 // Where a connection to `port` arrives in the pod.
 uint32_t TargetPort(const v1::ServiceSpec::Port& port);
 bool IsTcp(const v1::ServiceSpec::Port& port);

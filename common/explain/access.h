@@ -27,7 +27,11 @@ struct Access {
   std::optional<net::SocketAddress> proxy_source;
   const snapshot::Listener* listener = nullptr;  // a gateway's, for the port
 
-  trust::Evidence Evidence() const { return {fields, ids, proxy_source}; }
+  // Of an agent of the mesh it is taken that it proves to be one, as ours do.
+  trust::Evidence Evidence() const {
+    return {fields, ids, proxy_source,
+            proxy_source ? trust::AgentWord::kForClient : trust::AgentWord::kOwn};
+  }
 };
 
 // Fills in what is not said: GET, "/", and the port of the gateway's first listener or 80.

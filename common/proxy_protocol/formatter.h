@@ -18,7 +18,7 @@ struct Addresses {
   net::SocketAddress destination;
 };
 
-// Enough for a header without TLVs, of either version.
+// Enough for a header without TLVs, of either version; and for one with the proof of a hand-over.
 inline constexpr size_t kMaxPlainBytes = 128;
 
 // Each returns how many bytes were written, or nullopt if `out` is too small; then `out` holds

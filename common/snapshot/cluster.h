@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/net/socket_address.h"
+#include "common/proxy_protocol/handover.h"
 #include "common/snapshot/maglev.h"
 #include "common/snapshot/routed_request.h"
 
@@ -18,9 +19,11 @@ namespace whence::snapshot {
 struct Endpoint {
   net::SocketAddress address;
   std::string workload;  // "namespace/name"
-  // An agent intercepts what reaches it, so that it understands x-whence-client and PROXY protocol.
+  // An agent intercepts what reaches it and believes gateways: it takes x-whence-client.
   bool has_sidecar = false;
   uint32_t weight = 1;
+  // What to prove a hand-over with; none: no agent is there that takes one.
+  std::optional<proxy_protocol::HandoverKey> handover_key = {};
 };
 
 struct LoadBalancing {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +27,9 @@ struct Snapshot {
   uint64_t revision = 0;  // of the store; for messages, since equal versions may span revisions
   std::string workload;   // its name, without namespace
   std::string workload_namespace;
+
+  // What other agents prove their hand-overs with; none: nobody can.
+  std::optional<proxy_protocol::HandoverKey> handover_key;
 
   trust::Topology topology;
   std::shared_ptr<const policy::PolicySet> policies;

@@ -50,6 +50,18 @@ class Resolver {
     return topology_.IsMeshAgent(ip) ||
            (topology_.trusted_proxies && topology_.trusted_proxies->Contains(ip));
   }
+  // The same of the hop that spoke to us: an agent of the mesh is one only where it has proved to.
+  bool IsNearestTrusted() const {
+    const bool is_agent = topology_.IsMeshAgent(nearest_) && !proxy_used_ &&
+                          evidence_.agent_word == AgentWord::kOwn;
+    return is_agent ||
+           (topology_.trusted_proxies && topology_.trusted_proxies->Contains(nearest_));
+  }
+  std::string DescribeDistrust() const {
+    return topology_.IsMeshAgent(nearest_)
+               ? "an agent's address, but nothing proves that the agent speaks: the client"
+               : "not trusted: the client";
+  }
   bool WasForwarded() const;
   Resolution Answer(const net::IpAddress& client, Reason reason, size_t hop = 0) const;
   // The nearest hop itself, as nothing beyond it was asked or offered.
@@ -76,7 +88,8 @@ class Resolver {
 
 Resolution Resolver::Run(const net::DirectPeer& peer) {
   if (trace_) Note(peer_.ToString(), peer_, "peer", "");
-  if (TakeProxySource(peer) && topology_.role == Role::kSidecar && topology_.IsMeshAgent(peer_)) {
+  if (TakeProxySource(peer) && topology_.role == Role::kSidecar && topology_.IsMeshAgent(peer_) &&
+      evidence_.agent_word == AgentWord::kForClient) {
     // Our agent's verdict for a TCP connection. What the stream contains, HTTP or not, was written
     // by the client; it is not asked a second time.
     Judge("the client, as a gateway or node agent of the mesh found it");
@@ -94,6 +107,10 @@ bool Resolver::TakeProxySource(const net::DirectPeer& peer) {
     Judge("its PROXY protocol header is not accepted");
     return false;
   }
+  if (evidence_.agent_word != AgentWord::kForClient && !MaySendUnproven(topology_, peer)) {
+    Judge("its PROXY protocol header has no proof that one of our agents wrote it");
+    return false;
+  }
   if (!source.is_unicast()) {
     Judge("its PROXY protocol header names no client address");
     return false;
@@ -108,7 +125,8 @@ bool Resolver::TakeProxySource(const net::DirectPeer& peer) {
 // A sidecar takes the verdict from the kernel's peer only, and never behind a PROXY header: before
 // TCP our agents send that, so the header would be the client's own words.
 std::optional<Resolution> Resolver::FromGatewayVerdict() {
-  if (topology_.role != Role::kSidecar || proxy_used_ || !topology_.IsMeshAgent(peer_)) {
+  if (topology_.role != Role::kSidecar || proxy_used_ || !topology_.IsMeshAgent(peer_) ||
+      evidence_.agent_word != AgentWord::kOwn) {
     return std::nullopt;
   }
   std::optional<net::IpAddress> verdict;
@@ -145,8 +163,8 @@ Resolution Resolver::FromHops() {
     Judge("the client: no proxy is trusted in front of this gateway");
     return Nearest();
   }
-  peer_is_trusted_ = IsTrustedHop(nearest_);
-  if (trace_) Judge(DescribeTrust(nearest_));
+  peer_is_trusted_ = IsNearestTrusted();
+  if (trace_) Judge(peer_is_trusted_ ? DescribeTrust(nearest_) : DescribeDistrust());
   if (!peer_is_trusted_) {
     return WasForwarded() && !proxy_used_ ? Answer(nearest_, Reason::kUntrustedPeer) : Nearest();
   }

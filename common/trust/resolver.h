@@ -16,7 +16,8 @@
 // let the sender choose who he is.
 //
 // Between our own agents nobody counts again: a sidecar takes a gateway's verdict from
-// x-whence-client, or from the PROXY protocol header before TCP.
+// x-whence-client, or from the PROXY protocol header before TCP; either way on connections only that
+// began with a proof.
 #ifndef WHENCE_COMMON_TRUST_RESOLVER_H_
 #define WHENCE_COMMON_TRUST_RESOLVER_H_
 
@@ -35,6 +36,14 @@
 
 namespace whence::trust {
 
+// What one of our agents has proved of the connection (proxy_protocol::Verify): whose the words on
+// it are. Without a proof an agent's address is anybody's: TCP clients speak through it.
+enum class AgentWord : uint8_t {
+  kNone,
+  kForClient,  // the PROXY protocol header is the agent's, what follows the client's
+  kOwn,        // the agent speaks: its requests carry its verdicts
+};
+
 // What was claimed about a connection or request. Borrowed; all may be empty, as for plain TCP.
 struct Evidence {
   // All header fields as received, in order, and what they are (http::IdentifyField), parallel. The
@@ -43,6 +52,7 @@ struct Evidence {
   std::span<const http::FieldId> ids = {};
   // Source address in the PROXY protocol header, if one was received.
   std::optional<net::SocketAddress> proxy_source = {};
+  AgentWord agent_word = AgentWord::kNone;
 };
 
 enum class Reason : uint8_t {

@@ -72,7 +72,13 @@ ProxyHeaderRule ProxyHeaderRuleFor(const Topology& topology, const net::DirectPe
   return ProxyHeaderRule::kRefusePeer;
 }
 
-ProxyVersion ProxyVersionToSend(const Topology& topology, bool endpoint_has_sidecar) {
+bool MaySendUnproven(const Topology& topology, const net::DirectPeer& peer) {
+  return topology.proxy_accept != ProxyAccept::kOff &&
+         topology.proxy_from.Contains(peer.address.ip);
+}
+
+ProxyVersion ProxyVersionToSend(const Topology& topology, bool endpoint_has_agent) {
+  if (endpoint_has_agent) return ProxyVersion::kV2;
   switch (topology.proxy_send) {
     case ProxySend::kV1:
       return ProxyVersion::kV1;
@@ -80,7 +86,7 @@ ProxyVersion ProxyVersionToSend(const Topology& topology, bool endpoint_has_side
       return ProxyVersion::kV2;
     case ProxySend::kOff:
     case ProxySend::kAuto:
-      return endpoint_has_sidecar ? ProxyVersion::kV2 : ProxyVersion::kNone;
+      return ProxyVersion::kNone;
   }
   return ProxyVersion::kNone;
 }

@@ -85,7 +85,9 @@ struct Topology {
   UpstreamSource upstream_source = UpstreamSource::kDirectPeer;
   UpstreamFallback upstream_fallback = UpstreamFallback::kNone;
 
-  // Is this peer a connected gateway or node agent whose word we take?
+  // Is this the address of a connected gateway or node agent whose word we take? That it is the
+  // agent who speaks, and not somebody through it or behind its address, has to be proved for each
+  // connection (proxy_protocol/handover.h).
   bool IsMeshAgent(const net::IpAddress& address) const {
     return trust_mesh_gateways && mesh_gateways.Contains(address);
   }
@@ -109,13 +111,15 @@ enum class ProxyHeaderRule {
 };
 ProxyHeaderRule ProxyHeaderRuleFor(const Topology& topology, const net::DirectPeer& peer);
 
+// Whether a header from this peer counts without a proof that one of our agents wrote it.
+bool MaySendUnproven(const Topology& topology, const net::DirectPeer& peer);
+
 // The PROXY protocol version to send to an endpoint; kNone sends no header.
 //
-// An agent that relays TCP to a sidecar always sends one: without it the client's bytes would
-// arrive under the agent's address and could carry an x-whence-client of their own. So kOff holds
-// for endpoints without a sidecar only.
+// An agent always sends one to another agent: without it the client's bytes would arrive under the
+// sender's address. So kOff, and V1, which has no room for a proof, hold for other endpoints only.
 enum class ProxyVersion { kNone, kV1, kV2 };
-ProxyVersion ProxyVersionToSend(const Topology& topology, bool endpoint_has_sidecar);
+ProxyVersion ProxyVersionToSend(const Topology& topology, bool endpoint_has_agent);
 
 }  // namespace whence::trust
 

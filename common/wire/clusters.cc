@@ -25,6 +25,17 @@ milliseconds ToDuration(const std::string& text, const std::string& path, millis
   return duration.value_or(otherwise);
 }
 
+}  // namespace
+
+std::optional<proxy_protocol::HandoverKey> DecodeKey(const std::string& bytes,
+                                                     const std::string& path, Faults* faults) {
+  const auto key = proxy_protocol::KeyFromBytes(bytes);
+  if (!key && !bytes.empty()) faults->Add(path, "is no key");
+  return key;
+}
+
+namespace {
+
 void DecodeEndpoints(const v1::ClusterResource& resource, const std::string& path,
                      snapshot::Cluster* cluster, Faults* faults) {
   for (int e = 0; e < resource.endpoints_size(); ++e) {
@@ -38,7 +49,9 @@ void DecodeEndpoints(const v1::ClusterResource& resource, const std::string& pat
       cluster->endpoints.push_back({{*address, static_cast<uint16_t>(endpoint.port())},
                                     endpoint.workload(),
                                     endpoint.has_sidecar(),
-                                    std::max<uint32_t>(endpoint.weight(), 1)});
+                                    std::max<uint32_t>(endpoint.weight(), 1),
+                                    DecodeKey(endpoint.handover_key(), at + ".handover_key",
+                                              faults)});
     }
   }
   for (int d = 0; d < resource.dns_size(); ++d) {

@@ -37,6 +37,7 @@ class Decoder {
                     absl::StrCat("there is no ip set \"", bundle_.ip_sets(i), "\""));
       }
     }
+    snapshot->handover_key = DecodeKey(bundle_.handover_key(), "handover_key", &faults_);
     snapshot->topology = ToTopology(bundle_.trust(), bundle_.role(), ip_sets_, &faults_);
     snapshot->policies = DecodePolicies();
     snapshot->privacy = ToClientPrivacy(bundle_.mesh().access_log(), &faults_);

@@ -44,7 +44,8 @@ ResourceMap BuildAllIpSets(const bundle::ConfigView& view, const ResourceState* 
 
 std::shared_ptr<const ResourceState> BuildResourceState(const model::ConfigState& config,
                                                         const InventoryView& inventory,
-                                                        const ResourceState* previous) {
+                                                        const ResourceState* previous,
+                                                        std::string_view handover_secret) {
   auto state = std::make_shared<ResourceState>();
   state->revision = config.revision;
   state->generation = inventory.generation;
@@ -58,7 +59,8 @@ std::shared_ptr<const ResourceState> BuildResourceState(const model::ConfigState
       if (it != previous->workloads.end()) before = &it->second.bundles;
     }
     WorkloadResources& resources = state->workloads[id];
-    v1::WorkloadBundle bundle = bundle::Build(*config.view, inventory.workloads, self);
+    v1::WorkloadBundle bundle =
+        bundle::Build(*config.view, inventory.workloads, self, handover_secret);
     for (const std::string& name : bundle.ip_sets()) {
       auto set = state->ip_sets.find(name);
       if (set != state->ip_sets.end()) resources.ip_sets.insert(*set);
@@ -76,12 +78,13 @@ ResourceCache::ResourceCache(model::CurrentConfig& config, Inventory& inventory,
     : config_(config),
       inventory_(inventory),
       clock_(clock),
+      handover_secret_(std::move(options.handover_secret)),
       on_state_(std::move(on_state)),
       on_inventory_(std::move(on_inventory)),
       debounce_(options.quiet, options.limit) {
   // A configuration that is there already is served from the first moment.
   if (auto loaded = config_.Get()) {
-    state_ = BuildResourceState(*loaded, *inventory_.View(), nullptr);
+    state_ = BuildResourceState(*loaded, *inventory_.View(), nullptr, handover_secret_);
     ++builds_;
   }
   inventory_.SetListener([this] { Wake(); });
@@ -156,7 +159,7 @@ void ResourceCache::Rebuild(std::unique_lock<std::mutex>& lock) {
   if (on_inventory_ && (!previous || previous->generation != inventory->generation)) {
     on_inventory_(inventory_.Agents());
   }
-  auto state = BuildResourceState(*config_.Get(), *inventory, previous.get());
+  auto state = BuildResourceState(*config_.Get(), *inventory, previous.get(), handover_secret_);
   lock.lock();
   state_ = std::move(state);
   ++builds_;

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "common/base/clock.h"
@@ -41,11 +42,14 @@ struct ResourceState {
 // Pure. `previous` may be null; IpSets are taken from it if its revision is the same.
 std::shared_ptr<const ResourceState> BuildResourceState(const model::ConfigState& config,
                                                         const InventoryView& inventory,
-                                                        const ResourceState* previous);
+                                                        const ResourceState* previous,
+                                                        std::string_view handover_secret = {});
 
 struct ResourceCacheOptions {
   std::chrono::milliseconds quiet{50};
   std::chrono::milliseconds limit{1000};
+  // What the keys are derived from with which agents prove themselves to each other.
+  std::string handover_secret;
 };
 
 // Thread-safe.
@@ -74,6 +78,7 @@ class ResourceCache final : public model::ConfigListener {
   model::CurrentConfig& config_;
   Inventory& inventory_;
   const Clock& clock_;
+  const std::string handover_secret_;
   const std::function<void()> on_state_;
   const std::function<void(const std::vector<Agent>&)> on_inventory_;
 

@@ -155,6 +155,15 @@ std::string ToJson(const google::protobuf::Message& message) {
   return json;
 }
 
+// Keys are for agents; a page is for people.
+v1::WorkloadBundle WithoutKeys(v1::WorkloadBundle bundle) {
+  bundle.clear_handover_key();
+  for (auto& cluster : *bundle.mutable_clusters()) {
+    for (auto& endpoint : *cluster.mutable_endpoints()) endpoint.clear_handover_key();
+  }
+  return bundle;
+}
+
 std::string ConfigDump(const AgentReport& report) {
   if (report.config == nullptr) return "null\n";
   google::protobuf::Struct about;
@@ -176,7 +185,7 @@ std::string ConfigDump(const AgentReport& report) {
     }
   }
   return absl::StrCat("{\"about\": ", ToJson(about),
-                      ",\n\"bundle\": ", ToJson(report.config->bundle), "}\n");
+                      ",\n\"bundle\": ", ToJson(WithoutKeys(report.config->bundle)), "}\n");
 }
 
 HttpResponse Readiness(const AgentReport& report) {

@@ -175,6 +175,11 @@ int Connect(int fd, const net::SocketAddress& address) {
   return ::connect(fd, &raw.generic, raw.size) == 0 ? 0 : errno;
 }
 
+bool SendAhead(int fd, std::string_view bytes) {
+  return ::send(fd, bytes.data(), bytes.size(), MSG_MORE | MSG_NOSIGNAL) ==
+         static_cast<ssize_t>(bytes.size());
+}
+
 int TakeError(int fd) {
   int error = 0;
   socklen_t size = sizeof(error);

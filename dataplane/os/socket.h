@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "common/net/socket_address.h"
@@ -72,6 +73,9 @@ int SetUserTimeout(int fd, std::chrono::milliseconds timeout);
 int Bind(int fd, const net::SocketAddress& address);
 // 0, EINPROGRESS or another errno.
 int Connect(int fd, const net::SocketAddress& address);
+// Sends `bytes` together with what is written next (MSG_MORE), on a socket that has sent nothing
+// yet. False: not all of them.
+bool SendAhead(int fd, std::string_view bytes);
 // SO_ERROR: how a connect ended, or what reset a connection. 0: no error.
 int TakeError(int fd);
 // The next close() sends RST and drops what is queued: how a reset is passed on.

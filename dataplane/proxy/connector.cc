@@ -32,8 +32,10 @@ Connector::Connector(loop::EventLoop& loop, const DataPlaneOptions& options,
                      const TupleTable& tuples, WorkerCounters& counters, PortSequence ports)
     : loop_(loop), options_(options), tuples_(tuples), counters_(counters), ports_(ports) {}
 
-Upstream::Key Connector::KeyOf(const net::SocketAddress& destination, const SourceChoice& source) {
-  return {source.kind == SourceChoice::Kind::kOwn ? net::IpAddress() : source.address, destination};
+Upstream::Key Connector::KeyOf(const net::SocketAddress& destination, const SourceChoice& source,
+                               bool announced) {
+  return {source.kind == SourceChoice::Kind::kOwn ? net::IpAddress() : source.address, destination,
+          announced};
 }
 
 Outcome Connector::ConnectSpoofed(const net::SocketAddress& destination,
@@ -79,7 +81,8 @@ Outcome Connector::TryOpen(const net::SocketAddress& destination, const SourceCh
 }
 
 Connector::Opened Connector::Open(const net::SocketAddress& destination, const SourceChoice& source,
-                                  const std::optional<SourceChoice>& fallback, UpstreamUser& user) {
+                                  const std::optional<SourceChoice>& fallback, UpstreamUser& user,
+                                  const std::optional<proxy_protocol::HandoverKey>& announce) {
   Opened opened{Outcome::kFailed, nullptr};
   os::UniqueFd fd;
   const SourceChoice* used = &source;
@@ -94,7 +97,9 @@ Connector::Opened Connector::Open(const net::SocketAddress& destination, const S
   if (opened.outcome == Outcome::kStarted) {
     os::SetUserTimeout(fd.get(), options_.limits.user_timeout);
     opened.upstream =
-        std::make_unique<Upstream>(loop_, std::move(fd), KeyOf(destination, *used), user);
+        std::make_unique<Upstream>(loop_, std::move(fd),
+                                   KeyOf(destination, *used, announce.has_value()), user);
+    if (announce) opened.upstream->Announce(*announce);
     if (opened.upstream->Start(options_.limits.connect_timeout)) {
       counters_.Add(Counter::kUpstreamConnects);
       return opened;

@@ -31,11 +31,14 @@ class Connector {
     bool fell_back = false;  // from our own address, as the topology allows
   };
   // Never another source than `source`, unless `fallback` names one. Failures are counted here.
+  // `announce`: the receiver's key, if the connection is to begin with our proof (Upstream).
   Opened Open(const net::SocketAddress& destination, const SourceChoice& source,
-              const std::optional<SourceChoice>& fallback, UpstreamUser& user);
+              const std::optional<SourceChoice>& fallback, UpstreamUser& user,
+              const std::optional<proxy_protocol::HandoverKey>& announce = std::nullopt);
 
   // How the connections that Open makes are kept apart.
-  static Upstream::Key KeyOf(const net::SocketAddress& destination, const SourceChoice& source);
+  static Upstream::Key KeyOf(const net::SocketAddress& destination, const SourceChoice& source,
+                             bool announced = false);
 
  private:
   Outcome TryOpen(const net::SocketAddress& destination, const SourceChoice& source,

@@ -34,6 +34,7 @@ constexpr std::array<CounterInfo, kCounterCount> kInfos = {{
     {kProxy, "result=\"taken\"", kProxyHelp},
     {kProxy, "result=\"local\"", kProxyHelp},
     {kProxy, "result=\"forbidden\"", kProxyHelp},
+    {kProxy, "result=\"unproven\"", kProxyHelp},
     {kProxy, "result=\"malformed\"", kProxyHelp},
     {kProxy, "result=\"missing\"", kProxyHelp},
     {kProxy, "result=\"late\"", kProxyHelp},

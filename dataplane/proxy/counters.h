@@ -26,6 +26,7 @@ enum class Counter : uint8_t {
   kProxyTaken,        // PROXY protocol headers that named a client
   kProxyLocal,        // headers without one: LOCAL, UNKNOWN
   kProxyForbidden,    // sent by a peer that may not
+  kProxyUnproven,     // sent from an agent's address, but not by the agent
   kProxyMalformed,    // or not complete before the end
   kProxyMissing,      // required, and something else came
   kProxyLate,         // did not come in time

@@ -24,6 +24,8 @@ Downstream::~Downstream() {
 bool Downstream::Start() {
   if (context_.loop.Add(stream.fd(), *this) != 0) return false;
   header_rule_ = trust::ProxyHeaderRuleFor(context_.snapshot->topology, peer());
+  // A control plane from before the proofs sends no key: then an agent's address has to do.
+  if (!context_.snapshot->handover_key) facts_.agent_word = trust::AgentWord::kOwn;
   switch (header_rule_) {
     case trust::ProxyHeaderRule::kRefusePeer:
       RefuseHeader(Counter::kProxyPeerRefused);
@@ -81,20 +83,59 @@ bool Downstream::ParseHeader() {
 
 void Downstream::UseHeader(const proxy_protocol::Header& header) {
   awaits_header_ = false;
+  const auto proof = ProofIn(header);
+  const snapshot::Snapshot& snapshot = *context_.snapshot;
+  if (!proof && !trust::MaySendUnproven(snapshot.topology, peer())) {
+    return RefuseHeader(Counter::kProxyUnproven);
+  }
   header_taken_ = true;
   proxy_tlvs_ = proxy_protocol::TlvText(header.tlvs);
   context_.counters.Add(header.has_addresses ? Counter::kProxyTaken : Counter::kProxyLocal);
-  if (header.has_addresses) {
+  if (proof == proxy_protocol::Spoken::kByAgent) {
+    facts_.agent_word = trust::AgentWord::kOwn;
+  } else if (header.has_addresses) {
     facts_.proxy_source = header.source;
-  } else if (context_.snapshot->topology.IsMeshAgent(peer().address.ip)) {
-    // An agent that names no client speaks for itself. Whether it then relays or not, what follows
-    // is no more to be believed than behind any other header.
-    facts_.proxy_source = peer().address;
+    facts_.agent_word = proof ? trust::AgentWord::kForClient : trust::AgentWord::kNone;
+  } else if (snapshot.topology.IsMeshAgent(peer().address.ip)) {
+    // It names no client. Whether it then relays or not, what follows is not to be believed.
+    facts_.agent_word = trust::AgentWord::kNone;
   }
   in.Skip(header.bytes);
   guard_.Arm();
   if (!guard_.Admits(in.raw())) return RefuseHeader(Counter::kProxyForbidden);
   BeginDetection();
+}
+
+std::optional<proxy_protocol::Spoken> Downstream::ProofIn(
+    const proxy_protocol::Header& header) const {
+  const auto& key = context_.snapshot->handover_key;
+  if (!key) return proxy_protocol::Spoken::kByClient;
+  if (!header.has_addresses) return std::nullopt;
+  const proxy_protocol::Handover handover{.from = facts_.peer.address,
+                                          .to = facts_.destination.address,
+                                          .source = header.source};
+  return proxy_protocol::Verify(*key, handover, header.tlvs);
+}
+
+bool Downstream::SkipAgentsHeader() {
+  if (!context_.snapshot->handover_key) return false;
+  proxy_protocol::Header header;
+  const proxy_protocol::ParseOptions options{
+      .allow_v1 = false, .max_bytes = context_.options.limits.max_proxy_header_bytes};
+  if (proxy_protocol::Parse(in.raw(), options, &header).status !=
+      proxy_protocol::ParseStatus::kDone) {
+    return false;
+  }
+  // Relayed bytes would pass for the agent's own if their header were dropped: where it is
+  // forbidden they are refused with it.
+  const auto spoken = ProofIn(header);
+  const bool relayed = spoken == proxy_protocol::Spoken::kByClient;
+  if (!spoken || (relayed && header_rule_ != trust::ProxyHeaderRule::kNotRead)) return false;
+  // Believed as soon as a snapshot knows the agent.
+  if (!relayed) facts_.agent_word = trust::AgentWord::kOwn;
+  in.Skip(header.bytes);
+  guard_.Arm();
+  return guard_.Admits(in.raw());
 }
 
 bool Downstream::StillTakesHeaders() {
@@ -185,8 +226,17 @@ void Downstream::DetectProtocol() {
     Close();  // came and went without a word: nothing was asked, nothing is recorded
     return;
   }
-  if (!Admits(bytes)) return RefuseHeader(Counter::kProxyForbidden);
+  if (!AdmitsFirst(bytes)) return RefuseHeader(Counter::kProxyForbidden);
   Classify(io == Io::kEnd);
+}
+
+bool Downstream::AdmitsFirst(size_t bytes) {
+  const bool is_first = bytes == in.raw().size();
+  if (header_rule_ == trust::ProxyHeaderRule::kNotRead) {
+    if (is_first && proxy_protocol::HasSignature(in.raw())) SkipAgentsHeader();
+    return true;
+  }
+  return Admits(bytes) || (is_first && SkipAgentsHeader());
 }
 
 void Downstream::Classify(bool ended) {

@@ -11,16 +11,19 @@
 // A PROXY protocol header is removed before anything else looks at the bytes; where none may come,
 // the connection of who begins one is reset, whenever that is and however it is cut
 // (proxy_protocol::SignatureGuard). What follows a header was written by the client and may not
-// begin with another.
+// begin with another. From the address of an agent of ours a header counts with a proof only
+// (proxy_protocol/handover.h), and it says whose words follow.
 //
 // Loop-affine. Owned by the worker; Close hands it over to destruction at the end of the round.
 #ifndef WHENCE_DATAPLANE_PROXY_DOWNSTREAM_H_
 #define WHENCE_DATAPLANE_PROXY_DOWNSTREAM_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/net/roles.h"
+#include "common/proxy_protocol/handover.h"
 #include "common/proxy_protocol/signature_guard.h"
 #include "common/trust/topology.h"
 #include "dataplane/proxy/context.h"
@@ -92,12 +95,20 @@ class Downstream final : public loop::EventHandler {
   // Whether that stage is over.
   bool ParseHeader();
   void UseHeader(const proxy_protocol::Header& header);
+  // What the header proves of its writer, by the newest snapshot's key. Without one: what is
+  // harmless to believe.
+  std::optional<proxy_protocol::Spoken> ProofIn(const proxy_protocol::Header& header) const;
+  // Takes off a hand-over of an agent whom we do not believe, or do not know yet, so that neither
+  // the application meets it nor the agent's requests are lost. False: the bytes are no such thing.
+  bool SkipAgentsHeader();
   // Whether the newest snapshot lets this peer send a header, and takes up its rule.
   bool StillTakesHeaders();
   void OnHeaderDeadline();
 
   void BeginDetection();
   void DetectProtocol();
+  // Admits for the first bytes, before anything of them went on.
+  bool AdmitsFirst(size_t bytes);
   // By what has arrived. `ended`: nothing more will.
   void Classify(bool ended);
   void OnTimer();

@@ -10,6 +10,7 @@
 #include "common/http/body_decoder.h"
 #include "common/http/response_head.h"
 #include "common/net/socket_address.h"
+#include "common/proxy_protocol/handover.h"
 #include "common/snapshot/cluster.h"
 #include "common/snapshot/route_action.h"
 #include "dataplane/access_log/record.h"
@@ -40,6 +41,7 @@ struct Exchange {
   SourceChoice source;
   std::optional<uint32_t> cluster;  // gateways; until there is a newer snapshot
   bool endpoint_has_sidecar = false;
+  std::optional<proxy_protocol::HandoverKey> handover_key;  // of the endpoint's agent
   bool retried = false;
   EndpointState* endpoint = nullptr;  // counts this exchange as under way; null: nothing is counted
   snapshot::ConnectionLimits limits;  // of the cluster

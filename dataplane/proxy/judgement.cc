@@ -11,13 +11,18 @@ Counter Pick(const policy::Verdict& verdict, Counter allow, Counter deny, Counte
 }  // namespace
 
 trust::Evidence EvidenceOf(const ConnectionFacts& connection, const http::RequestHead& head) {
-  return {.fields = head.fields, .ids = head.ids, .proxy_source = connection.proxy_source};
+  return {.fields = head.fields,
+          .ids = head.ids,
+          .proxy_source = connection.proxy_source,
+          .agent_word = connection.agent_word};
 }
 
 trust::Resolution ResolveConnection(const snapshot::Snapshot& snapshot,
                                     const ConnectionFacts& connection) {
-  return trust::Resolve(connection.peer, {.proxy_source = connection.proxy_source},
-                        snapshot.topology);
+  return trust::Resolve(
+      connection.peer,
+      {.proxy_source = connection.proxy_source, .agent_word = connection.agent_word},
+      snapshot.topology);
 }
 
 Judgement JudgeRequest(const snapshot::Snapshot& snapshot, const ConnectionFacts& connection,

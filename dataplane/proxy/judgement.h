@@ -26,6 +26,7 @@ struct ConnectionFacts {
   net::OriginalDestination destination;
   // The client that the PROXY protocol header named.
   std::optional<net::SocketAddress> proxy_source = {};
+  trust::AgentWord agent_word = trust::AgentWord::kNone;
 };
 
 Judgement JudgeRequest(const snapshot::Snapshot& snapshot, const ConnectionFacts& connection,

@@ -234,7 +234,7 @@ bool HttpSession::WriteUpstreamHead(const http::RequestHead& head, const trust::
 
 void HttpSession::ObtainUpstream() {
   Exchange& x = *exchange_;
-  const Upstream::Key key = Connector::KeyOf(x.destination, x.source);
+  const Upstream::Key key = Connector::KeyOf(x.destination, x.source, x.handover_key.has_value());
   if (upstream_ && upstream_->key() != key) ReleaseUpstream(/*reusable=*/false);
   if (!upstream_) {
     upstream_ = context_.pool.Take(key);
@@ -250,7 +250,7 @@ void HttpSession::ObtainUpstream() {
 void HttpSession::ConnectUpstream() {
   Exchange& x = *exchange_;
   Connector::Opened opened = context_.connector.Open(
-      x.destination, x.source, FallbackSource(context_.snapshot->topology), *this);
+      x.destination, x.source, FallbackSource(context_.snapshot->topology), *this, x.handover_key);
   if (opened.fell_back) x.record.Add(Flag::kSourceFallback);
   switch (opened.outcome) {
     case Connector::Outcome::kStarted:

@@ -83,6 +83,7 @@ bool HttpSession::ChooseEndpoint(uint32_t cluster, const snapshot::RoutedRequest
   x.destination = endpoint->address;
   x.cluster = cluster;
   x.endpoint_has_sidecar = endpoint->has_sidecar;
+  x.handover_key = endpoint->handover_key;
   x.limits = known.limits;
   CountEndpoint(chosen.state);
   return true;
@@ -234,6 +235,7 @@ bool HttpSession::GoToAnother() {
                                 x.endpoint_has_sidecar, context_.loop.now());
   if (other.endpoint == nullptr) return false;
   x.destination = other.endpoint->address;
+  x.handover_key = other.endpoint->handover_key;
   CountEndpoint(other.state);
   return true;
 }

@@ -2,6 +2,7 @@
 
 #include "common/proxy_protocol/formatter.h"
 #include "common/snapshot/router.h"
+#include "dataplane/os/socket.h"
 #include "dataplane/proxy/detection.h"
 #include "dataplane/proxy/judgement.h"
 #include "dataplane/proxy/listeners.h"
@@ -55,25 +56,37 @@ std::optional<TcpSession::Target> TcpSession::Destination(const net::TrustedClie
   }
   endpoint_ = chosen.state;
   if (endpoint_ != nullptr) ++endpoint_->active;
-  return Target{chosen.endpoint->address, chosen.endpoint->has_sidecar,
-                known.limits.connect_timeout};
+  const snapshot::Endpoint& endpoint = *chosen.endpoint;
+  return Target{endpoint.address, endpoint.has_sidecar || endpoint.handover_key,
+                endpoint.handover_key, known.limits.connect_timeout};
 }
 
-void TcpSession::WriteHeader(const trust::Resolution& resolution, bool endpoint_has_sidecar) {
+void TcpSession::WriteHeader(const trust::Resolution& resolution, const Target& target) {
   if (downstream_.listener_port() == 0) return;  // the application gets what the client sent
   const trust::ProxyVersion version =
-      trust::ProxyVersionToSend(context_.snapshot->topology, endpoint_has_sidecar);
+      trust::ProxyVersionToSend(context_.snapshot->topology, target.has_agent);
   if (version == trust::ProxyVersion::kNone) return;
   const ConnectionFacts& facts = downstream_.facts();
   const proxy_protocol::Addresses addresses{
       {resolution.client.ip(), facts.proxy_source.value_or(facts.peer.address).port},
       facts.destination.address};
+  proxy_protocol::HandoverProof proof;
+  proxy_protocol::Tlv tlv;
+  std::span<const proxy_protocol::Tlv> tlvs;
+  // The local end is known: connect() has chosen it.
+  const auto own = target.handover_key ? os::LocalAddress(upstream_->stream.fd()) : std::nullopt;
+  if (own) {
+    proof = proxy_protocol::Prove(*target.handover_key, {proxy_protocol::Spoken::kByClient, *own,
+                                                         target.address, addresses.source});
+    tlv = {proxy_protocol::kTlvHandover, {proof.data(), proof.size()}};
+    tlvs = {&tlv, 1};
+  }
   const std::span<char> room = header_.Room(context_.buffers, proxy_protocol::kMaxPlainBytes);
   const auto size =
       version == trust::ProxyVersion::kV1
           ? proxy_protocol::FormatV1(addresses, room)
-          : proxy_protocol::FormatV2(addresses, {}, proxy_protocol::Checksum::kNone, room);
-  header_.Written(size.value_or(0));  // a header without TLVs always fits
+          : proxy_protocol::FormatV2(addresses, tlvs, proxy_protocol::Checksum::kNone, room);
+  header_.Written(size.value_or(0));  // a header with a proof at most always fits
   has_header_ = true;
 }
 
@@ -126,7 +139,7 @@ bool TcpSession::Start() {
       if (destination->connect_timeout.count() > 0) {
         upstream_->ArmTimer(destination->connect_timeout);
       }
-      WriteHeader(judgement.resolution, destination->has_sidecar);
+      WriteHeader(judgement.resolution, *destination);
       return true;
     case Connector::Outcome::kFailed:
       Fail(Flag::kUpstreamConnectFailed);

@@ -34,12 +34,13 @@ class TcpSession final : public Session, private UpstreamUser {
   bool Start();
   struct Target {
     net::SocketAddress address;
-    bool has_sidecar = false;
+    bool has_agent = false;
+    std::optional<proxy_protocol::HandoverKey> handover_key = {};
     std::chrono::milliseconds connect_timeout{0};  // 0: the agent's own
   };
   std::optional<Target> Destination(const net::TrustedClient& client);
   // Gateways: who the client is, for the endpoint.
-  void WriteHeader(const trust::Resolution& resolution, bool endpoint_has_sidecar);
+  void WriteHeader(const trust::Resolution& resolution, const Target& target);
   // Whether all of it is on its way; nothing else goes upstream before.
   bool SendHeader();
   void BecomeHttp();

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "common/proxy_protocol/formatter.h"
 #include "dataplane/os/socket.h"
 
 namespace whence::proxy {
@@ -15,6 +16,23 @@ Upstream::Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, Upstr
       timer_(
           +[](void* self) { static_cast<Upstream*>(self)->OnTimeout(); }, this) {}
 
+void Upstream::Announce(const proxy_protocol::HandoverKey& receiver) {
+  const auto own = os::LocalAddress(stream.fd());
+  if (!own) return;  // then the connection is broken, which the loop will tell
+  const proxy_protocol::HandoverProof proof = proxy_protocol::Prove(
+      receiver, {proxy_protocol::Spoken::kByAgent, *own, key_.destination, *own});
+  const proxy_protocol::Tlv tlv{proxy_protocol::kTlvHandover, {proof.data(), proof.size()}};
+  const auto size =
+      proxy_protocol::FormatV2(proxy_protocol::Addresses{*own, key_.destination}, {&tlv, 1},
+                               proxy_protocol::Checksum::kNone, announcement_);
+  announcement_bytes_ = static_cast<uint8_t>(size.value_or(0));
+}
+
+bool Upstream::SendAnnouncement() {
+  if (announcement_bytes_ == 0) return true;
+  return os::SendAhead(stream.fd(), {announcement_.data(), announcement_bytes_});
+}
+
 bool Upstream::Start(std::chrono::milliseconds timeout) {
   if (loop_.Add(stream.fd(), *this) != 0) return false;
   ArmTimer(timeout);
@@ -27,6 +45,7 @@ void Upstream::OnEvents(uint32_t events) {
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
     timer_.Cancel();
     error_ = os::TakeError(stream.fd());
+    if (error_ == 0 && !SendAnnouncement()) error_ = EPIPE;
     state_ = error_ == 0 ? State::kOpen : State::kFailed;
   }
   stream.Note(events);

@@ -6,9 +6,11 @@
 #ifndef WHENCE_DATAPLANE_PROXY_UPSTREAM_H_
 #define WHENCE_DATAPLANE_PROXY_UPSTREAM_H_
 
+#include <array>
 #include <memory>
 
 #include "common/net/socket_address.h"
+#include "common/proxy_protocol/handover.h"
 #include "dataplane/loop/event_loop.h"
 #include "dataplane/proxy/buffer.h"
 #include "dataplane/proxy/source_choice.h"
@@ -29,22 +31,28 @@ class UpstreamUser {
 
 class Upstream final : public loop::EventHandler {
  public:
+  static constexpr size_t kMaxAnnouncementBytes = 72;  // IPv6 addresses and a proof
   enum class State : uint8_t { kConnecting, kOpen, kFailed };
 
   // What makes two connections interchangeable: with a spoofed source that includes the client.
   struct Key {
     net::IpAddress source;  // unspecified: own
     net::SocketAddress destination;
+    bool announced = false;  // begins with a proof that an agent speaks
     friend bool operator==(const Key&, const Key&) = default;
     template <typename H>
     friend H AbslHashValue(H h, const Key& key) {
-      return H::combine(std::move(h), key.source, key.destination);
+      return H::combine(std::move(h), key.source, key.destination, key.announced);
     }
   };
 
   // `fd` is connecting or connected to `key.destination`; `user` outlives this object or is
   // replaced.
   Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, UpstreamUser& user);
+
+  // As the first thing on the connection says, with a proof, that the agent itself speaks on it.
+  // Before Start.
+  void Announce(const proxy_protocol::HandoverKey& receiver);
 
   // Registers with the loop and lets `timeout` run. False: out of memory for the registration.
   bool Start(std::chrono::milliseconds timeout);
@@ -76,6 +84,8 @@ class Upstream final : public loop::EventHandler {
 
  private:
   void OnTimeout();
+  // False: the connection is of no use.
+  bool SendAnnouncement();
 
   loop::EventLoop& loop_;
   const Key key_;
@@ -83,6 +93,9 @@ class Upstream final : public loop::EventHandler {
   State state_ = State::kConnecting;
   bool timed_out_ = false;
   int error_ = 0;
+  // Short enough for any fresh socket to take it whole.
+  std::array<char, kMaxAnnouncementBytes> announcement_;
+  uint8_t announcement_bytes_ = 0;
   net::IpAddress local_;
   loop::Timer timer_;
 };

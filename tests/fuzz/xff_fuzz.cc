@@ -35,7 +35,9 @@ struct Request {
       ids.push_back(http::IdentifyField(name));
     }
   }
-  Evidence evidence() const { return Evidence{.fields = fields, .ids = ids}; }
+  Evidence evidence() const {
+    return Evidence{.fields = fields, .ids = ids, .agent_word = AgentWord::kOwn};
+  }
 
   std::vector<http::HeaderField> fields;
   std::vector<http::FieldId> ids;

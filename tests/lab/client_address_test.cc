@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/proxy_protocol/formatter.h"
 #include "tests/lab/documents.h"
 #include "tests/lab/lab.h"
 #include "tests/lab/mesh.h"
@@ -116,9 +117,45 @@ spec:
     return connection->ReadLine().value_or("no answer");
   }
 
+  // The echo server's first words to who begins with `bytes`: "peer ADDRESS PORT", or nothing.
+  std::string PeerSeenBehind(const std::string& bytes, const Host& from,
+                             const std::string& address) {
+    auto connection = HttpConnection::Open(lab_->Space(from.name), address, 9000);
+    if (!connection.ok()) return std::string(connection.status().message());
+    if (!bytes.empty()) (void)connection->Send(bytes);  // may be refused before it is sent
+    const std::string line = connection->ReadLine().value_or("");
+    return line.substr(0, line.rfind(' '));
+  }
+
+  // A number of the agent's metrics page; 0 if it is not there.
+  double Metric(const Host& host, const std::string& name) {
+    const auto page = Ask(lab_->Space(host.name), "127.0.0.1", 15020, {.target = "/metrics"});
+    EXPECT_TRUE(page.ok()) << page.status();
+    const std::string text = page.ok() ? "\n" + page->body : "";
+    const size_t at = text.find("\n" + name + " ");
+    return at == std::string::npos ? 0 : std::atof(text.c_str() + at + name.size() + 2);
+  }
+
   std::unique_ptr<Lab> lab_;
   std::optional<Mesh> mesh_;
 };
+
+constexpr char kUnproven[] = R"(whence_proxy_protocol_headers_total{result="unproven"})";
+
+// What a client claims to be, in both forms of the header.
+std::vector<std::string> Claims(Family family) {
+  const bool v4 = family == Family::kIpv4;
+  const proxy_protocol::Addresses addresses = {
+      *net::SocketAddress::Parse(v4 ? "6.6.6.6:1000" : "[2001:db8::6]:1000"),
+      *net::SocketAddress::Parse(v4 ? "1.2.3.4:9000" : "[2001:db8::1]:9000")};
+  char memory[proxy_protocol::kMaxPlainBytes];
+  const size_t text = proxy_protocol::FormatV1(addresses, memory).value_or(0);
+  std::vector<std::string> claims = {std::string(memory, text)};
+  const size_t binary =
+      proxy_protocol::FormatV2(addresses, {}, proxy_protocol::Checksum::kNone, memory).value_or(0);
+  claims.emplace_back(memory, binary);
+  return claims;
+}
 
 TEST_F(ClientAddressTest, AMailServerBehindAGatewayIsNoOpenRelay) {
   constexpr uint16_t kPort = 2525;
@@ -141,6 +178,64 @@ TEST_F(ClientAddressTest, AMailServerBehindAGatewayIsNoOpenRelay) {
                 absl::StrCat("250 relayed for ", kSleep.address(family), "\n"));
     }
   }
+}
+
+// Who opens a TCP connection through a gateway speaks from the gateway's address, wherever the
+// gateway does not know of the sidecar; and from a node's, while its agent is away.
+TEST_F(ClientAddressTest, AnAgentsAddressIsNoProof) {
+  ASSERT_EQ(mesh_->Apply(kClientIsThePeer), absl::OkStatus());
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    EXPECT_EQ(PeerSeenBehind("", kClient, kLoadBalancer.address(family)),
+              "peer " + kClient.address(family));
+    for (const std::string& claim : Claims(family)) {
+      const double refused = Metric(kEcho, kUnproven);
+      EXPECT_EQ(PeerSeenBehind(claim, kGateway, kEcho.address(family)), "");
+      EXPECT_EQ(Metric(kEcho, kUnproven), refused + 1);
+    }
+    // Its requests are served as anybody's, in its own name.
+    const auto answer =
+        Ask(lab_->Space(kGateway.name), kEcho.address(family), 8080,
+            {.headers = {{"x-whence-client", "6.6.6.6"}, {"x-forwarded-for", "6.6.6.6"}}});
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    const auto seen = ParseSeen(*answer);
+    ASSERT_TRUE(seen.ok()) << seen.status();
+    EXPECT_EQ(seen->peer, kGateway.address(family));
+    EXPECT_FALSE(seen->Has("x-whence-client"));
+  }
+  EXPECT_EQ(Metric(kEcho, "whence_spoofed_headers_total"), 2);
+
+  ASSERT_EQ(SetTrafficPolicy(*lab_, TrafficPolicy::kCluster), absl::OkStatus());
+  ASSERT_EQ(mesh_->StartNodeAgents(), absl::OkStatus());
+  mesh_->KillNodeAgents();  // kube-proxy goes on for them; the gateway still knows them
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    EXPECT_EQ(PeerSeenBehind("", kClient, kLoadBalancer.address(family)),
+              "peer " + kNode54.address(family));
+    for (const std::string& claim : Claims(family)) {
+      const double refused = Metric(kGateway, kUnproven);
+      EXPECT_EQ(PeerSeenBehind(claim, kClient, kLoadBalancer.address(family)), "");
+      EXPECT_EQ(Metric(kGateway, kUnproven), refused + 1);
+    }
+  }
+}
+
+// A control plane that comes back without its secret gives everybody new keys.
+TEST_F(ClientAddressTest, HandOversGoOnWithNewKeys) {
+  ASSERT_EQ(mesh_->Apply(kClientIsThePeer), absl::OkStatus());
+  const auto kept = [&](const std::string& agent) {
+    return ReadFile(absl::StrCat(lab_->directory(), "/agent-", agent, "/config/bundle"));
+  };
+  const std::string gateway = kept("gateway"), sidecar = kept("echo");
+  mesh_->control_plane().Stop();
+  // With the old keys, as without a control plane.
+  EXPECT_EQ(PeerSeenBehind("", kClient, kLoadBalancer.v4), absl::StrCat("peer ", kClient.v4));
+  const std::string secret = lab_->directory() + "/control-plane/handover.key";
+  ASSERT_EQ(unlink(secret.c_str()), 0);
+  ASSERT_EQ(mesh_->StartControlPlane(), absl::OkStatus());
+  ASSERT_TRUE(WaitUntil([&] { return kept("gateway") != gateway && kept("echo") != sidecar; }));
+  EXPECT_TRUE(WaitUntil([&] {
+    return PeerSeenBehind("", kClient, kLoadBalancer.v4) == absl::StrCat("peer ", kClient.v4);
+  }));
+  ASSERT_EQ(mesh_->WaitForRoute(), absl::OkStatus());
 }
 
 TEST_F(ClientAddressTest, ARealRedisSeesTheClient) {

@@ -139,7 +139,9 @@ Outcome RunXff(const json& vector) {
   }
   if (!topology) return Outcome{.wanted = out, .got = "configuration refused"};
   const Request request(in);
-  const trust::Evidence evidence{.fields = request.fields, .ids = request.ids};
+  const trust::Evidence evidence{.fields = request.fields,
+                                 .ids = request.ids,
+                                 .agent_word = trust::AgentWord::kOwn};
   const trust::Resolution resolution =
       trust::Resolve(net::DirectPeer{{*peer_ip, 4711}}, evidence, *topology);
   std::vector<char> memory(trust::ForwardingMemory(vector.dump().size()));

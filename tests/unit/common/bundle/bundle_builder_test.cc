@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/wire/snapshot_decoder.h"
+#include "common/proxy_protocol/handover.h"
 #include "tests/unit/common/bundle/helpers.h"
 
 namespace whence::bundle {
@@ -126,7 +127,7 @@ std::vector<std::string> NodePorts(const v1::WorkloadBundle& bundle) {
     for (const v1::ClusterResource& cluster : bundle.clusters()) {
       if (cluster.name() != listener.cluster()) continue;
       for (const v1::EndpointResource& endpoint : cluster.endpoints()) {
-        EXPECT_TRUE(endpoint.has_sidecar());
+        EXPECT_FALSE(endpoint.handover_key().empty());
         line += " " + endpoint.address() + ":" + std::to_string(endpoint.port());
       }
     }
@@ -160,7 +161,7 @@ TEST(BundleTest, ANodeAgentTakesTheNodePortsOfGatewaysAndNoOthers) {
       MakeWorkload("edge", "gw4", {{"app", "x"}}, {"10.0.0.6"}, trust::Role::kGateway)};
   const auto build = [&](const std::string& documents, const std::vector<Workload>& workloads) {
     const ConfigView view(Documents(documents));
-    return NodePorts(Build(view, workloads, node));
+    return NodePorts(Build(view, workloads, node, "secret"));
   };
   const std::string taken = GatewayService("gw", "type: LoadBalancer" + selector + ports);
   EXPECT_THAT(build(gateway + taken, inventory),
@@ -189,39 +190,53 @@ TEST(BundleTest, ANodeAgentTakesTheNodePortsOfGatewaysAndNoOthers) {
 }
 
 // To whom a gateway says who the client is: where it would reach the application, it says nothing.
-TEST(BundleTest, AVerdictGoesWhereAnAgentTakesItAndBelieves) {
+TEST(BundleTest, AHandOverGoesWhereAnAgentTakesItAndBelieves) {
   const std::string documents =
       "kind: Gateway\napiVersion: networking.istio.io/v1\nmetadata: {name: g, namespace: edge}\n"
       "spec: {selector: {app: gw}, servers: [{port: {number: 80, name: a, protocol: TCP}, hosts: "
       "['*']}]}\n---\nkind: VirtualService\napiVersion: networking.istio.io/v1\nmetadata: {name: v, "
       "namespace: shop}\nspec: {hosts: ['*'], gateways: [edge/g], tcp: [{route: [{destination: "
       "{host: HOST, port: {number: 90}}}]}]}\n---\nkind: Service\napiVersion: v1\nmetadata: {name: "
-      "web, namespace: shop}\nspec: {selector: {app: web}, ports: [{port: 90, targetPort: 9090}]}\n";
+      "web, namespace: shop}\nspec: {selector: {app: web}, ports: [{port: 90, targetPort: 9090}]}\n"
+      "---\nkind: ServiceEntry\napiVersion: networking.istio.io/v1\nmetadata: {name: e, namespace: "
+      "shop}\nspec: {hosts: [web.entry], ports: [{number: 90, name: tcp}], resolution: STATIC, "
+      "endpoints: [{address: 10.0.0.1}]}\n";
   const Workload gateway =
       MakeWorkload("edge", "gw", {{"app", "gw"}}, {"10.0.0.9"}, trust::Role::kGateway);
   Workload web = MakeWorkload("shop", "web", {{"app", "web"}}, {"10.0.0.1"});
-  const auto takes = [&](const std::string& host, const std::string& more = "") {
+  const auto endpoint = [&](const std::string& host, const std::string& more = "") {
     std::string text = documents;
     text.replace(text.find("HOST"), 4, host);
     const ConfigView view(Documents(text + more));
-    const v1::WorkloadBundle bundle = Build(view, {web, gateway}, gateway);
-    EXPECT_EQ(bundle.clusters_size(), 1);
-    return bundle.clusters_size() == 1 && bundle.clusters(0).endpoints(0).has_sidecar();
+    return Build(view, {web, gateway}, gateway, "secret").clusters(0).endpoints(0);
   };
-  for (const char* host : {"web", "'10.0.0.1'"}) {
+  for (const char* host : {"web", "'10.0.0.1'", "web.entry"}) {
     const uint16_t port = host == std::string("web") ? 9090 : 90;
     web.excluded_ports = {15020};
-    EXPECT_TRUE(takes(host)) << host;
+    EXPECT_TRUE(endpoint(host).has_sidecar());
+    const proxy_protocol::HandoverKey key = proxy_protocol::DeriveKey("secret", "shop/web");
+    EXPECT_EQ(endpoint(host).handover_key(), std::string(key.begin(), key.end()));
+    const auto expect_nothing = [&](const v1::EndpointResource& told) {
+      EXPECT_FALSE(told.has_sidecar()) << host;
+      EXPECT_EQ(told.handover_key(), "") << host;
+    };
     web.excluded_ports = {15020, port};
-    EXPECT_FALSE(takes(host)) << host;
+    expect_nothing(endpoint(host));
     web.excluded_ports = {};
     web.included_ports = {443};
-    EXPECT_FALSE(takes(host)) << host;
+    expect_nothing(endpoint(host));
     web.included_ports = {443, port};
-    EXPECT_TRUE(takes(host)) << host;
-    EXPECT_FALSE(takes(host, "---\n" + Topology("shop", "t", "trustMeshGateways: false"))) << host;
+    EXPECT_TRUE(endpoint(host).has_sidecar());
+    expect_nothing(endpoint(host, "---\n" + Topology("shop", "t", "trustMeshGateways: false")));
     web.included_ports = {};
   }
+  // Its own key, and nobody else's.
+  const ConfigView none;
+  EXPECT_EQ(Build(none, {web, gateway}, web, "secret").handover_key(),
+            Build(none, {}, web, "secret").handover_key());
+  EXPECT_NE(Build(none, {web, gateway}, web, "secret").handover_key(),
+            Build(none, {web, gateway}, gateway, "secret").handover_key());
+  EXPECT_EQ(Build(none, {web, gateway}, web).handover_key(), "");
 }
 
 TEST(BundleTest, PoliciesForEverybodyAreNotForNodes) {

@@ -26,7 +26,10 @@ Sent Send(const Topology& topology, std::string_view peer, const Lines& lines,
           ForwardingContext context = {}, const char* proxy_source = nullptr) {
   const Headers headers(lines);
   Evidence evidence = headers.evidence();
-  if (proxy_source != nullptr) evidence.proxy_source = net::SocketAddress::Parse(proxy_source);
+  if (proxy_source != nullptr) {
+    evidence.proxy_source = net::SocketAddress::Parse(proxy_source);
+    evidence.agent_word = AgentWord::kForClient;
+  }
   const Resolution resolution = Resolve(Peer(peer), evidence, topology);
   context.own_address = Ip("10.32.1.221");
   if (context.fresh_request_id.empty()) context.fresh_request_id = "fresh";

@@ -29,7 +29,10 @@ class Headers {
   }
   Headers(const Headers&) = delete;
 
-  Evidence evidence() const { return Evidence{.fields = fields_, .ids = ids_}; }
+  // As on a connection whose peer, if it is an agent, has proved it.
+  Evidence evidence() const {
+    return Evidence{.fields = fields_, .ids = ids_, .agent_word = AgentWord::kOwn};
+  }
   const std::vector<http::HeaderField>& fields() const { return fields_; }
 
  private:

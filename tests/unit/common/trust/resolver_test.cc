@@ -516,12 +516,41 @@ TEST(ResolverTest, ProxyProtocolNamesTheNearestHop) {
     const Headers headers(row.lines);
     Evidence evidence = headers.evidence();
     evidence.proxy_source = net::SocketAddress::Parse(row.source);
+    evidence.agent_word = AgentWord::kForClient;
     ASSERT_TRUE(evidence.proxy_source) << row.what;
     const Resolution resolution = Resolve(Peer(row.peer), evidence, row.topology);
     EXPECT_EQ(resolution.client.ip().ToString(), row.client) << row.what;
     EXPECT_EQ(ReasonText(resolution), row.reason) << row.what;
     EXPECT_EQ(resolution.peer_is_trusted, row.is_trusted) << row.what;
   }
+}
+
+// Whoever connects through a TCP gateway speaks from its address.
+TEST(ResolverTest, AnAgentsAddressProvesNothing) {
+  const Headers headers({{"x-whence-client", "6.6.6.6"}, {"x-forwarded-for", "6.6.6.6"}});
+  Evidence evidence = headers.evidence();
+  for (const AgentWord word : {AgentWord::kNone, AgentWord::kForClient}) {
+    evidence.agent_word = word;
+    const Resolution resolution = Resolve(Peer("10.32.1.221"), evidence, Sidecar());
+    EXPECT_EQ(resolution.client.ip(), Ip("10.32.1.221"));
+    EXPECT_EQ(ReasonText(resolution), "untrusted-peer");
+    EXPECT_FALSE(resolution.peer_is_trusted);
+  }
+  for (const AgentWord word : {AgentWord::kNone, AgentWord::kOwn}) {
+    Evidence claim{.proxy_source = net::SocketAddress::Parse("6.6.6.6:1"), .agent_word = word};
+    EXPECT_EQ(Resolve(Peer("10.32.1.221"), claim, Sidecar()).client.ip(), Ip("10.32.1.221"));
+    Topology gateway = Gateway(0);
+    gateway.node_agents = Cidrs({"10.128.0.54"});
+    EXPECT_EQ(Resolve(Peer("10.128.0.54"), claim, gateway).client.ip(), Ip("10.128.0.54"));
+    claim.agent_word = AgentWord::kForClient;
+    EXPECT_EQ(Resolve(Peer("10.128.0.54"), claim, gateway).client.ip(), Ip("6.6.6.6"));
+    EXPECT_EQ(Resolve(Peer("10.128.0.53"), claim, gateway).client.ip(), Ip("10.128.0.53"));
+  }
+  // A proxy that is trusted by its range needs none, and keeps being one if it is an agent too.
+  Topology ranges = Sidecar();
+  ranges.trusted_proxies = AddressRanges{Cidrs({"10.32.1.0/24"}), {}};
+  evidence.agent_word = AgentWord::kNone;
+  EXPECT_EQ(Resolve(Peer("10.32.1.221"), evidence, ranges).client.ip(), Ip("6.6.6.6"));
 }
 
 TEST(ResolverTest, HopNumbersSaturate) {
@@ -592,7 +621,7 @@ TEST(ProxyVersionTest, ASidecarIsNeverLeftWithoutAHeader) {
   } rows[] = {
       {ProxySend::kAuto, ProxyVersion::kV2, ProxyVersion::kNone},
       {ProxySend::kOff, ProxyVersion::kV2, ProxyVersion::kNone},
-      {ProxySend::kV1, ProxyVersion::kV1, ProxyVersion::kV1},
+      {ProxySend::kV1, ProxyVersion::kV2, ProxyVersion::kV1},
       {ProxySend::kV2, ProxyVersion::kV2, ProxyVersion::kV2},
   };
   for (const auto& row : rows) {

@@ -37,6 +37,7 @@ GatewayTest::GatewayTest() : http_port_(FreePort()), tcp_port_(FreePort()) {
 std::shared_ptr<const snapshot::Snapshot> GatewayTest::MakeSnapshot(const Setup& setup) const {
   auto made = std::make_shared<snapshot::Snapshot>();
   made->topology = topology_;
+  made->handover_key = own_key_;
   auto policies = policy::PolicySet::Compile(
       setup.policies, [](const std::string&) { return std::shared_ptr<const net::CidrSet>(); });
   EXPECT_TRUE(policies.ok()) << policies.status();
@@ -46,7 +47,10 @@ std::shared_ptr<const snapshot::Snapshot> GatewayTest::MakeSnapshot(const Setup&
     snapshot::Cluster& cluster = made->clusters.emplace_back();
     for (const net::SocketAddress& address : *endpoints) {
       cluster.endpoints.push_back(
-          {.address = address, .workload = "test/origin", .has_sidecar = setup.has_sidecar});
+          {.address = address,
+           .workload = "test/origin",
+           .has_sidecar = setup.has_sidecar,
+           .handover_key = setup.handover_key});
     }
   }
   snapshot::Listener http{.port = http_port_, .protocol = snapshot::Protocol::kHttp};

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,7 @@ class GatewayTest : public testing::Test {
     std::vector<policy::PolicySpec> policies = {};
     bool has_sidecar = false;  // the endpoints
     bool keep_query = false;
+    std::optional<proxy_protocol::HandoverKey> handover_key = {};
   };
 
   GatewayTest();
@@ -54,6 +56,7 @@ class GatewayTest : public testing::Test {
 
   DataPlaneOptions options_;
   trust::Topology topology_ = trust::DefaultTopology(trust::Role::kGateway);
+  std::optional<proxy_protocol::HandoverKey> own_key_;
   uint16_t http_port_;
   uint16_t tcp_port_;
   std::vector<std::unique_ptr<access_log::Ring>> rings_;

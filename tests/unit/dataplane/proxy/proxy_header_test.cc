@@ -2,6 +2,7 @@
 #include <future>
 
 #include "common/proxy_protocol/formatter.h"
+#include "common/proxy_protocol/handover.h"
 #include "common/proxy_protocol/parser.h"
 #include "gmock/gmock.h"
 #include "tests/unit/dataplane/proxy/gateway_fixture.h"
@@ -23,6 +24,20 @@ std::string V2Claim(std::string_view source) {
   char memory[proxy_protocol::kMaxPlainBytes];
   const proxy_protocol::Addresses addresses{At(source), At("192.0.2.1:443")};
   const auto size = FormatV2(addresses, {}, proxy_protocol::Checksum::kCrc32c, memory);
+  return std::string(memory, *size);
+}
+
+constexpr proxy_protocol::HandoverKey kKey = {4, 5, 6};
+
+// What an agent sends that hands `source` over on `connection`.
+std::string HandOver(const WireEnd& connection, const net::SocketAddress& to,
+                     const net::SocketAddress& source) {
+  const auto proof = proxy_protocol::Prove(
+      kKey, {proxy_protocol::Spoken::kByClient, connection.local(), to, source});
+  const proxy_protocol::Tlv tlv{proxy_protocol::kTlvHandover, {proof.data(), proof.size()}};
+  char memory[proxy_protocol::kMaxPlainBytes];
+  const auto size = FormatV2(proxy_protocol::Addresses{source, to}, {&tlv, 1},
+                             proxy_protocol::Checksum::kNone, memory);
   return std::string(memory, *size);
 }
 
@@ -86,6 +101,42 @@ TEST_F(ProxyHeaderTest, SentBeforeTheClientSaysAWord) {
   Start({.tcp = {origin.address()}, .has_sidecar = true});
   WireEnd client = ConnectTcp();
   EXPECT_EQ(client.ReadThrough("\n"), "ready\n");
+}
+
+TEST_F(ProxyHeaderTest, AnAgentIsToldWithAProofForThisConnection) {
+  Origin origin([](WireEnd& end) {
+    const std::string all = end.ReadToEnd();
+    const Received received = Split(all);
+    const proxy_protocol::Handover handover{
+        .from = end.peer(), .to = end.local(), .source = received.header.source};
+    const auto spoken = proxy_protocol::Verify(kKey, handover, received.header.tlvs);
+    end.Send(spoken == proxy_protocol::Spoken::kByClient ? received.payload : "no proof");
+  });
+  Start({.tcp = {origin.address()}, .handover_key = kKey});
+  EXPECT_EQ(ThroughTcp("hello"), "hello");
+}
+
+// Once per connection, before the first request.
+TEST_F(ProxyHeaderTest, RequestsToAnAgentBeginWithAProof) {
+  Origin origin([](WireEnd& end) {
+    const Received received = Split(end.ReadBytes(48));
+    const proxy_protocol::Handover handover{
+        .from = end.peer(), .to = end.local(), .source = received.header.source};
+    const bool proven = proxy_protocol::Verify(kKey, handover, received.header.tlvs) ==
+                        proxy_protocol::Spoken::kByAgent;
+    HttpOrigin([&](const std::string& head, const std::string&) {
+      return Ok((proven ? "proven " : "unproven ") + head);
+    })(end);
+  });
+  Start({.http = {origin.address()}, .has_sidecar = true, .handover_key = kKey});
+  WireEnd client = ConnectHttp();
+  for (int i = 0; i < 2; ++i) {
+    client.Send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    const std::string response = client.ReadResponse();
+    EXPECT_THAT(response, HasSubstr("\r\n\r\nproven GET /x HTTP/1.1\r\n"));
+    EXPECT_THAT(response, HasSubstr("x-whence-client: 127.0.0.1\r\n"));
+  }
+  EXPECT_EQ(origin.connections(), 1);
 }
 
 // A header's other news stand in the record.
@@ -340,10 +391,17 @@ TEST_F(ProxyHeaderTest, NothingInsideAnAgentsStreamIsTrusted) {
   topology_ = trust::DefaultTopology(trust::Role::kGateway);
   topology_.trust_mesh_gateways = true;
   topology_.mesh_gateways = net::CidrSet({*net::Cidr::Parse("127.0.0.1/32")});
+  own_key_ = kKey;
   Origin origin(HttpOrigin([](const std::string& head, const std::string&) { return Ok(head); }));
   Start({.http = {origin.address()}});
+  WireEnd forger = ConnectHttp();
+  forger.Send(V2Claim("203.0.113.7:40000") + "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(forger.SeesReset());
+  EXPECT_EQ(NextRecord().client_address.ToString(), "127.0.0.1");
+  EXPECT_EQ(Count(Counter::kProxyUnproven), 1u);
   WireEnd client = ConnectHttp();
-  client.Send(V2Claim("203.0.113.7:40000") +
+  client.Send(HandOver(client, {*net::IpAddress::Parse("127.0.0.1"), http_port_},
+                       At("203.0.113.7:40000")) +
               "GET / HTTP/1.1\r\nHost: a\r\nx-whence-client: 1.1.1.1\r\n"
               "x-forwarded-for: 2.2.2.2\r\nx-envoy-external-address: 3.3.3.3\r\n\r\n");
   const std::string response = client.ReadResponse();

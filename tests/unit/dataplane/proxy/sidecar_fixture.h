@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/proxy_protocol/formatter.h"
+#include "common/proxy_protocol/handover.h"
 #include "dataplane/intercept/installer.h"
 #include "dataplane/intercept/linux_kernel.h"
 #include "dataplane/intercept/netns.h"
@@ -25,6 +27,8 @@ namespace whence::proxy {
 
 inline constexpr std::string_view kGet = "GET /x HTTP/1.1\r\nHost: app\r\n\r\n";
 inline constexpr uint16_t kAppPort = 8080;
+
+inline constexpr proxy_protocol::HandoverKey kOwnKey = {1, 2, 3};
 
 inline net::IpAddress Ip(std::string_view text) { return *net::IpAddress::Parse(text); }
 
@@ -67,6 +71,7 @@ class SidecarTest : public testing::TestWithParam<std::pair<int, InterceptionMod
   std::shared_ptr<const snapshot::Snapshot> MakeSnapshot() const {
     auto made = std::make_shared<snapshot::Snapshot>();
     made->topology = topology_;
+    made->handover_key = kOwnKey;
     made->policies = *policy::PolicySet::Compile(
         policies_, [](const std::string&) { return std::shared_ptr<const net::CidrSet>(); });
     return made;
@@ -97,6 +102,23 @@ class SidecarTest : public testing::TestWithParam<std::pair<int, InterceptionMod
     auto in_client = intercept::ScopedNetns::Enter(lab_->Space("client").path());
     EXPECT_TRUE(in_client.ok());
     return WireEnd::ConnectTo({pod_ip(), port}, 0, local_port);
+  }
+
+  // What an agent begins the connection with that `agent` is: for a client, or for itself.
+  std::string HandOver(const WireEnd& agent, const net::SocketAddress& client) const {
+    return Proven(proxy_protocol::Spoken::kByClient, agent.local(), client);
+  }
+  std::string Announce(const WireEnd& agent) const {
+    return Proven(proxy_protocol::Spoken::kByAgent, agent.local(), agent.local());
+  }
+  std::string Proven(proxy_protocol::Spoken spoken, const net::SocketAddress& from,
+                     const net::SocketAddress& source) const {
+    const auto proof = proxy_protocol::Prove(kOwnKey, {spoken, from, app(), source});
+    const proxy_protocol::Tlv tlv{proxy_protocol::kTlvHandover, {proof.data(), proof.size()}};
+    char memory[proxy_protocol::kMaxPlainBytes];
+    const auto size = FormatV2(proxy_protocol::Addresses{source, app()}, {&tlv, 1},
+                               proxy_protocol::Checksum::kNone, memory);
+    return std::string(memory, *size);
   }
 
   // Waits for that many: a record is written after the last byte of its answer.

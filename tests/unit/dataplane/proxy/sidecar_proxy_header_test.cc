@@ -48,7 +48,7 @@ TEST_P(SidecarProxyHeaderTest, ApplicationSeesTheClientOfTheGateway) {
   TrustTheGateway();
   Start(TellPeerFirst());
   WireEnd gateway = Connect();
-  gateway.Send(Header(outside()) + "hello\n");
+  gateway.Send(HandOver(gateway, outside()) + "hello\n");
   gateway.Finish();
   EXPECT_EQ(gateway.ReadToEnd(), SourceFor(outside().ip).ToString() + "\nhello\n");
   const auto records = Records(1);
@@ -65,7 +65,7 @@ TEST_P(SidecarProxyHeaderTest, ServerMaySpeakFirstBehindTheHeader) {
   TrustTheGateway();
   Start(TellPeerFirst());
   WireEnd gateway = Connect();
-  const std::string header = Header(outside());
+  const std::string header = HandOver(gateway, outside());
   for (const char c : header) gateway.Send(std::string_view(&c, 1));
   EXPECT_EQ(gateway.ReadThrough("\n"), SourceFor(outside().ip).ToString() + "\n");
 }
@@ -75,7 +75,7 @@ TEST_P(SidecarProxyHeaderTest, DirectPeerStaysTheSourceWhereThatIsSet) {
   topology_.upstream_source = trust::UpstreamSource::kDirectPeer;
   Start(TellPeerFirst());
   WireEnd gateway = Connect();
-  gateway.Send(Header(outside()));
+  gateway.Send(HandOver(gateway, outside()));
   EXPECT_EQ(gateway.ReadThrough("\n"), SourceFor(client_ip()).ToString() + "\n");
 }
 
@@ -88,7 +88,7 @@ TEST_P(SidecarProxyHeaderTest, ARequestBehindTheHeaderIsNotBelieved) {
         end);
   });
   WireEnd gateway = Connect();
-  gateway.Send(Header(outside()) +
+  gateway.Send(HandOver(gateway, outside()) +
                "GET /x HTTP/1.1\r\nHost: a\r\nx-whence-client: 1.1.1.1\r\n"
                "x-forwarded-for: 2.2.2.2\r\nforwarded: for=3.3.3.3\r\n\r\n");
   const std::string response = gateway.ReadResponse();
@@ -101,25 +101,88 @@ TEST_P(SidecarProxyHeaderTest, ARequestBehindTheHeaderIsNotBelieved) {
   EXPECT_EQ(Count(Counter::kSpoofedHeaders), 1u);
 }
 
-TEST_P(SidecarProxyHeaderTest, NeitherBehindALocalHeader) {
+// A TCP client speaks from the gateway's address, and its words are the first when the gateway
+// believes that there is no sidecar: so they must not pass for the gateway's.
+TEST_P(SidecarProxyHeaderTest, WhatTheGatewaysAddressClaimsWithoutProofIsRefused) {
+  TrustTheGateway();
+  Start(TellPeerFirst());
+  WireEnd other = Connect();
+  const std::string replayed = HandOver(other, outside());
+  const std::string local =
+      std::string(proxy_protocol::kSignatureV2) + std::string("\x20\0\0\0", 4);
+  const std::string text = "PROXY TCP4 123.120.247.15 1.2.3.4 1 2\r\n";
+  uint64_t refused = 0;
+  for (const std::string& header : {Header(outside()), replayed, local, text}) {
+    WireEnd client = Connect();
+    client.Send(header + "hello\n");
+    EXPECT_TRUE(client.SeesReset());
+    EXPECT_EQ(Count(Counter::kProxyUnproven), ++refused);
+    const auto records = Records(1);
+    ASSERT_EQ(records.size(), 1u);
+    EXPECT_EQ(records[0].client_address, client_ip());
+    EXPECT_EQ(records[0].decision, access_log::Decision::kDeny);
+  }
+  EXPECT_EQ(origin_->connections(), 0);
+}
+
+TEST_P(SidecarProxyHeaderTest, AndItsRequestsAreAStrangers) {
   TrustTheGateway();
   Start(TellPeer());
-  WireEnd gateway = Connect();
-  gateway.Send(std::string(proxy_protocol::kSignatureV2) + std::string("\x20\0\0\0", 4) +
-               "GET /x HTTP/1.1\r\nHost: a\r\nx-whence-client: 1.1.1.1\r\n\r\n");
-  EXPECT_EQ(PeerIn(gateway.ReadResponse()).ip, SourceFor(client_ip()));
+  WireEnd client = Connect();
+  client.Send("GET /x HTTP/1.1\r\nHost: a\r\nx-whence-client: " + outside().ip.ToString() +
+              "\r\nx-forwarded-for: " + outside().ip.ToString() + "\r\n\r\n");
+  EXPECT_EQ(PeerIn(client.ReadResponse()).ip, SourceFor(client_ip()));
   const auto records = Records(1);
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records[0].client_address, client_ip());
+  EXPECT_EQ(records[0].Get(Text::kReason), "untrusted-peer");
+  EXPECT_TRUE(records[0].Has(Flag::kSpoofedHeaders));
 }
 
-TEST_P(SidecarProxyHeaderTest, AGatewaysHttpNeedsNoHeader) {
+TEST_P(SidecarProxyHeaderTest, AGatewaysRequestsAreBelievedBehindItsProof) {
   TrustTheGateway();
   Start(TellPeer());
   WireEnd gateway = Connect();
-  gateway.Send("GET /x HTTP/1.1\r\nHost: a\r\nx-whence-client: " + outside().ip.ToString() +
-               "\r\n\r\n");
+  gateway.Send(Announce(gateway));
+  for (int i = 0; i < 2; ++i) {
+    gateway.Send("GET /x HTTP/1.1\r\nHost: a\r\nx-whence-client: " + outside().ip.ToString() +
+                 "\r\n\r\n");
+    EXPECT_EQ(PeerIn(gateway.ReadResponse()).ip, SourceFor(outside().ip));
+  }
+  EXPECT_EQ(Count(Counter::kSpoofedHeaders), 0u);
+}
+
+// A gateway that has just come: its requests are served, and believed once it is known.
+TEST_P(SidecarProxyHeaderTest, AGatewayThatIsNotKnownYetIsServed) {
+  topology_.upstream_source = trust::UpstreamSource::kTrustedClient;
+  Start(TellPeer());
+  WireEnd gateway = Connect();
+  const std::string request = "GET /x HTTP/1.1\r\nHost: a\r\nx-whence-client: " +
+                              outside().ip.ToString() + "\r\n\r\n";
+  gateway.Send(Announce(gateway) + request);
+  EXPECT_EQ(PeerIn(gateway.ReadResponse()).ip, SourceFor(client_ip()));
+  TrustTheGateway();
+  ASSERT_EQ(plane_->Publish(MakeSnapshot()), absl::OkStatus());
+  while (Count(Counter::kSnapshots) < 4) std::this_thread::yield();
+  gateway.Send(request);
   EXPECT_EQ(PeerIn(gateway.ReadResponse()).ip, SourceFor(outside().ip));
+}
+
+// The gateway was told late that this sidecar believes nobody: its header is not for the
+// application, and names nobody.
+TEST_P(SidecarProxyHeaderTest, WhoBelievesNoGatewayStillTakesItsHeaderAway) {
+  topology_.trust_mesh_gateways = false;
+  topology_.upstream_source = trust::UpstreamSource::kTrustedClient;
+  Start(TellPeerFirst());
+  WireEnd gateway = Connect();
+  gateway.Send(HandOver(gateway, outside()) + "hello\n");
+  gateway.Finish();
+  EXPECT_EQ(gateway.ReadToEnd(), SourceFor(client_ip()).ToString() + "\nhello\n");
+  // Anybody else's is the application's business there.
+  WireEnd other = Connect();
+  other.Send(Header(outside()));
+  other.Finish();
+  EXPECT_EQ(other.ReadToEnd(), SourceFor(client_ip()).ToString() + "\n" + Header(outside()));
 }
 
 TEST_P(SidecarProxyHeaderTest, AStrangersHeaderNeverReachesTheApplication) {
@@ -153,7 +216,7 @@ TEST_P(SidecarProxyHeaderTest, OfTheGatewaysClientNeither) {
   TrustTheGateway();
   Start(TellPeerFirst());
   WireEnd gateway = Connect();
-  gateway.Send(Header(outside()) + Header({Ip(v4() ? "6.6.6.6" : "2001:db8::6"), 1}) + "x");
+  gateway.Send(HandOver(gateway, outside()) + Header({Ip(v4() ? "6.6.6.6" : "2001:db8::6"), 1}) + "x");
   EXPECT_TRUE(gateway.SeesReset());
   EXPECT_EQ(origin_->connections(), 0);
   EXPECT_EQ(Count(Counter::kProxyForbidden), 1u);

@@ -158,6 +158,7 @@ TEST_P(SidecarTest, TrustedClientBecomesTheSource) {
   topology_.mesh_gateways = net::CidrSet({*net::Cidr::Parse(client_ip().ToString())});
   Start(TellPeer());
   WireEnd client = Connect();
+  client.Send(Announce(client));
   // Two clients behind one gateway connection: each request leaves from its own client's address.
   for (const char* outside : {"123.120.247.15", "123.120.247.16", "2001:db8::15"}) {
     const bool same_family = Ip(outside).is_v4() == v4();
@@ -181,7 +182,7 @@ TEST_P(SidecarTest, FallsBackToItsOwnAddressOnlyWhenTold) {
   topology_.mesh_gateways = net::CidrSet({*net::Cidr::Parse(client_ip().ToString())});
   Start(TellPeer());
   WireEnd client = Connect();
-  client.Send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " +
+  client.Send(Announce(client) + "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " +
               std::string(v4() ? "2001:db8::15" : "1.2.3.4") + "\r\n\r\n");
   EXPECT_EQ(PeerIn(client.ReadResponse()).ip, pod_ip());
   const auto records = Records(1);
