@@ -63,7 +63,7 @@ class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage
     if (message_.has_identifier() && !reporter_) {
       absl::StatusOr<ReportingAgent> reporter = ReadEnvoyNode(message_.identifier());
       if (!reporter.ok()) return reporter.status();
-      if (peer_.identity && peer_.identity->workload() != reporter->agent) {
+      if (peer_.identity && !peer_.identity->Covers(reporter->agent)) {
         return absl::PermissionDeniedError(absl::StrCat(
             "identifier.node.id is \"", reporter->agent, "\", and the certificate of ", peer_.name));
       }

@@ -130,7 +130,7 @@ absl::Status IngestStream::Take() {
 }
 
 absl::Status IngestStream::CheckReporter(const std::string& agent) const {
-  if (!peer_.identity || peer_.identity->workload() == agent) return absl::OkStatus();
+  if (!peer_.identity || peer_.identity->Covers(agent)) return absl::OkStatus();
   std::string reason =
       absl::StrCat("hello.agent is \"", agent, "\", and the certificate of ", peer_.name);
   service_.refusals().Record({peer_.name, address_, "/whence.v1.AccessLogIngest/Stream", reason});

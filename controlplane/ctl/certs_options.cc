@@ -34,6 +34,7 @@ void DeclareCerts(CLI::App& app, CertsFlags& flags) {
   whencectl certs init --dir ca --trust-domain prod.example
   whencectl certs issue control-plane main --dir ca --address 10.0.0.5,whence.example
   whencectl certs issue agent shop/web-1 --dir ca --out web-1
+  whencectl certs issue workload shop/web --dir ca --out web   # all pods of a Deployment, from one Secret
   whencectl certs issue operator ana --access editor --dir ca --out ana)");
   CLI::App* init = certs->add_subcommand("init", "Make a CA: DIR/ca.crt and DIR/ca.key");
   init->add_option("--trust-domain", flags.trust_domain,
@@ -42,10 +43,12 @@ void DeclareCerts(CLI::App& app, CertsFlags& flags) {
   AddCommon(init, flags, "Where to make it", "How long it is valid (default: 3650)");
 
   CLI::App* issue = certs->add_subcommand("issue", "Issue a certificate: OUT.crt and OUT.key");
-  issue->add_option("KIND", flags.kind, "Whom for")
+  issue->add_option("KIND", flags.kind,
+                    "Whom for; workload: the agents of all pods of a Deployment, StatefulSet, DaemonSet, "
+                    "Job or CronJob")
       ->required()
-      ->check(CLI::IsMember({"control-plane", "agent", "operator"}));
-  issue->add_option("NAME", flags.name, "Its name; of an agent NAMESPACE/NAME")->required();
+      ->check(CLI::IsMember({"control-plane", "agent", "workload", "operator"}));
+  issue->add_option("NAME", flags.name, "Its name; of an agent or a workload NAMESPACE/NAME")->required();
   issue->add_option("--access", flags.access, "What an operator may do")
       ->check(CLI::IsMember({"viewer", "editor"}))
       ->capture_default_str();
@@ -65,14 +68,15 @@ std::string InterpretIssue(const CertsFlags& flags, CertsIssueOptions* options) 
   security::Identity& identity = options->identity;
   identity.name = flags.name;
   std::string file = flags.kind + "-" + flags.name;
-  if (flags.kind == "agent") {
-    identity.kind = security::Kind::kAgent;
+  if (flags.kind == "agent" || flags.kind == "workload") {
+    identity.kind =
+        flags.kind == "agent" ? security::Kind::kAgent : security::Kind::kWorkload;
     size_t slash = flags.name.find('/');
     if (slash == std::string::npos) return "NAME \"" + flags.name + "\": give NAMESPACE/NAME";
     identity.namespace_name = flags.name.substr(0, slash);
     identity.name = flags.name.substr(slash + 1);
     if (!IsName(identity.namespace_name)) return "NAME \"" + flags.name + "\": give NAMESPACE/NAME";
-    file = "agent-" + identity.namespace_name + "-" + identity.name;
+    file = flags.kind + "-" + identity.namespace_name + "-" + identity.name;
   } else if (flags.kind == "operator") {
     identity.kind = flags.access == "editor" ? security::Kind::kEditor : security::Kind::kViewer;
   } else {

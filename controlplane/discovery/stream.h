@@ -169,7 +169,7 @@ absl::Status Stream<Protocol>::Join(std::unique_lock<std::mutex>& lock) {
 // The certificate says who it is; the node may only repeat it.
 template <typename Protocol>
 absl::Status Stream<Protocol>::CheckIdentity(const std::string& id) {
-  if (!peer_.has_certificate || (peer_.identity && peer_.identity->workload() == id)) {
+  if (!peer_.has_certificate || (peer_.identity && peer_.identity->Covers(id))) {
     return absl::OkStatus();
   }
   std::string reason =

@@ -21,7 +21,46 @@ std::vector<std::string_view> Segments(std::string_view text) {
   }
 }
 
+// The letters of k8s.io/apimachinery/pkg/util/rand.
+constexpr std::string_view kPodLetters = "bcdfghjklmnpqrstvwxz2456789";
+constexpr std::string_view kDigits = "0123456789";
+constexpr size_t kRandomLength = 5, kMaxHashLength = 10, kMinutesLength = 8;
+
+bool Consists(std::string_view text, std::string_view of) {
+  return text.find_first_not_of(of) == text.npos;
+}
+
+bool IsRandom(std::string_view text) {
+  return text.size() == kRandomLength && Consists(text, kPodLetters);
+}
+
+bool IsOrdinal(std::string_view text) {
+  return !text.empty() && text.size() <= 10 && Consists(text, kDigits) &&
+         (text == "0" || text[0] != '0');
+}
+
+// Of a template's hash, or of a CronJob's minutes.
+bool IsGeneration(std::string_view text) {
+  return !text.empty() && ((text.size() <= kMaxHashLength && Consists(text, kPodLetters)) ||
+                           (text.size() == kMinutesLength && Consists(text, kDigits)));
+}
+
+// What Kubernetes puts behind the name of a workload, without the first dash.
+bool IsPodEnding(std::string_view text) {
+  const size_t dash = text.find('-');
+  if (dash == text.npos) return IsRandom(text) || IsOrdinal(text);
+  return IsGeneration(text.substr(0, dash)) && IsRandom(text.substr(dash + 1));
+}
+
 }  // namespace
+
+bool Identity::Covers(std::string_view agent) const {
+  if (kind != Kind::kAgent && kind != Kind::kWorkload) return false;
+  const std::string whole = namespace_name + "/" + name;
+  if (agent == whole) return true;
+  return kind == Kind::kWorkload && agent.size() > whole.size() && agent.starts_with(whole) &&
+         agent[whole.size()] == '-' && IsPodEnding(agent.substr(whole.size() + 1));
+}
 
 bool IsTrustDomain(std::string_view text) {
   return IsName(text) &&
@@ -35,8 +74,9 @@ std::optional<Identity> ParseIdentity(std::string_view uri) {
   if (!std::all_of(parts.begin() + 1, parts.end(), IsName)) return std::nullopt;
   Identity identity;
   identity.trust_domain = parts[0];
-  if (parts.size() == 5 && parts[1] == "ns" && parts[3] == "workload") {
-    identity.kind = Kind::kAgent;
+  if (parts.size() == 5 && parts[1] == "ns" &&
+      (parts[3] == "workload" || parts[3] == "workloads")) {
+    identity.kind = parts[3] == "workload" ? Kind::kAgent : Kind::kWorkload;
     identity.namespace_name = parts[2];
     identity.name = parts[4];
     return identity;
@@ -60,6 +100,8 @@ std::string ToUri(const Identity& identity) {
   switch (identity.kind) {
     case Kind::kAgent:
       return uri + "/ns/" + identity.namespace_name + "/workload/" + identity.name;
+    case Kind::kWorkload:
+      return uri + "/ns/" + identity.namespace_name + "/workloads/" + identity.name;
     case Kind::kViewer:
       return uri + "/operator/" + identity.name + "/role/viewer";
     case Kind::kEditor:

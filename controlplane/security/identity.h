@@ -3,11 +3,25 @@
 // A certificate of ours carries exactly one URI, a SPIFFE ID:
 //
 //   spiffe://DOMAIN/ns/NAMESPACE/workload/NAME   an agent, for that workload and no other
+//   spiffe://DOMAIN/ns/NAMESPACE/workloads/NAME  the agents of all pods of a Deployment (or the like)
+//                                                of that name, who share a Secret
 //   spiffe://DOMAIN/operator/NAME/role/viewer    an operator who may look (or: editor, who may change)
 //   spiffe://DOMAIN/control-plane/NAME           a control plane
 //
 // Pure. One spelling each: no empty segment, no escapes, no trailing slash, case as written; what is
 // spelled otherwise is nobody.
+//
+// What `workloads` covers are NAME itself and NAME with the ending that Kubernetes gives to a pod:
+//
+//   -HASH-RANDOM      Deployment: the template's hash, 1 to 10 characters, and 5 random ones
+//   -RANDOM           DaemonSet, Job, ReplicaSet
+//   -MINUTES-RANDOM   CronJob: minutes since 1970, 8 digits
+//   -ORDINAL          StatefulSet: a number without leading zeros
+//
+// HASH and RANDOM have letters of "bcdfghjklmnpqrstvwxz2456789" only (no vowels: no words), so `web`
+// does not cover web-admin-0. It does cover the DaemonSet pod web-db-x7k2p, if somebody calls a
+// DaemonSet of that namespace web-db: names alone cannot tell it from a pod of `web`. Names of more
+// than 46 bytes are cut by Kubernetes before it appends; such pods are not covered.
 #ifndef WHENCE_CONTROLPLANE_SECURITY_IDENTITY_H_
 #define WHENCE_CONTROLPLANE_SECURITY_IDENTITY_H_
 
@@ -17,16 +31,17 @@
 
 namespace whence::security {
 
-enum class Kind { kAgent, kViewer, kEditor, kControlPlane };
+enum class Kind { kAgent, kWorkload, kViewer, kEditor, kControlPlane };
 
 struct Identity {
   Kind kind = Kind::kViewer;
   std::string trust_domain;
-  std::string namespace_name;  // agents only
+  std::string namespace_name;  // kAgent and kWorkload only
   std::string name;
 
-  // "namespace/name", as agents are known everywhere else. Agents only.
-  std::string workload() const { return namespace_name + "/" + name; }
+  // Is this the identity of the agent that calls itself `agent` ("namespace/name", as agents are
+  // known everywhere else)? False for all but agents.
+  bool Covers(std::string_view agent) const;
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 

@@ -51,7 +51,7 @@ std::optional<Audience> AudienceOf(std::string_view path) {
 bool Belongs(Kind kind, Audience audience) {
   switch (audience) {
     case Audience::kAgents:
-      return kind == Kind::kAgent;
+      return kind == Kind::kAgent || kind == Kind::kWorkload;
     case Audience::kViewers:
       return kind == Kind::kViewer || kind == Kind::kEditor;
     case Audience::kEditors:

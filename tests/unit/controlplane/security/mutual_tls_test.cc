@@ -271,6 +271,37 @@ DeltaDiscoveryRequest Subscribe(const std::string& id, const char* type,
   return request;
 }
 
+TEST_F(MutualTlsTest, PodsThatShareACertificateAreServedAndThoseOfOthersAreNot) {
+  auto channel = As(Kind::kWorkload, "web", "shop");
+  auto discovery = AggregatedDiscoveryService::NewStub(channel);
+  for (const std::string pod : {"shop/web-7d4b9c8f6-x7k2p", "shop/web-7d4b9c8f6-bcdfg", "shop/web-admin-0"}) {
+    const bool is_ours = pod != "shop/web-admin-0";
+    grpc::ClientContext context, log_context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    auto stream = discovery->DeltaAggregatedResources(&context);
+    stream->Write(Subscribe(pod, "WorkloadBundle", {pod}));
+    DeltaDiscoveryResponse response;
+    EXPECT_EQ(stream->Read(&response), is_ours) << pod;
+    if (is_ours) {
+      EXPECT_EQ(response.resources(0).name(), pod);
+      context.TryCancel();
+    }
+    EXPECT_EQ(stream->Finish().error_code(),
+              is_ours ? StatusCode::CANCELLED : StatusCode::PERMISSION_DENIED);
+    auto log = v1::AccessLogIngest::NewStub(channel)->Stream(&log_context);
+    v1::IngestRequest request;
+    request.mutable_hello()->set_agent(pod);
+    log->Write(request);
+    log->WritesDone();
+    v1::IngestResponse ignored;
+    while (log->Read(&ignored)) continue;
+    EXPECT_EQ(log->Finish().error_code() != StatusCode::PERMISSION_DENIED, is_ours) << pod;
+  }
+  v1::ListRefusalsResponse refused = Refused();
+  ASSERT_EQ(refused.total(), 2u) << refused.DebugString();
+  EXPECT_EQ(refused.refusals(0).peer(), "spiffe://whence.local/ns/shop/workloads/web");
+}
+
 TEST_F(MutualTlsTest, Fault16AnAgentIsItselfOnlyAndSeesItsOwnOnly) {
   ApplyAsEditor();
   auto channel = As(Kind::kAgent, "web", "shop");
