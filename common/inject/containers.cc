@@ -14,12 +14,15 @@ Json FromPod(const char* name, const char* field) {
   return {{"name", name}, {"valueFrom", {{"fieldRef", {{"fieldPath", field}}}}}};
 }
 
-// The probe of the agent itself.
-Json Ready(int period_seconds, int failures) {
-  return {{"httpGet", {{"path", "/healthz/ready"}, {"port", kHealthPort}}},
+// A probe of the agent itself.
+Json Probe(const char* path, int period_seconds, int failures) {
+  return {{"httpGet", {{"path", path}, {"port", kHealthPort}}},
           {"periodSeconds", period_seconds},
           {"failureThreshold", failures}};
 }
+
+// Seconds that an agent serves on while a pod's end gets about among load balancers and nodes.
+constexpr const char* kLingerSeconds = "5";
 
 void AddQuantity(Json* resources, const char* kind, const char* what, const std::string& value) {
   if (!value.empty()) (*resources)[kind][what] = value;
@@ -120,8 +123,16 @@ Json AgentContainer(const Settings& settings, const Json& labels,
   container["ports"] = Json::array({{{"name", "whence-metrics"}, {"containerPort", kMetricsPort}},
                         {{"name", "whence-health"}, {"containerPort", kHealthPort}}});
   // The application starts when the agent has its policies, not before.
-  container["startupProbe"] = Ready(1, 600);
-  container["readinessProbe"] = Ready(5, 3);
+  container["startupProbe"] = Probe("/healthz/ready", 1, 600);
+  container["readinessProbe"] = Probe("/healthz/ready", 5, 3);
+  // An agent under load is slow, not dead: a minute of silence.
+  container["livenessProbe"] = Probe("/healthz/live", 10, 6);
+  if (!settings.native_sidecar) {
+    // A native sidecar ends after the application. This one is told to end together with it, and
+    // would refuse connections that are still sent here.
+    container["lifecycle"] = {
+        {"preStop", {{"exec", {{"command", Json::array({"sleep", kLingerSeconds})}}}}}};
+  }
   container["resources"] = Resources(settings);
   container["securityContext"] = SecurityContext("NET_RAW");
   Json mounts = Json::array({{{"name", "whence-state"}, {"mountPath", "/var/lib/whence"}}});

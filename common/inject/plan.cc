@@ -70,6 +70,36 @@ std::string WhyNot(const Json& pod, const PodSettings& settings) {
   return "";
 }
 
+// What the plan walks into and adds to is of the type that Kubernetes gives it.
+absl::Status CheckTypes(const Json& pod) {
+  for (const Path& path : std::vector<Path>{{},
+                                            {"metadata"},
+                                            {"metadata", "annotations"},
+                                            {"metadata", "labels"},
+                                            {"spec"},
+                                            {"spec", "securityContext"}}) {
+    const Json& value = At(pod, path);
+    if (!value.is_null() && !value.is_object()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path.empty() ? "the pod" : absl::StrJoin(path, "."), ": give a mapping"));
+    }
+  }
+  for (const Path& path : std::vector<Path>{{"spec", "containers"},
+                                            {"spec", "initContainers"},
+                                            {"spec", "volumes"},
+                                            {"spec", "securityContext", "sysctls"}}) {
+    const Json& list = At(pod, path);
+    const bool is_good = list.is_null() || (list.is_array() && std::all_of(list.begin(), list.end(), [](const Json& item) {
+                                              return item.is_object();
+                                            }));
+    if (!is_good) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(absl::StrJoin(path, "."), ": give a list of mappings"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckShape(const Json& pod) {
   if (!At(pod, {"spec", "containers"}).is_array() || At(pod, {"spec", "containers"}).empty()) {
     return absl::InvalidArgumentError("spec.containers: a pod has at least one container");
@@ -220,6 +250,7 @@ void RestoreProbes(const Json& pod, const Json& status, Removal* removal) {
 
 absl::StatusOr<Plan> PlanInjection(const Json& pod, const Settings& defaults,
                                    const OriginalText& original_text) {
+  if (absl::Status status = CheckTypes(pod); !status.ok()) return status;
   absl::StatusOr<PodSettings> read = ReadSettings(defaults, At(pod, {"metadata"}));
   if (!read.ok()) return read.status();
   const Settings& settings = read->settings;
