@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/command_line.h"
+#include "controlplane/inject_flags.h"
 #include "controlplane/units.h"
 
 namespace whence::control {
@@ -14,6 +15,7 @@ constexpr char kExamples[] = R"(Examples:
   whence-control --data-dir /var/lib/whence --listen unix:/run/whence/control.sock
   whence-control --listen-tls :15012 --cert control.crt --key control.key --ca ca.crt
   WHENCE_LOG_RETENTION=30d whence-control --log-max-size 50GiB
+  whence-control --webhook :9443 --webhook-cert tls.crt --webhook-key tls.key --inject-image registry.example/whence-agent:1
 
 Exit codes: 0 stopped by a signal, 1 failed, 2 wrong usage.)";
 
@@ -25,6 +27,8 @@ struct Flags {
   std::string certificate, key, client_ca;
   std::string trust_domain = "whence.local";
   std::string http = "127.0.0.1:15014";
+  std::string webhook = "none", webhook_certificate, webhook_key;
+  InjectFlags inject;
   bool insecure_bind = false;
   std::string log_retention = "7d";
   std::string log_max_size = "10GiB";
@@ -55,6 +59,11 @@ void Declare(CLI::App& app, Flags& flags) {
   add("--log-max-size", flags.log_max_size,
       "And the oldest beyond this size (MiB, GiB, …)");
   add("--log-level", flags.log_level, "debug, info, warning, error or off");
+  add("--webhook", flags.webhook,
+      "Injection for Kubernetes, HTTPS, POST /inject an AdmissionReview: IP:PORT or none");
+  add("--webhook-cert", flags.webhook_certificate, "Certificate chain for --webhook, PEM");
+  add("--webhook-key", flags.webhook_key, "Its private key, PEM");
+  DeclareInjectFlags(app, "inject-", flags.inject);
   NameEnvironment(app);
 }
 
@@ -74,6 +83,23 @@ std::string Exposed(const char* flag, const std::optional<ListenAddress>& addres
   if (!address || address->is_local) return "";
   return std::string(flag) + " " + address->ToString() + " can be reached by others and " +
          lacking + ", or allow it with --insecure-bind";
+}
+
+std::string Webhook(const Flags& flags, Config* config) {
+  std::optional<ListenAddress> address;
+  if (std::string error = Address("--webhook", flags.webhook, &address); !error.empty()) return error;
+  if (!address) {
+    return (flags.webhook_certificate + flags.webhook_key).empty()
+               ? ""
+               : "--webhook-cert and --webhook-key are for --webhook, which is not given";
+  }
+  if (!address->unix_path.empty()) return "--webhook: give IP:PORT or none";
+  if (flags.webhook_certificate.empty() || flags.webhook_key.empty()) {
+    return "--webhook needs --webhook-cert and --webhook-key";
+  }
+  config->webhook = {*address, flags.webhook_certificate, flags.webhook_key,
+                     SettingsOf(flags.inject)};
+  return "";
 }
 
 std::string Listeners(const Flags& flags, Config* config) {
@@ -125,6 +151,7 @@ std::string Interpret(const Flags& flags, Config* config) {
     return "--log-level " + Quoted(flags.log_level) + ": give debug, info, warning, error or off";
   }
   config->log_level = *level;
+  if (std::string error = Webhook(flags, config); !error.empty()) return error;
   return Listeners(flags, config);
 }
 

@@ -10,6 +10,7 @@
 #include "controlplane/listen_address.h"
 #include "controlplane/log/logger.h"
 #include "controlplane/security/tls.h"
+#include "controlplane/webhook/webhook.h"
 
 namespace whence::control {
 
@@ -20,6 +21,7 @@ struct Config {
   security::TlsFiles tls;
   std::string trust_domain;  // whose certificates name anybody here
   std::optional<ListenAddress> http;  // metrics, health; nullopt: none
+  std::optional<webhook::WebhookConfig> webhook;  // injection for Kubernetes; nullopt: none
   std::chrono::seconds log_retention{};
   uint64_t log_max_bytes = 0;
   log::Level log_level = log::Level::kInfo;

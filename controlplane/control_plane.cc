@@ -98,6 +98,13 @@ absl::Status ControlPlane::Listen(const Config& config) {
        &agent_service_, &security_service_, &insight_service_});
   if (!grpc.ok()) return grpc.status();
   grpc_ = std::move(*grpc);
+  if (config.webhook) {
+    absl::StatusOr<std::unique_ptr<webhook::Webhook>> webhook =
+        webhook::Webhook::Start(*config.webhook, logger_);
+    if (!webhook.ok()) return webhook.status();
+    webhook_ = *std::move(webhook);
+    webhook_address_ = config.webhook->address.ToString(webhook_->port());
+  }
   WatchCertificates(config);
   if (!config.http) return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<HttpServer>> http =
@@ -120,9 +127,11 @@ lint::Surroundings ControlPlane::SurroundingsOf(const discovery::InventoryView& 
 }
 
 void ControlPlane::WatchCertificates(const Config& config) {
-  if (!config.listen_tls) return;
-  std::vector<std::pair<std::string, std::string>> files = {{"--cert", config.tls.certificate}};
+  std::vector<std::pair<std::string, std::string>> files;
+  if (config.listen_tls) files.emplace_back("--cert", config.tls.certificate);
   if (!config.tls.client_ca.empty()) files.emplace_back("--ca", config.tls.client_ca);
+  if (config.webhook) files.emplace_back("--webhook-cert", config.webhook->certificate);
+  if (files.empty()) return;
   certificate_watch_ = std::make_unique<security::CertificateWatch>(files, clock_, logger_);
 }
 
@@ -130,6 +139,7 @@ std::vector<const metrics::Source*> ControlPlane::MetricSources() const {
   std::vector<const metrics::Source*> sources = {&writer_, discovery_service_.get(),
                                                  stores_.logs.get(), &envoy_log_service_, &refusals_};
   if (certificate_watch_) sources.push_back(certificate_watch_.get());
+  if (webhook_) sources.push_back(webhook_.get());
   return sources;
 }
 

@@ -57,9 +57,10 @@ class ControlPlane {
   // Tells agents that we go, ends every call, then closes the stores.
   ~ControlPlane();
 
-  // Where it really listens; empty without HTTP.
+  // Where it really listens; empty without HTTP, without webhook.
   const std::vector<std::string>& grpc_addresses() const { return grpc_->addresses(); }
   std::string http_address() const { return http_address_; }
+  std::string webhook_address() const { return webhook_address_; }
   uint64_t revision() const { return current_.Get()->revision; }
 
  private:
@@ -102,8 +103,9 @@ class ControlPlane {
   std::unique_ptr<security::CertificateWatch> certificate_watch_;  // with TLS only
   insight::InsightService insight_service_;
   std::unique_ptr<GrpcServer> grpc_;
+  std::unique_ptr<webhook::Webhook> webhook_;
   std::unique_ptr<HttpServer> http_;
-  std::string http_address_;
+  std::string http_address_, webhook_address_;
 };
 
 }  // namespace whence::control

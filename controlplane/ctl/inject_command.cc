@@ -73,10 +73,10 @@ void PrintTopologies(const std::vector<inject::Json>& topologies, std::ostream& 
 }
 
 // Whether all was well.
-bool InjectOne(const InjectOptions& options, const Manifest& manifest, std::string* text,
-               std::ostream& err) {
-  const inject::Result result = options.undo ? inject::Uninject(manifest.text)
-                                             : inject::Inject(manifest.text, options.settings);
+bool InjectOne(const InjectOptions& options, const inject::Settings& settings,
+               const Manifest& manifest, std::string* text, std::ostream& err) {
+  const inject::Result result =
+      options.undo ? inject::Uninject(manifest.text) : inject::Inject(manifest.text, settings);
   const auto print = [&](const char* level, const std::vector<std::string>& lines) {
     for (const std::string& line : lines) {
       err << Escape(level + manifest.name + ": " + line) << "\n";
@@ -88,30 +88,6 @@ bool InjectOne(const InjectOptions& options, const Manifest& manifest, std::stri
   PrintTopologies(result.trust_topologies, err);
   *text = result.text;
   return result.faults.empty();
-}
-
-void DeclareSettings(CLI::App* command, InjectOptions* options) {
-  inject::Settings& settings = options->settings;
-  const auto add = [command](const char* flag, std::string& value, const char* help) {
-    return command->add_option(flag, value, help)->capture_default_str();
-  };
-  add("--image", settings.image, "The agent's image");
-  add("--agent-control-plane", settings.control_plane, "HOST:PORT that the agents connect to");
-  add("--certs-secret", settings.certs_secret,
-      "Secret with ca.crt, tls.crt and tls.key; \"\": plaintext to the control plane");
-  add("--mode", settings.mode, "Interception")->check(CLI::IsMember({"tproxy", "redirect"}));
-  add("--on-exit", settings.on_exit, "Without an agent: block connections, or bypass it")
-      ->check(CLI::IsMember({"block", "bypass"}));
-  add("--include-inbound-ports", settings.include_ports, "Intercept only these: 8080,9090");
-  add("--exclude-inbound-ports", settings.exclude_ports, "Never intercept these");
-  add("--sysctls", settings.sysctls,
-      "pod: by the pod's securityContext, which the kubelet must allow; init: by a privileged init "
-      "container")
-      ->check(CLI::IsMember({"pod", "init"}));
-  command->add_flag("--classic", options->classic,
-                    "An ordinary container, for Kubernetes before 1.29");
-  command->add_flag("--keep-probes", options->keep_probes,
-                    "Leave the kubelet's probes as they are: policy judges them");
 }
 
 }  // namespace
@@ -135,14 +111,12 @@ Examples:
         ->required();
   }
   uninject->undo = true;
-  DeclareSettings(in, inject);
+  control::DeclareInjectFlags(*in, "", inject->flags);
 }
 
 int RunInject(const InjectOptions& options, std::istream& input, std::ostream& out,
               std::ostream& err) {
-  InjectOptions meant = options;
-  meant.settings.native_sidecar = !options.classic;
-  meant.settings.rewrite_probes = !options.keep_probes;
+  const inject::Settings settings = control::SettingsOf(options.flags);
   std::vector<Manifest> manifests;
   bool good = true;
   for (const std::string& path : options.files) {
@@ -154,7 +128,7 @@ int RunInject(const InjectOptions& options, std::istream& input, std::ostream& o
   std::string whole;
   for (const Manifest& manifest : manifests) {
     std::string text;
-    good = InjectOne(meant, manifest, &text, err) && good;
+    good = InjectOne(options, settings, manifest, &text, err) && good;
     // Files become documents of one stream.
     if (!whole.empty() && text.rfind("---", 0) != 0) whole += "---\n";
     whole += text;

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "common/inject/settings.h"
+#include "controlplane/inject_flags.h"
 
 namespace CLI {
 class App;
@@ -18,9 +18,7 @@ namespace whence::ctl {
 struct InjectOptions {
   std::vector<std::string> files;  // files, directories or "-"
   bool undo = false;               // uninject
-  bool classic = false;            // settings.native_sidecar, as the flag says it
-  bool keep_probes = false;        // settings.rewrite_probes, likewise
-  inject::Settings settings;
+  control::InjectFlags flags;
 };
 
 // Declares both commands on `app`, writing into the options.

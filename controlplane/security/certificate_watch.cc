@@ -92,11 +92,11 @@ void CertificateWatch::Collect(metrics::TextWriter& out) const {
   std::lock_guard lock(mutex_);
   if (seen_.empty()) return;
   out.Gauge("whence_control_certificate_expiry_timestamp_seconds",
-            "When the control plane's certificate (cert) and the CA it trusts (ca) expire.");
+            "When the control plane's certificates (cert, webhook-cert) and the CA it trusts (ca) expire.");
   for (const auto& [flag, seen] : seen_) {
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(seen.not_after.time_since_epoch());
     out.Sample(static_cast<uint64_t>(std::max<int64_t>(seconds.count(), 0)),
-               {{"file", flag == "--ca" ? "ca" : "cert"}});
+               {{"file", std::string_view(flag).substr(2)}});
   }
 }
 

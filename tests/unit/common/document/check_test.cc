@@ -200,8 +200,7 @@ TEST(CheckMeshTest, WarnsOfWhatIsOnlyRecorded) {
                "  serviceCidrs: [10.40.0.0/16]\n  logRetention: 7d\n  logMaxSize: 1GiB\n"));
   EXPECT_THAT(Texts(result.faults), IsEmpty());
   EXPECT_THAT(Texts(result.warnings),
-              ::testing::ElementsAre(HasSubstr("spec.nodeCidrs: recorded; nothing acts on it yet"),
-                                     HasSubstr("spec.podCidrs: recorded"),
+              ::testing::ElementsAre(HasSubstr("spec.podCidrs: recorded; nothing acts on it yet"),
                                      HasSubstr("spec.serviceCidrs: recorded")));
 }
 
