@@ -112,7 +112,7 @@ void CheckAccessLog(const v1::AccessLogSettings& log, CheckContext& context) {
 }
 
 void CheckMesh(const v1::MeshSpec& spec, CheckContext& context) {
-  CheckRecordedCidrs(spec.node_cidrs(), "spec.nodeCidrs", context);
+  context.CheckCidrs(spec.node_cidrs(), "spec.nodeCidrs");  // doctor knows nodes by them
   CheckRecordedCidrs(spec.pod_cidrs(), "spec.podCidrs", context);
   CheckRecordedCidrs(spec.service_cidrs(), "spec.serviceCidrs", context);
   if (!spec.root_namespace().empty()) {

@@ -27,7 +27,7 @@ size_t Occurrences(const std::string& text, const std::string& words) {
 // One lab a test: no test sees what another has left.
 class MeshTest : public ::testing::Test {
  protected:
-  void Begin(Interception interception, bool mutual_tls = false) {
+  void Begin(Interception interception, bool mutual_tls = false, bool containers = false) {
     auto lab = Lab::Create(Lab::UniqueName("e2e"));
     ASSERT_TRUE(lab.ok()) << lab.status();
     lab_ = *std::move(lab);
@@ -36,6 +36,7 @@ class MeshTest : public ::testing::Test {
     if (mutual_tls) {
       ASSERT_EQ(mesh_->UseMutualTls(), absl::OkStatus());
     }
+    if (containers) mesh_->UseContainers();
     ASSERT_EQ(mesh_->Start(interception), absl::OkStatus());
   }
 
@@ -70,6 +71,41 @@ class MeshTest : public ::testing::Test {
 
 TEST_F(MeshTest, TheArticlesRowsPass) {
   Begin(Interception::kRedirect);
+  const auto rows = RunArticle(*lab_, *mesh_, [](const ArticleRow&) {});
+  EXPECT_EQ(rows.size(), 20u);
+  for (const ArticleRow& row : rows) EXPECT_TRUE(row.pass()) << ToText(row);
+}
+
+// One line of /proc/PID/status.
+std::string StatusOf(pid_t pid, const std::string& name) {
+  const std::string text = ReadFile(absl::StrCat("/proc/", pid, "/status"));
+  const size_t at = text.find("\n" + name + ":\t");
+  if (at == std::string::npos) return "none";
+  const size_t begin = at + name.size() + 3;
+  return text.substr(begin, text.find('\n', begin) - begin);
+}
+
+// With no more rights than the manifests give: the user, one capability or none, and a root that
+// cannot be written.
+TEST_F(MeshTest, TheArticlesRowsPassInTheContainersOfTheManifests) {
+  Begin(Interception::kTproxy, /*mutual_tls=*/false, /*containers=*/true);
+  ASSERT_FALSE(HasFailure());
+  constexpr char kNone[] = "0000000000000000", kNetRaw[] = "0000000000002000";
+  for (Process* agent : {&mesh_->sidecar(), &mesh_->gateway()}) {
+    const bool is_gateway = agent == &mesh_->gateway();
+    EXPECT_EQ(StatusOf(agent->pid(), "Uid").substr(0, 5), is_gateway ? "15010" : "0\t0\t0");
+    for (const char* set : {"CapEff", "CapPrm", "CapBnd"}) {
+      EXPECT_EQ(StatusOf(agent->pid(), set), is_gateway ? kNone : kNetRaw) << set;
+    }
+    EXPECT_EQ(StatusOf(agent->pid(), "CapAmb"), kNone);
+    EXPECT_EQ(StatusOf(agent->pid(), "NoNewPrivs"), "1");
+    const std::string root = absl::StrCat("/proc/", agent->pid(), "/root");
+    // Even this test, which may all, cannot write there.
+    for (const char* place : {"/x", "/etc/x", "/tmp/x", "/var/lib/x", "/proc/sys/net/ipv4/ip_forward"}) {
+      const CommandResult written = lab::Run({"sh", "-c", "echo 1 > " + root + place});
+      EXPECT_NE(written.err.find("Read-only file system"), std::string::npos) << place << written.err;
+    }
+  }
   const auto rows = RunArticle(*lab_, *mesh_, [](const ArticleRow&) {});
   EXPECT_EQ(rows.size(), 20u);
   for (const ArticleRow& row : rows) EXPECT_TRUE(row.pass()) << ToText(row);
@@ -306,6 +342,41 @@ TEST_F(MeshTest, AKilledAgentMeansNoConnectionsUntilItIsBackOrTheRulesAreGone) {
   EXPECT_EQ(Snapshot(pod), before);
   // Without rules the application is an application like any other.
   EXPECT_EQ(reach(kPatience), absl::OkStatus());
+}
+
+// The opposite choice: without the agent the application is reachable, directly and without policy.
+TEST_F(MeshTest, AKilledAgentMeansNoPolicyWhereBypassWasChosen) {
+  Begin(Interception::kTproxy);
+  const Namespace pod = lab_->Space("echo");
+  ASSERT_EQ(mesh_->Apply(R"(
+apiVersion: whence.dev/v1
+kind: IpPolicy
+metadata: {name: no-sleep, namespace: default}
+spec:
+  selector: {matchLabels: {app: echo}}
+  action: DENY
+  rules: [{from: [{source: {ipBlocks: [10.32.3.202, "fd00:10:32:3::202"]}}]}]
+)"),
+            absl::OkStatus());
+  // "403" by the agent, or the peer that the application sees.
+  const auto seen = [&](Family family) {
+    const auto answer =
+        Ask(lab_->Space("sleep"), kEcho.address(family), 8080, {.target = "/bypass"}, kPatience);
+    if (!answer.ok()) return std::string(answer.status().message());
+    if (answer->status != 200) return absl::StrCat(answer->status);
+    const auto echoed = ParseSeen(*answer);
+    return echoed.ok() ? echoed->peer : answer->body;
+  };
+  ASSERT_EQ(RunOk({ProgramPath("whence-agent"), "intercept", "install", "--netns", pod.name(),
+                   "--on-exit", "bypass"}),
+            absl::OkStatus());
+  EXPECT_EQ(seen(Family::kIpv4), "403");
+  mesh_->sidecar().Kill();
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    EXPECT_EQ(seen(family), kSleep.address(family));
+  }
+  ASSERT_EQ(mesh_->StartSidecar(Interception::kTproxy), absl::OkStatus());
+  EXPECT_EQ(seen(Family::kIpv4), "403");
 }
 
 TEST_F(MeshTest, ServesAgentsOverMutualTlsAndRefusesOneWithAnothersCertificate) {

@@ -38,6 +38,7 @@ struct Flags {
   std::string mode = "tproxy";
   std::string policy = "local";
   bool node_agents = false;
+  bool containers = false;
   std::string output = "text";
   std::string host;
   std::string program;               // as we were called
@@ -87,6 +88,7 @@ int RunUp(const Flags& flags) {
   auto lab = Lab::Create(flags.name);
   if (!lab.ok()) return Fail(lab.status());
   Mesh mesh(**lab, /*detached=*/true);
+  if (flags.containers) mesh.UseContainers();
   absl::Status status = BuildNetwork(**lab);
   if (status.ok()) {
     status = mesh.Start(flags.mode == "redirect" ? Interception::kRedirect : Interception::kTproxy);
@@ -106,6 +108,7 @@ int RunArticleCommand(const Flags& flags) {
   auto lab = Lab::Create(Lab::UniqueName("article"));
   if (!lab.ok()) return Fail(lab.status());
   Mesh mesh(**lab, /*detached=*/false);
+  if (flags.containers) mesh.UseContainers();
   absl::Status status = BuildNetwork(**lab);
   if (status.ok()) status = mesh.Start(Interception::kRedirect);
   if (!status.ok()) return Fail(status);
@@ -170,6 +173,8 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   up->add_flag("--node-agents", flags.node_agents, "An agent on each node keeps the client");
   for (CLI::App* command : {up, article}) {
+    command->add_flag("--containers", flags.containers,
+                      "Agents with the user, the capabilities and the read-only root of the manifests");
     command->add_option("-o,--output", flags.output, "text or json")
         ->check(CLI::IsMember({"text", "json"}))
         ->capture_default_str();

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -15,6 +16,11 @@ namespace whence::lab {
 namespace {
 
 using Json = nlohmann::json;
+
+// What `kubectl apply` would be given, but for its image.
+constexpr char kEchoPod[] = R"({"apiVersion": "v1", "kind": "Pod",
+  "metadata": {"name": "echo", "namespace": "default", "labels": {"app": "echo"}},
+  "spec": {"containers": [{"name": "echo", "image": "whence-echo"}]}})";
 
 constexpr char kTproxyName[] = "tproxy";
 constexpr char kRedirectName[] = "redirect";
@@ -128,7 +134,15 @@ absl::StatusOr<Process> Mesh::StartAgent(const std::string& name, const Host& ho
         name == "gateway" ? "agent-istio-system-istio-ingressgateway" : "agent-default-echo");
     command.insert(command.end(), tls.begin(), tls.end());
   }
-  auto process = Launch("agent-" + name, host, command);
+  // As deploy/kubernetes has them: a gateway needs no capability, a node agent one that only root gets.
+  const bool is_gateway = name == "gateway";
+  command = Contain(name, is_gateway ? 15010 : 0,
+                    is_gateway ? std::vector<std::string>{} : std::vector<std::string>{"NET_RAW"},
+                    command);
+  return AwaitReady(Launch("agent-" + name, host, command), host);
+}
+
+absl::StatusOr<Process> Mesh::AwaitReady(absl::StatusOr<Process> process, const Host& host) const {
   if (!process.ok()) return process.status();
   const bool ready = WaitUntil([&] {
     if (!process->IsRunning()) return true;
@@ -143,7 +157,58 @@ absl::StatusOr<Process> Mesh::StartAgent(const std::string& name, const Host& ho
   return process;
 }
 
+std::vector<std::string> Mesh::Contain(const std::string& name, int uid,
+                                       const std::vector<std::string>& capabilities,
+                                       const std::vector<std::string>& command) const {
+  if (!containers_) return command;
+  Container container{.args = {command.begin() + 1, command.end()},
+                      .uid = uid,
+                      .gid = 15010,
+                      .capabilities = capabilities};
+  const auto state = std::find(container.args.begin(), container.args.end(), "--state-dir");
+  if (state != container.args.end()) *(state + 1) = "/var/lib/whence";
+  return ContainerCommand(container, command[0], lab_.directory() + "/root-" + name,
+                          lab_.directory() + "/agent-" + name);
+}
+
+absl::Status Mesh::Inject(Interception interception) {
+  const CommandResult injected =
+      Run({ProgramPath("whencectl"), "inject", "-f", "-", "--agent-control-plane", control_address(),
+           "--certs-secret", "", "--mode", NameOf(interception)},
+          "", kEchoPod);
+  pod_ = Json::parse(injected.out, nullptr, /*allow_exceptions=*/false);
+  if (!injected.ok() || !pod_.is_object()) {
+    return absl::InternalError("whencectl inject: " + injected.err + injected.out);
+  }
+  // The kubelet's part.
+  const Json sysctls = pod_["spec"].value("/securityContext/sysctls"_json_pointer, Json::array());
+  for (const Json& sysctl : sysctls) {
+    const absl::Status set = lab_.Space(kEcho.name).Sysctl(sysctl["name"], sysctl["value"]);
+    if (!set.ok()) return set;
+  }
+  const auto init = InjectedContainer("whence-init");
+  if (!init.ok()) return init.status();
+  return RunOk(ContainerCommand(*init, ProgramPath("whence-agent"), lab_.directory() + "/root-init",
+                                lab_.directory() + "/init"),
+               lab_.Space(kEcho.name).path());
+}
+
+absl::StatusOr<Container> Mesh::InjectedContainer(const std::string& container) const {
+  return ReadContainer(pod_, container,
+                       {{"metadata.name", "echo"},
+                        {"metadata.namespace", "default"},
+                        {"status.podIPs", absl::StrCat(kEcho.v4, ",", kEcho.v6)},
+                        {"status.hostIP", kEcho.node == nullptr                            ? ""
+                                          : std::string_view(kEcho.node) == kNode53.name ? kNode53.v4
+                                                                                         : kNode54.v4}});
+}
+
 absl::Status Mesh::StartGateway() {
+  if (containers_) {
+    const absl::Status set =
+        lab_.Space(kGateway.name).Sysctl("net.ipv4.ip_unprivileged_port_start", "0");
+    if (!set.ok()) return set;
+  }
   auto process = StartAgent(
       "gateway", kGateway,
       {"--role", "gateway", "--namespace", "istio-system", "--name", "istio-ingressgateway",
@@ -156,11 +221,10 @@ absl::Status Mesh::StartGateway() {
 absl::Status Mesh::StartNodeAgents() {
   for (const Host& node : {kNode53, kNode54}) {
     const Namespace space = lab_.Space(node.name);
-    if (absl::Status s = RunOk({ProgramPath("whence-agent"), "intercept", "install", "--mode",
-                                "node", "--netns", space.name()});
-        !s.ok()) {
-      return s;
-    }
+    const std::vector<std::string> install =
+        Contain(node.name, 0, {"NET_ADMIN"},
+                {ProgramPath("whence-agent"), "intercept", "install", "--mode", "node"});
+    if (absl::Status s = RunOk(install, space.path()); !s.ok()) return s;
     auto process = StartAgent(
         node.name, node, {"--role", "node", "--namespace", "whence-system", "--name", node.name});
     if (!process.ok()) return process.status();
@@ -189,6 +253,18 @@ void Mesh::KillNodeAgents() {
 }
 
 absl::Status Mesh::StartSidecar(Interception interception) {
+  if (containers_) {
+    const auto container = InjectedContainer("whence-agent");
+    if (!container.ok()) return container.status();
+    auto process = AwaitReady(
+        Launch("agent-echo", kEcho,
+               ContainerCommand(*container, ProgramPath("whence-agent"),
+                                lab_.directory() + "/root-echo", lab_.directory() + "/agent-echo")),
+        kEcho);
+    if (!process.ok()) return process.status();
+    sidecar_ = *std::move(process);
+    return absl::OkStatus();
+  }
   auto process = StartAgent("echo", kEcho,
                             {"--role", "sidecar", "--namespace", "default", "--name", "echo",
                              "--labels", "app=echo", "--interception", NameOf(interception)});
@@ -203,8 +279,9 @@ absl::Status Mesh::Intercept(Interception interception) {
   const std::string agent = ProgramPath("whence-agent");
   absl::Status status = RunOk({agent, "intercept", "remove", "--netns", netns});
   if (status.ok()) {
-    status =
-        RunOk({agent, "intercept", "install", "--netns", netns, "--mode", NameOf(interception)});
+    status = containers_ ? Inject(interception)
+                         : RunOk({agent, "intercept", "install", "--netns", netns, "--mode",
+                                  NameOf(interception)});
   }
   if (status.ok()) status = StartSidecar(interception);
   if (status.ok()) status = RunOk({agent, "intercept", "check", "--netns", netns});

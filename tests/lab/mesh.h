@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "tests/lab/container.h"
 #include "tests/lab/http.h"
 #include "tests/lab/lab.h"
 #include "tests/lab/network.h"
@@ -40,6 +41,9 @@ class Mesh {
   // Before Start: the control plane and its agents speak mTLS on 15012 only, with certificates of
   // `whencectl certs`; plaintext stays on the control plane's loopback.
   absl::Status UseMutualTls();
+  // Before Start: agents run as the containers of the manifests (container.h): the echo pod's as
+  // `whencectl inject` makes them, gateway and node agents as deploy/kubernetes has them.
+  void UseContainers() { containers_ = true; }
   // The flags of a client with the certificate of that name ("agent-default-echo").
   std::vector<std::string> TlsFlags(const std::string& certificate) const;
 
@@ -95,12 +99,21 @@ class Mesh {
   // `host`: a pod, or a node.
   absl::StatusOr<Process> StartAgent(const std::string& name, const Host& host,
                                      const std::vector<std::string>& flags) const;
+  // `program` runs as it is, or with containers as that user with those capabilities only.
+  std::vector<std::string> Contain(const std::string& name, int uid,
+                                   const std::vector<std::string>& capabilities,
+                                   const std::vector<std::string>& command) const;
+  // The echo pod as the API server would get it, and its rules, sysctls included.
+  absl::Status Inject(Interception interception);
+  absl::StatusOr<Container> InjectedContainer(const std::string& container) const;
+  absl::StatusOr<Process> AwaitReady(absl::StatusOr<Process> process, const Host& host) const;
   absl::StatusOr<std::vector<LogRow>> LogsWhere(const std::string& condition, size_t count) const;
   absl::Status WaitForCommit(const CommandResult& result);
 
   const Lab& lab_;
   const bool detached_;
-  bool mutual_tls_ = false;
+  bool mutual_tls_ = false, containers_ = false;
+  nlohmann::json pod_;  // with containers: the echo pod, injected
   std::optional<Process> control_plane_, gateway_, sidecar_, echo_;
   std::vector<Process> node_agents_;
   uint64_t revision_ = 0;  // of the last change we made
