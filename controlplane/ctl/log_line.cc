@@ -118,7 +118,7 @@ std::vector<std::string> LogHeadings() {
           "PATH", "STATUS", "DECISION", "POLICY", "WORKLOAD", "TOOK"};
 }
 
-std::vector<size_t> LogWidths() { return {24, 15, 17, 15, 6, 18, 24, 6, 8, 24, 24, 6}; }
+std::vector<size_t> LogWidths() { return {24, 15, 17, 15, 8, 18, 24, 6, 12, 20, 20, 6}; }
 
 std::vector<std::string> LogCells(const v1::LogRow& row) {
   const v1::AccessRecord& record = row.record();

@@ -1,8 +1,12 @@
 #include "controlplane/ctl/log_options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/base/strings.h"
 #include "common/net/cidr.h"
 #include "controlplane/units.h"
 
@@ -26,8 +30,8 @@ void DeclareFilters(CLI::App* logs, LogFlags& flags) {
   logs->add_option("--request-id", flags.request_id, "Only this request");
   logs->add_option("--id", flags.id, "Only the record of this number (-o json prints it)")
       ->check(CLI::PositiveNumber);
-  logs->add_option("--since", flags.since, "Only the last 90s, 10m, 2h, 1d");
-  logs->add_option("--until", flags.until, "Only what is older than 90s, 10m, 2h, 1d");
+  logs->add_option("--since", flags.since, "Only the last 90s, 10m, 2h, 1d; or from this time on, 2026-11-22T22:54:15Z");
+  logs->add_option("--until", flags.until, "Only what is older than 90s, 10m, 2h, 1d; or than this time");
 }
 
 void DeclareExport(CLI::App* logs, LogFlags& flags) {
@@ -74,16 +78,34 @@ std::string ReadSpan(const char* flag, const std::string& text, std::optional<in
   return "";
 }
 
+// A moment, or a span before now.
+std::string ReadTime(const char* flag, const std::string& text, int64_t* time_us,
+                     std::optional<int64_t>* span_us) {
+  absl::Time time;
+  if (absl::ParseTime(absl::RFC3339_full, ToAbsl(text), &time, nullptr)) {
+    *time_us = std::max<int64_t>(absl::ToUnixMicros(time), 1);  // 0 is none
+    return "";
+  }
+  if (ReadSpan(flag, text, span_us).empty()) return "";
+  return absl::StrCat(flag, " \"", text,
+                      "\": give a duration such as 10m, or a time such as 2026-11-22T22:54:15Z");
+}
+
 std::string ReadSelection(const LogFlags& flags, LogSelection* selection) {
   for (const auto& [flag, text] : {std::pair("--client", flags.client), {"--peer", flags.peer}}) {
     if (!text.empty() && !net::Cidr::Parse(text).ok()) {
       return std::string(flag) + " \"" + text + "\": give an address or a CIDR such as 10.0.0.0/8";
     }
   }
-  std::string error = ReadSpan("--since", flags.since, &selection->since_span_us);
-  if (error.empty()) error = ReadSpan("--until", flags.until, &selection->until_span_us);
-  if (!error.empty()) return error;
   v1::LogQuery& query = selection->query;
+  int64_t since_us = 0, until_us = 0;
+  std::string error = ReadTime("--since", flags.since, &since_us, &selection->since_span_us);
+  if (error.empty()) {
+    error = ReadTime("--until", flags.until, &until_us, &selection->until_span_us);
+  }
+  if (!error.empty()) return error;
+  query.set_since_us(since_us);
+  query.set_until_us(until_us);
   query.set_client_cidr(flags.client);
   query.set_peer_cidr(flags.peer);
   query.set_workload(flags.workload);

@@ -13,30 +13,44 @@ namespace {
 // A path may be kilobytes; a table is for reading.
 constexpr size_t kMaxCell = 60;
 
-// Prints the headings before the first row: a failed call has none.
-class RowPrinter {
+std::vector<std::string> ShortCells(const v1::LogRow& row) {
+  std::vector<std::string> cells = LogCells(row);
+  for (std::string& cell : cells) cell = cell.empty() ? "-" : Shorten(Escape(cell), kMaxCell);
+  return cells;
+}
+
+// Rows as they come. The headings stand before the first one: a failed call has none.
+class Follower {
  public:
-  RowPrinter(Output output, std::ostream& out) : output_(output), out_(out) {}
+  Follower(Output output, std::ostream& out) : output_(output), out_(out) {}
 
   void Print(const v1::LogRow& row) {
     if (output_ == Output::kJson) {
       out_ << LogJson(row);
-      return;
+    } else {
+      if (!std::exchange(has_headings_, true)) out_ << FixedRow(LogHeadings(), LogWidths());
+      out_ << FixedRow(ShortCells(row), LogWidths());
     }
-    if (!std::exchange(has_headings_, true)) out_ << FixedRow(LogHeadings(), LogWidths());
-    PrintCells(LogCells(row));
+    out_.flush();
   }
 
  private:
-  void PrintCells(std::vector<std::string> cells) {
-    for (std::string& cell : cells) cell = cell.empty() ? "-" : Shorten(Escape(cell), kMaxCell);
-    out_ << FixedRow(cells, LogWidths());
-  }
-
   const Output output_;
   std::ostream& out_;
   bool has_headings_ = false;
 };
+
+// `rows` newest first; printed newest last.
+void PrintAll(const std::vector<v1::LogRow>& rows, Output output, std::ostream& out) {
+  if (output == Output::kJson) {
+    for (auto row = rows.rbegin(); row != rows.rend(); ++row) out << LogJson(*row);
+    return;
+  }
+  if (rows.empty()) return;
+  Table table(LogHeadings());
+  for (auto row = rows.rbegin(); row != rows.rend(); ++row) table.AddEscaped(ShortCells(*row));
+  table.Print(out);
+}
 
 }  // namespace
 
@@ -46,24 +60,24 @@ int Logs(const LogsOptions& options, Session& session) {
   if (!query.follow()) SetDeadline(context, options.deadline);
   auto stub = v1::LogService::NewStub(session.channel);
   auto reader = stub->Query(&context, query);
-  RowPrinter printer(options.output, session.out);
+  Follower follower(options.output, session.out);
   v1::LogRow row;
   std::vector<v1::LogRow> rows;
   while (reader->Read(&row)) {
-    if (!query.follow()) {
-      rows.push_back(std::move(row));  // newest first: printed when all are there
-      continue;
+    if (query.follow()) {
+      follower.Print(row);
+    } else {
+      rows.push_back(std::move(row));
     }
-    printer.Print(row);
-    session.out.flush();
   }
-  for (auto next = rows.rbegin(); next != rows.rend(); ++next) {
-    printer.Print(*next);
-  }
+  PrintAll(rows, options.output, session.out);
   grpc::Status status = reader->Finish();
   if (!status.ok()) return PrintFailure(session, status);
-  if (!query.follow() && rows.size() == query.limit() && options.output == Output::kTable) {
-    session.err << "there may be more: whencectl logs --before " << rows.back().id() << "\n";
+  if (query.follow() || options.output != Output::kTable) return kGood;
+  if (rows.empty()) session.err << "no record fits\n";
+  if (rows.size() == query.limit()) {
+    session.err << "there may be more: the page before is the same with --before "
+                << rows.back().id() << "\n";
   }
   return kGood;
 }

@@ -147,14 +147,18 @@ std::string JsonString(std::string_view text) {
 
 void Table::Add(std::vector<std::string> cells) {
   for (std::string& cell : cells) cell = cell.empty() ? "-" : Escape(cell);
-  cells.resize(rows_[0].size());
-  rows_.push_back(std::move(cells));
+  AddEscaped(std::move(cells));
 }
+
+void Table::AddEscaped(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
 
 void Table::Print(std::ostream& out) const {
   std::vector<size_t> widths(rows_[0].size());
   for (const std::vector<std::string>& row : rows_) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(row[i]));
+    // A row's last cell pushes nothing, so it makes no column wider.
+    for (size_t i = 0; i + 1 < row.size(); ++i) {
+      widths[i] = std::max(widths[i], DisplayWidth(row[i]));
+    }
   }
   for (const std::vector<std::string>& row : rows_) out << FixedRow(row, widths);
 }

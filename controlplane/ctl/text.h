@@ -28,11 +28,13 @@ std::string Shorten(std::string_view text, size_t cells);
 std::string JsonString(std::string_view text);
 bool IsUtf8(std::string_view text);
 
-// Left-aligned columns under upper-case headings. Cells are escaped here.
+// Left-aligned columns under upper-case headings. Cells are escaped here. A row may have fewer cells
+// than there are headings; its last one may then be longer than its column.
 class Table {
  public:
   explicit Table(std::vector<std::string> headings) : rows_{std::move(headings)} {}
   void Add(std::vector<std::string> cells);
+  void AddEscaped(std::vector<std::string> cells);
   // Each column as wide as its widest cell; no trailing blanks.
   void Print(std::ostream& out) const;
   size_t rows() const { return rows_.size() - 1; }

@@ -244,11 +244,46 @@ TEST_F(LogsCommandTest, FindsByEveryFilter) {
     EXPECT_THAT(json, HasSubstr("\"request_id\":\"req-7\"")) << filter[0];
   }
   EXPECT_EQ(Logs({"--until", "1h"}), "");
+  EXPECT_NE(Logs({"--since", "2020-01-01T00:00:00Z", "--until", "2999-01-01T00:00:00+01:00"}), "");
+  EXPECT_EQ(Logs({"--since", "2999-01-01T00:00:00Z"}), "");
+  EXPECT_EQ(Logs({"--until", "2020-01-01T00:00:00Z"}), "");
   EXPECT_NE(Logs({"--host", "shop.example"}), "");
   EXPECT_EQ(Logs({"--path", "/%"}), "");
   std::string out, err;
   EXPECT_EQ(Run({"logs", "-f", "--before", "3"}, &out, &err), kWrongUsage);
   EXPECT_EQ(Run({"logs", "--deadline", "soon"}, &out, &err), kWrongUsage);
+  EXPECT_EQ(Run({"logs", "--since", "2020-01-01"}, &out, &err), kWrongUsage);
+  EXPECT_EQ(Run({"logs", "--id", "99"}, &out, &err), kGood);
+  EXPECT_EQ(out, "");
+  EXPECT_EQ(err, "no record fits\n");
+}
+
+TEST_F(LogsCommandTest, ColumnsStandUnderTheirHeadings) {
+  v1::AccessRecord wide = Record(1, v1::DRY_RUN_DENY_DECISION);
+  wide.set_host("a.very.long.name.of.a.host.in.a.zone.far.away.example");
+  wide.set_policy("shop/a-policy-of-quite-some-length");
+  v1::AccessRecord gap;
+  gap.set_time_us(wide.time_us());
+  gap.set_dropped(1'234'567);
+  Ingest(1, {wide, gap, Record(2, v1::ALLOW_DECISION)});
+  std::istringstream lines(Logs({}));
+  std::string line;
+  std::getline(lines, line);
+  const size_t workload = line.find("WORKLOAD");
+  const size_t decision = line.find("DECISION");
+  EXPECT_EQ(line.find("CLIENT") + 9, line.find("WHY")) << "what is lost makes no column wider";
+  int rows = 0, gaps = 0;
+  while (std::getline(lines, line)) {
+    if (line.find("1234567 records were lost here, of agent shop/web") != std::string::npos) {
+      ++gaps;
+      continue;
+    }
+    ++rows;
+    EXPECT_EQ(line.find("shop/web"), workload) << line;
+    EXPECT_EQ(line.substr(decision - 2, 2), "  ") << line;
+  }
+  EXPECT_EQ(rows, 2);
+  EXPECT_EQ(gaps, 1);
 }
 
 // Fault 53: every byte, and what turns the direction of text, in every field that a stranger fills.
