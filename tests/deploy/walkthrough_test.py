@@ -21,6 +21,7 @@ LAB = f"walk-{os.getpid()}"
 PATIENCE = 20
 VARIES = [(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"), (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "ID"), (r"\b\d+(\.\d+)? ?(ms|us|s ago|s)\b", "SPAN"),
           (r"\bports? \d{5}\b", "port N"), (r'"peerPort":\d+', '"peerPort":N'),
+          (r"of \S+@\S+ \(", "of SOMEBODY ("),
           # How often the lab asks before it says that it is up is a matter of luck.
           (r"\b\d+ (records|accesses)\b", "N records"), (r"(deny|allow|of) \d+\b", r"\1 N"), (r"(?m)^\d+ ", "N "),
           (r"\brecords?:? \d+( \d+)*", "record N"), (r"(?m)[ -]+$", ""), (r"[ -]{2,}", " ")]
