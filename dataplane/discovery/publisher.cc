@@ -334,11 +334,11 @@ void Publisher::Activate(const v1::WorkloadBundle& bundle, const std::string& ve
   next->version = version;
   next->from_last_good = from_last_good;
   for (const std::string& name : NamesOf(bundle)) next->ip_set_versions[name] = sets_[name].version;
-  active_ = std::move(next);
   log_.Info(absl::StrCat(from_last_good ? "running the last good configuration from disk, version "
                                         : "running configuration version ",
                          version, ", revision ", bundle.revision(), ", ", bundle.policies_size(),
                          " policies, ", bundle.ip_sets_size(), " ip sets"));
+  active_ = std::move(next);  // `bundle` and `version` may have been the old one's
   on_active_(active_);
 }
 
