@@ -84,6 +84,7 @@ void WriteBody(const Record& record, Writer& out) {
   out.Number(AccessRecord::kDurationUsFieldNumber, record.duration_us);
   if (HasFlags(record)) out.Bytes(AccessRecord::kFlagsFieldNumber, FlagsText(record));
   out.Bytes(AccessRecord::kRequestIdFieldNumber, record.Get(Text::kRequestId));
+  out.Bytes(AccessRecord::kProxyTlvsFieldNumber, record.Get(Text::kProxyTlvs));
 }
 
 void AppendElement(std::string_view body, std::string* batch) {
