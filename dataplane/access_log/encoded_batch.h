@@ -4,10 +4,12 @@
 #ifndef WHENCE_DATAPLANE_ACCESS_LOG_ENCODED_BATCH_H_
 #define WHENCE_DATAPLANE_ACCESS_LOG_ENCODED_BATCH_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "dataplane/access_log/record.h"
 #include "whence/v1/access_log.pb.h"
@@ -27,11 +29,13 @@ class EncodedBatch {
   // Nothing: these are not the bytes of a batch with records.
   static std::optional<EncodedBatch> Parse(std::string_view bytes);
 
+  void Reserve(size_t bytes) { bytes_.reserve(bytes); }
   void Add(const Record& record);
   void AddGap(int64_t time_us, uint64_t dropped, std::string_view flags = {});
 
   v1::IngestBatch Decode() const;
-  const std::string& bytes() const { return bytes_; }
+  const std::string& bytes() const& { return bytes_; }
+  std::string bytes() && { return std::move(bytes_); }
 
   const std::string& boot() const { return boot_; }
   uint64_t first_seq() const { return first_seq_; }

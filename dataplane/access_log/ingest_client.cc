@@ -18,6 +18,13 @@ constexpr std::chrono::milliseconds kSpoolRetry{500};
 constexpr size_t kQueued = 2;
 constexpr char kMethod[] = "/whence.v1.AccessLogIngest/Stream";
 
+// Keeps the text, without copying it, until gRPC has sent it.
+grpc::Slice SliceOf(std::string text) {
+  auto* const held = new std::string(std::move(text));
+  return grpc::Slice(
+      held->data(), held->size(), [](void* kept) { delete static_cast<std::string*>(kept); }, held);
+}
+
 }  // namespace
 
 IngestClient::IngestClient(rpc::CompletionLoop& loop, std::shared_ptr<grpc::Channel> channel,
@@ -84,7 +91,7 @@ void IngestClient::Pump() {
     if (try_again) timer_.Start(kSpoolRetry, [this] { Pump(); });
     if (!batch.has_value()) return;
     const grpc::Slice slices[] = {grpc::Slice(RequestHead(batch->bytes().size())),
-                                  grpc::Slice(batch->bytes())};
+                                  SliceOf(std::move(*batch).bytes())};
     stream_->Write(grpc::ByteBuffer(slices, 2));
   }
 }

@@ -165,13 +165,17 @@ void Reporter::AppendGap(uint64_t dropped) {
 
 EncodedBatch& Reporter::OpenBatch() {
   if (batch_.records() >= kBatchRecords || batch_.bytes().size() >= kBatchBytes) Flush();
-  if (batch_.records() == 0) batch_ = EncodedBatch(boot_, next_seq_);
+  if (batch_.records() == 0) {
+    batch_ = EncodedBatch(boot_, next_seq_);
+    batch_.Reserve(last_batch_bytes_);
+  }
   ++next_seq_;
   return batch_;
 }
 
 void Reporter::Flush() {
   if (batch_.records() == 0) return;
+  last_batch_bytes_ = batch_.bytes().size();
   outputs_.outbox->Add(std::exchange(batch_, {}), clock_.SteadyNow());
   if (outputs_.on_add) outputs_.on_add();
 }

@@ -86,6 +86,7 @@ class Reporter {
   // The thread's own.
   uint64_t next_seq_ = 1;
   EncodedBatch batch_;
+  size_t last_batch_bytes_ = 0;  // the next one will be about as large
   std::string lines_;
   bool file_failed_ = false;  // said once
   bool spool_failed_ = false;

@@ -1,6 +1,8 @@
 #include "dataplane/access_log/spool.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,13 +31,17 @@ absl::Status Failed(const char* call, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat(call, " ", path));
 }
 
-std::string Frame(const EncodedBatch& batch) {
-  const std::string& payload = batch.bytes();
-  std::string frame;
-  frame.reserve(kFrameHeaderBytes + payload.size());
-  storage::PutLittleEndian32(&frame, static_cast<uint32_t>(payload.size()));
-  storage::PutLittleEndian32(&frame, storage::Crc32c(payload));
-  return frame += payload;
+// Somebody may have removed a file that is still open: what is written to it is gone with us.
+bool HasName(int fd) {
+  struct stat status;
+  return fstat(fd, &status) == 0 && status.st_nlink > 0;
+}
+
+std::string FrameHeader(std::string_view payload) {
+  std::string header;
+  storage::PutLittleEndian32(&header, static_cast<uint32_t>(payload.size()));
+  storage::PutLittleEndian32(&header, storage::Crc32c(payload));
+  return header;
 }
 
 // The whole frame at the start of `bytes`: its size; 0 if it is torn or damaged.
@@ -156,16 +162,19 @@ void Spool::Count(const EncodedBatch& batch, Segment* segment) {
 }
 
 absl::Status Spool::Append(const EncodedBatch& batch) {
-  const std::string frame = Frame(batch);
+  std::string header = FrameHeader(batch.bytes());
+  const size_t frame_bytes = header.size() + batch.bytes().size();
   const bool fits = tail_ && !segments_.empty() && segments_.back().boot == batch.boot() &&
-                    segments_.back().bytes + frame.size() <= segment_bytes_;
+                    segments_.back().bytes + frame_bytes <= segment_bytes_;
   if (!fits) {
     if (absl::Status status = BeginSegment(batch.boot()); !status.ok()) return status;
   }
-  if (absl::Status status = MakeRoom(frame.size()); !status.ok()) return status;
+  if (absl::Status status = MakeRoom(frame_bytes); !status.ok()) return status;
   Segment& segment = segments_.back();
-  const ssize_t n = write(tail_.get(), frame.data(), frame.size());
-  if (n != static_cast<ssize_t>(frame.size())) {
+  const iovec parts[] = {{header.data(), header.size()},
+                         {const_cast<char*>(batch.bytes().data()), batch.bytes().size()}};
+  const ssize_t n = writev(tail_.get(), parts, 2);
+  if (n != static_cast<ssize_t>(frame_bytes)) {
     // A part of a frame would hide what is appended behind it.
     const absl::Status status = n < 0 ? Failed("write", PathOf(segment.id))
                                       : absl::ResourceExhaustedError(absl::StrCat(
@@ -174,13 +183,20 @@ absl::Status Spool::Append(const EncodedBatch& batch) {
     if (segment.accesses == 0) Remove(segments_.size() - 1);
     return status;
   }
-  segment.bytes += frame.size();
-  bytes_ += frame.size();
+  segment.bytes += frame_bytes;
+  bytes_ += frame_bytes;
   Count(batch, &segment);
   return absl::OkStatus();
 }
 
 absl::Status Spool::BeginSegment(const std::string& boot) {
+  if (spare_) {
+    Segment segment = *std::exchange(spare_, std::nullopt);
+    segment.boot = boot;
+    bytes_ += segment.bytes;
+    segments_.push_back(std::move(segment));
+    return absl::OkStatus();
+  }
   Sync();
   Segment segment;
   segment.id = next_id_++;
@@ -219,7 +235,7 @@ absl::Status Spool::DropOldest(size_t index) {
   if (merges) segment.accesses += segments_[index - 1].accesses;
   const EncodedBatch gap = EncodedBatch::Gap(segment.boot, segment.last_seq, segment.last_time_us,
                                              segment.accesses);
-  const std::string content = std::string(kMagic) + Frame(gap);
+  const std::string content = absl::StrCat(ToAbsl(kMagic), FrameHeader(gap.bytes()), gap.bytes());
   if (absl::Status status = storage::WriteFileAtomically(PathOf(segment.id), content); !status.ok())
     return status;
   bytes_ -= segment.bytes;
@@ -233,11 +249,23 @@ absl::Status Spool::DropOldest(size_t index) {
 }
 
 void Spool::Remove(size_t index) {
-  bytes_ -= segments_[index].bytes;
-  (void)storage::RemoveFile(
-      PathOf(segments_[index].id));  // stays on disk at worst, and is sent again and dropped there
-  if (index + 1 == segments_.size()) tail_.Reset();
+  const Segment segment = std::move(segments_[index]);
   segments_.erase(segments_.begin() + static_cast<ptrdiff_t>(index));
+  bytes_ -= segment.bytes;
+  if (index == segments_.size() && tail_) {
+    if (HasName(tail_.get()) && ftruncate(tail_.get(), static_cast<off_t>(kMagic.size())) == 0) {
+      // A reader that stands in it stands nowhere now.
+      spare_ = {.id = segment.id, .generation = segment.generation + 1, .bytes = kMagic.size()};
+      return;
+    }
+    tail_.Reset();
+  }
+  (void)storage::RemoveFile(
+      PathOf(segment.id));  // stays on disk at worst, and is sent again and dropped there
+}
+
+Spool::~Spool() {
+  if (spare_) (void)storage::RemoveFile(PathOf(spare_->id));
 }
 
 std::optional<EncodedBatch> Spool::Next(Position* position, bool* failed) {
@@ -309,7 +337,7 @@ void Spool::Acknowledge(const std::string& boot, uint64_t last_seq) {
 }
 
 void Spool::Sync() {
-  if (tail_) (void)fdatasync(tail_.get());
+  if (tail_ && !spare_) (void)fdatasync(tail_.get());
 }
 
 }  // namespace whence::access_log

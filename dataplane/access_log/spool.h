@@ -1,6 +1,8 @@
 // Access records on disk, until the control plane has acknowledged them.
 //
-// A folder of segments; a segment is appended to, never changed, and removed whole:
+// A folder of segments; a segment is appended to, never changed, and removed whole (the one that is
+// being written is emptied instead and written again: nearly every batch is acknowledged before the
+// next one comes, and a file for each would cost more than all else here):
 //
 //   DIR/spool-0000000000000007   "WHSPOOL1" frame frame frame …
 //   frame = length (4 bytes, LE) | CRC-32C of the payload (4 bytes, LE) | payload: one serialised
@@ -51,6 +53,9 @@ class Spool {
   static absl::StatusOr<std::unique_ptr<Spool>> Open(const std::string& directory,
                                                      uint64_t max_bytes,
                                                      uint64_t* cut_bytes = nullptr);
+  ~Spool();
+  Spool(const Spool&) = delete;
+  Spool& operator=(const Spool&) = delete;
 
   // REQUIRES: within one boot, batches come in order of their sequence numbers.
   absl::Status Append(const EncodedBatch& batch);
@@ -101,7 +106,8 @@ class Spool {
   const uint64_t segment_bytes_;
 
   std::deque<Segment> segments_;  // oldest first
-  os::UniqueFd tail_;             // of the last segment, if it was begun by this object
+  os::UniqueFd tail_;             // of the last segment, if it was begun by this object; or of
+  std::optional<Segment> spare_;  // a file without batches, the next segment
   uint64_t next_id_ = 1;
   uint64_t bytes_ = 0;
   uint64_t dropped_ = 0;

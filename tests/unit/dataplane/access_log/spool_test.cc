@@ -156,9 +156,50 @@ TEST_F(SpoolTest, RemovesWhatIsAcknowledged) {
   spool->Acknowledge("new", 5);
   EXPECT_TRUE(spool->empty());
   EXPECT_EQ(spool->bytes(), 0u);
-  EXPECT_TRUE(std::filesystem::is_empty(directory_));
+  EXPECT_LE(std::filesystem::file_size(TheOnlyFile()), 8u);
   ASSERT_TRUE(spool->Append(Batch("new", 6, 1)).ok()) << "and goes on";
   EXPECT_EQ(ReadAll(*spool).size(), 1u);
+}
+
+TEST_F(SpoolTest, WritesAgainIntoTheFileOfWhichAllIsAcknowledged) {
+  auto spool = Open();
+  Spool::Position position;
+  std::string file;
+  for (uint64_t seq = 1; seq <= 50; seq += 5) {
+    EXPECT_TRUE(spool->AtEnd(position));
+    ASSERT_TRUE(spool->Append(Batch("b", seq, 5)).ok());
+    EXPECT_FALSE(spool->AtEnd(position));
+    if (file.empty()) file = TheOnlyFile();
+    EXPECT_EQ(TheOnlyFile(), file);
+    // A reader that stood behind the content before finds what stands there now.
+    std::optional<v1::IngestBatch> batch = Next(*spool, &position);
+    ASSERT_TRUE(batch);
+    EXPECT_EQ(batch->first_seq(), seq);
+    EXPECT_FALSE(Next(*spool, &position));
+    EXPECT_EQ(spool->LastSeq("b"), seq + 4);
+    spool->Acknowledge("b", seq + 4);
+    EXPECT_TRUE(spool->empty());
+    EXPECT_EQ(spool->bytes(), 0u);
+    EXPECT_EQ(spool->LastSeq("b"), std::nullopt);
+  }
+  // Killed here: the next one finds nothing, and tidies up.
+  std::filesystem::copy(file, file + ".kept");
+  spool.reset();
+  EXPECT_FALSE(std::filesystem::exists(file));
+  std::filesystem::rename(file + ".kept", file);
+  spool = Open();
+  EXPECT_TRUE(ReadAll(*spool).empty());
+  EXPECT_TRUE(std::filesystem::is_empty(directory_));
+}
+
+TEST_F(SpoolTest, DoesNotWriteIntoAFileThatSomebodyRemoved) {
+  auto spool = Open();
+  ASSERT_TRUE(spool->Append(Batch("b", 1, 5)).ok());
+  std::filesystem::remove(TheOnlyFile());
+  spool->Acknowledge("b", 5);
+  ASSERT_TRUE(spool->Append(Batch("b", 6, 5)).ok());
+  spool.reset();
+  EXPECT_EQ(ReadAll(*Open()).size(), 1u);
 }
 
 // What is stored plus what gaps stand for is what was written, however far the spool overflowed.
