@@ -191,6 +191,14 @@ class Rendered(unittest.TestCase):
         self.assertEqual(wait[0], "sleep")
         self.assertGreater(pod["terminationGracePeriodSeconds"], int(wait[1]) + int(drain.removesuffix("s")))
 
+    def test_agents_have_the_labels_by_which_services_select_their_pods(self):
+        for name, container, pod in self.every_container():
+            for variable in container.get("env", []):
+                if variable["name"] == "WHENCE_LABELS":
+                    labels = dict(pair.split("=") for pair in variable["value"].split(","))
+                    own = {k: v for k, v in pod["metadata"]["labels"].items() if k == "app.kubernetes.io/name"}
+                    self.assertLessEqual(own.items(), labels.items(), name)
+
     def test_selectors_select_and_ports_exist(self):
         for overlay, documents in self.overlays.items():
             templates = [pod for _, pod in pods(documents)]

@@ -10,12 +10,14 @@ namespace {
 
 using Json = nlohmann::json;
 
-// $1 root, $2 state, $3 the program's folder, then setpriv's arguments.
+// $1 root, $2 state, $3 the program's folder, $4 "tmp" or nothing, then setpriv's arguments.
 constexpr char kEnter[] = R"(
 set -e
-root=$1; state=$2; programs=$3; shift 3
+root=$1; state=$2; programs=$3; tmp=$4; shift 4
 mkdir -p "$root" "$state"; chmod 0777 "$state"
 mount --bind / "$root"
+[ -z "$tmp" ] || mount -t tmpfs tmpfs "$root/tmp"
+mkdir -p "$root$programs"
 mount --bind "$programs" "$root$programs"
 mount -t tmpfs tmpfs "$root/var/lib"
 mkdir "$root/var/lib/whence"
@@ -88,6 +90,7 @@ std::vector<std::string> ContainerCommand(const Container& container, const std:
   std::vector<std::string> command = {"unshare", "--mount", "--propagation", "private", "sh", "-c",
                                       kEnter, "sh", root, state,
                                       program.substr(0, program.rfind('/')),
+                                      container.has_tmp ? "tmp" : "",
                                       absl::StrCat("--reuid=", container.uid),
                                       absl::StrCat("--regid=", container.gid), "--clear-groups",
                                       "--inh-caps=" + kept, "--bounding-set=" + kept,

@@ -21,6 +21,7 @@ struct Container {
   int uid = 0;
   int gid = 0;
   std::vector<std::string> capabilities;  // "NET_RAW"; all others are dropped
+  bool has_tmp = false;                   // an emptyDir at /tmp
 };
 
 // A container of `pod` as a manifest has it. `fields`: what the downward API gives, by fieldPath.

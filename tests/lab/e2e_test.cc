@@ -91,17 +91,18 @@ TEST_F(MeshTest, TheArticlesRowsPassInTheContainersOfTheManifests) {
   Begin(Interception::kTproxy, /*mutual_tls=*/false, /*containers=*/true);
   ASSERT_FALSE(HasFailure());
   constexpr char kNone[] = "0000000000000000", kNetRaw[] = "0000000000002000";
-  for (Process* agent : {&mesh_->sidecar(), &mesh_->gateway()}) {
-    const bool is_gateway = agent == &mesh_->gateway();
-    EXPECT_EQ(StatusOf(agent->pid(), "Uid").substr(0, 5), is_gateway ? "15010" : "0\t0\t0");
+  for (Process* program : {&mesh_->sidecar(), &mesh_->gateway(), &mesh_->control_plane()}) {
+    const pid_t pid = program->pid();
+    const bool is_sidecar = program == &mesh_->sidecar();
+    EXPECT_EQ(StatusOf(pid, "Uid").substr(0, 5), is_sidecar ? "0\t0\t0" : "15010");
     for (const char* set : {"CapEff", "CapPrm", "CapBnd"}) {
-      EXPECT_EQ(StatusOf(agent->pid(), set), is_gateway ? kNone : kNetRaw) << set;
+      EXPECT_EQ(StatusOf(pid, set), is_sidecar ? kNetRaw : kNone) << set;
     }
-    EXPECT_EQ(StatusOf(agent->pid(), "CapAmb"), kNone);
-    EXPECT_EQ(StatusOf(agent->pid(), "NoNewPrivs"), "1");
-    const std::string root = absl::StrCat("/proc/", agent->pid(), "/root");
+    EXPECT_EQ(StatusOf(pid, "CapAmb"), kNone);
+    EXPECT_EQ(StatusOf(pid, "NoNewPrivs"), "1");
+    const std::string root = absl::StrCat("/proc/", pid, "/root");
     // Even this test, which may all, cannot write there.
-    for (const char* place : {"/x", "/etc/x", "/tmp/x", "/var/lib/x", "/proc/sys/net/ipv4/ip_forward"}) {
+    for (const char* place : {"/x", "/etc/x", "/usr/x", "/var/lib/x", "/proc/sys/net/ipv4/ip_forward"}) {
       const CommandResult written = lab::Run({"sh", "-c", "echo 1 > " + root + place});
       EXPECT_NE(written.err.find("Read-only file system"), std::string::npos) << place << written.err;
     }

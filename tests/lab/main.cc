@@ -174,7 +174,7 @@ int Main(int argc, char** argv) {
   up->add_flag("--node-agents", flags.node_agents, "An agent on each node keeps the client");
   for (CLI::App* command : {up, article}) {
     command->add_flag("--containers", flags.containers,
-                      "Agents with the user, the capabilities and the read-only root of the manifests");
+                      "Programs with the user, the capabilities and the read-only root of the manifests");
     command->add_option("-o,--output", flags.output, "text or json")
         ->check(CLI::IsMember({"text", "json"}))
         ->capture_default_str();

@@ -94,7 +94,8 @@ absl::Status Mesh::StartControlPlane() {
   } else {
     command.insert(command.end(), {"0.0.0.0:15010", "--insecure-bind"});
   }
-  auto process = Launch("control-plane", kControl, command);
+  auto process = Launch("control-plane", kControl,
+                        Contain(lab_.directory() + "/control-plane", 15010, {}, command));
   if (!process.ok()) return process.status();
   control_plane_ = *std::move(process);
   const bool up = WaitUntil([&] {
@@ -136,7 +137,7 @@ absl::StatusOr<Process> Mesh::StartAgent(const std::string& name, const Host& ho
   }
   // As deploy/kubernetes has them: a gateway needs no capability, a node agent one that only root gets.
   const bool is_gateway = name == "gateway";
-  command = Contain(name, is_gateway ? 15010 : 0,
+  command = Contain(lab_.directory() + "/agent-" + name, is_gateway ? 15010 : 0,
                     is_gateway ? std::vector<std::string>{} : std::vector<std::string>{"NET_RAW"},
                     command);
   return AwaitReady(Launch("agent-" + name, host, command), host);
@@ -157,18 +158,17 @@ absl::StatusOr<Process> Mesh::AwaitReady(absl::StatusOr<Process> process, const 
   return process;
 }
 
-std::vector<std::string> Mesh::Contain(const std::string& name, int uid,
+std::vector<std::string> Mesh::Contain(const std::string& state, int uid,
                                        const std::vector<std::string>& capabilities,
                                        const std::vector<std::string>& command) const {
   if (!containers_) return command;
   Container container{.args = {command.begin() + 1, command.end()},
                       .uid = uid,
                       .gid = 15010,
-                      .capabilities = capabilities};
-  const auto state = std::find(container.args.begin(), container.args.end(), "--state-dir");
-  if (state != container.args.end()) *(state + 1) = "/var/lib/whence";
-  return ContainerCommand(container, command[0], lab_.directory() + "/root-" + name,
-                          lab_.directory() + "/agent-" + name);
+                      .capabilities = capabilities,
+                      .has_tmp = state == lab_.directory() + "/control-plane"};
+  std::replace(container.args.begin(), container.args.end(), state, std::string("/var/lib/whence"));
+  return ContainerCommand(container, command[0], state + "-root", state);
 }
 
 absl::Status Mesh::Inject(Interception interception) {
@@ -222,7 +222,7 @@ absl::Status Mesh::StartNodeAgents() {
   for (const Host& node : {kNode53, kNode54}) {
     const Namespace space = lab_.Space(node.name);
     const std::vector<std::string> install =
-        Contain(node.name, 0, {"NET_ADMIN"},
+        Contain(lab_.directory() + "/init-" + node.name, 0, {"NET_ADMIN"},
                 {ProgramPath("whence-agent"), "intercept", "install", "--mode", "node"});
     if (absl::Status s = RunOk(install, space.path()); !s.ok()) return s;
     auto process = StartAgent(

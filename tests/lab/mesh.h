@@ -41,8 +41,9 @@ class Mesh {
   // Before Start: the control plane and its agents speak mTLS on 15012 only, with certificates of
   // `whencectl certs`; plaintext stays on the control plane's loopback.
   absl::Status UseMutualTls();
-  // Before Start: agents run as the containers of the manifests (container.h): the echo pod's as
-  // `whencectl inject` makes them, gateway and node agents as deploy/kubernetes has them.
+  // Before Start: programs run as the containers of the manifests (container.h): the echo pod's as
+  // `whencectl inject` makes them, control plane, gateway and node agents as deploy/kubernetes has
+  // them.
   void UseContainers() { containers_ = true; }
   // The flags of a client with the certificate of that name ("agent-default-echo").
   std::vector<std::string> TlsFlags(const std::string& certificate) const;
@@ -99,8 +100,9 @@ class Mesh {
   // `host`: a pod, or a node.
   absl::StatusOr<Process> StartAgent(const std::string& name, const Host& host,
                                      const std::vector<std::string>& flags) const;
-  // `program` runs as it is, or with containers as that user with those capabilities only.
-  std::vector<std::string> Contain(const std::string& name, int uid,
+  // `command` as it is, or with containers as that user with those capabilities only, and `state` as
+  // the only directory that it may write.
+  std::vector<std::string> Contain(const std::string& state, int uid,
                                    const std::vector<std::string>& capabilities,
                                    const std::vector<std::string>& command) const;
   // The echo pod as the API server would get it, and its rules, sysctls included.
