@@ -119,7 +119,8 @@ TEST_F(ProxyHeaderTest, AnAgentIsToldWithAProofForThisConnection) {
 // Once per connection, before the first request.
 TEST_F(ProxyHeaderTest, RequestsToAnAgentBeginWithAProof) {
   Origin origin([](WireEnd& end) {
-    const Received received = Split(end.ReadBytes(48));
+    const std::string bytes = end.ReadBytes(48);
+    const Received received = Split(bytes);  // borrows from them
     const proxy_protocol::Handover handover{
         .from = end.peer(), .to = end.local(), .source = received.header.source};
     const bool proven = proxy_protocol::Verify(kKey, handover, received.header.tlvs) ==
