@@ -33,6 +33,7 @@ struct Flags {
   std::string log_retention = "7d";
   std::string log_max_size = "10GiB";
   std::string log_level = "info";
+  double admit = 1000;
 };
 
 void Declare(CLI::App& app, Flags& flags) {
@@ -53,6 +54,9 @@ void Declare(CLI::App& app, Flags& flags) {
   add("--http", flags.http, "Metrics and health: IP:PORT or none");
   app.add_flag("--insecure-bind", flags.insecure_bind,
                "Allow listening beyond this machine without authentication");
+  app.add_option("--admit", flags.admit,
+                 "How many agents' streams may begin in a second; more are told to come back")
+      ->capture_default_str();
   add("--log-retention", flags.log_retention,
       "Access records older than this are dropped (s, m, h, d, w), unless the Mesh says "
       "logRetention");
@@ -146,6 +150,9 @@ std::string Interpret(const Flags& flags, Config* config) {
     return "--log-max-size " + Quoted(flags.log_max_size) + ": give a size such as 10GiB";
   }
   config->log_max_bytes = *size;
+  // Written so that no number at all is refused as well.
+  if (!(flags.admit >= 1 && flags.admit <= 1e6)) return "--admit: give 1 to 1000000 a second";
+  config->admit_per_second = flags.admit;
   std::optional<log::Level> level = log::ParseLevel(flags.log_level);
   if (!level) {
     return "--log-level " + Quoted(flags.log_level) + ": give debug, info, warning, error or off";

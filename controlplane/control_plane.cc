@@ -23,6 +23,8 @@ absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& conf
                                                               const log::Logger& logger) {
   absl::StatusOr<DataDirectory> directory = DataDirectory::Claim(config.data_dir);
   if (!directory.ok()) return directory.status();
+  absl::Status lost = directory->ExpectNotLost("config.db", "inventory.db");
+  if (!lost.ok()) return lost;
   auto documents = store::SqliteStore::Open(directory->File("config.db"));
   if (!documents.ok()) return documents.status();
   auto agents = discovery::InventoryStore::Open(directory->File("inventory.db"));
@@ -42,7 +44,7 @@ ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const
       logger_(logger),
       refusals_(clock, logger),
       stores_(std::move(stores)),
-      envoy_log_service_(*stores_.logs),
+      envoy_log_service_(*stores_.logs, refusals_),
       log_retention_(*stores_.logs, envoy_log_service_, log_defaults),
       inventory_(clock),
       writer_(*stores_.config, current_, clock, logger,
@@ -51,6 +53,7 @@ ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const
       log_service_(*stores_.logs),
       config_service_(writer_, *stores_.config, current_, inventory_, clock, worker_),
       agent_service_(inventory_, current_),
+      client_status_service_(inventory_),
       security_service_(refusals_),
       insight_service_(*stores_.config, current_, inventory_, stores_.logs->path(), clock) {}
 
@@ -64,6 +67,7 @@ absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& 
   if (absl::Status status = plane->Load(); !status.ok()) return status;
   discovery::DiscoveryOptions options;
   options.cache.handover_secret = plane->stores_.handover_secret;
+  options.streams_per_second = config.admit_per_second;
   plane->discovery_service_ = std::make_unique<discovery::DiscoveryService>(
       plane->current_, plane->inventory_, clock, logger, plane->refusals_, std::move(options),
       [raw = plane.get()](const std::vector<discovery::Agent>& agents) {
@@ -95,7 +99,7 @@ absl::Status ControlPlane::Listen(const Config& config) {
       config.listen, config.listen_tls, config.tls,
       std::make_shared<security::Guard>(config.trust_domain, refusals_),
       {discovery_service_.get(), &ingest_service_, &envoy_log_service_, &log_service_, &config_service_,
-       &agent_service_, &security_service_, &insight_service_});
+       &agent_service_, &client_status_service_, &security_service_, &insight_service_});
   if (!grpc.ok()) return grpc.status();
   grpc_ = std::move(*grpc);
   if (config.webhook) {

@@ -30,6 +30,7 @@
 #include "controlplane/admin/worker.h"
 #include "controlplane/config.h"
 #include "controlplane/data_directory.h"
+#include "controlplane/discovery/client_status_service.h"
 #include "controlplane/discovery/discovery_service.h"
 #include "controlplane/discovery/inventory.h"
 #include "controlplane/discovery/inventory_store.h"
@@ -99,6 +100,7 @@ class ControlPlane {
   admin::Worker worker_;
   admin::ConfigService config_service_;
   admin::AgentService agent_service_;
+  discovery::ClientStatusService client_status_service_;
   admin::SecurityService security_service_;
   std::unique_ptr<security::CertificateWatch> certificate_watch_;  // with TLS only
   insight::InsightService insight_service_;

@@ -21,6 +21,10 @@ class DataDirectory {
 
   std::string File(const char* name) const { return path_ + "/" + name; }
 
+  // DataLoss: `name` is missing, or empty, though `younger`, which is made after it, is there. Made
+  // anew, it would be a configuration without policies, and agents would take it for one.
+  absl::Status ExpectNotLost(const char* name, const char* younger) const;
+
  private:
   DataDirectory(std::string path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
   std::string path_;

@@ -61,8 +61,8 @@ std::set<net::IpAddress> AddressesOf(
   return addresses;
 }
 
-void BuildTrust(const ConfigView& view, const std::vector<const Workload*>& inventory,
-                const Workload& self, v1::TrustResource* trust, std::set<std::string>* ip_sets) {
+void BuildTrust(const ConfigView& view, const Roster& inventory, const Workload& self,
+                v1::TrustResource* trust, std::set<std::string>* ip_sets) {
   v1::TrustTopologySpec* spec = trust->mutable_spec();
   if (const v1::Document* document = TopologyFor(view, self)) {
     const std::string& space = document->metadata().namespace_();
@@ -72,7 +72,7 @@ void BuildTrust(const ConfigView& view, const std::vector<const Workload*>& inve
       v1::AddressSources* trusted = spec->mutable_trusted_proxies();
       Qualify(space, trusted->mutable_ip_sets(), ip_sets);
       for (const net::IpAddress& address :
-           AddressesOf(view, inventory, space, trusted->workloads())) {
+           AddressesOf(view, inventory.all(), space, trusted->workloads())) {
         trust->add_trusted_workloads(address.ToString());
       }
     }
@@ -80,14 +80,15 @@ void BuildTrust(const ConfigView& view, const std::vector<const Workload*>& inve
       // Live addresses join the ranges; there is no place of their own for them.
       v1::AddressSources* from = spec->mutable_proxy_protocol()->mutable_from();
       Qualify(space, from->mutable_ip_sets(), ip_sets);
-      for (const net::IpAddress& address : AddressesOf(view, inventory, space, from->workloads())) {
+      for (const net::IpAddress& address :
+           AddressesOf(view, inventory.all(), space, from->workloads())) {
         from->add_cidrs(net::Cidr(address).ToString());
       }
     }
   }
   if (self.role == trust::Role::kGateway) {
     std::set<net::IpAddress> nodes;
-    for (const Workload* workload : inventory) {
+    for (const Workload* workload : inventory.fronts()) {
       if (workload->role != trust::Role::kNode) continue;
       nodes.insert(workload->addresses.begin(), workload->addresses.end());
     }
@@ -96,8 +97,8 @@ void BuildTrust(const ConfigView& view, const std::vector<const Workload*>& inve
   // Whoever does not trust them is not told, and not disturbed when they come and go.
   if (!TrustsMeshGateways(view, self)) return;
   std::set<net::IpAddress> gateways;
-  for (const Workload* workload : inventory) {
-    if (workload->role == trust::Role::kSidecar || IsSame(*workload, self)) continue;
+  for (const Workload* workload : inventory.fronts()) {
+    if (IsSame(*workload, self)) continue;
     gateways.insert(workload->addresses.begin(), workload->addresses.end());
   }
   for (const net::IpAddress& address : gateways) trust->add_mesh_gateways(address.ToString());
@@ -147,11 +148,10 @@ void SetKey(std::string_view secret, std::string_view workload, std::string* out
 
 // Which endpoints take a hand-over: sidecars that take a verdict; gateways from node agents, and
 // from other gateways where they are told to trust them.
-void AddHandoverKeys(const ConfigView& view, const std::vector<const Workload*>& inventory,
-                     const Workload& self, std::string_view secret, v1::WorkloadBundle* bundle) {
-  SetKey(secret, absl::StrCat(self.namespace_, "/", self.name), bundle->mutable_handover_key());
+void AddEndpointKeys(const ConfigView& view, const Roster& inventory, const Workload& self,
+                     std::string_view secret, v1::WorkloadBundle* bundle) {
   std::set<std::string> gateways;
-  for (const Workload* workload : inventory) {
+  for (const Workload* workload : inventory.fronts()) {
     if (workload->role == trust::Role::kGateway &&
         (self.role == trust::Role::kNode || TrustsMeshGateways(view, *workload))) {
       gateways.insert(absl::StrCat(workload->namespace_, "/", workload->name));
@@ -165,27 +165,74 @@ void AddHandoverKeys(const ConfigView& view, const std::vector<const Workload*>&
   }
 }
 
+// Maps otherwise come in an order that differs from process to process.
+std::string Deterministic(const google::protobuf::Message& message) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return bytes;
+}
+
+std::string FirstDigits(const std::string& bytes) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
+  constexpr size_t kShown = 8;
+  return absl::BytesToHexString(absl::string_view(reinterpret_cast<char*>(digest), kShown));
+}
+
 }  // namespace
 
 v1::WorkloadBundle Build(const ConfigView& view, const std::vector<Workload>& inventory,
                          const Workload& self, std::string_view secret) {
-  const std::vector<const Workload*> sorted = Sorted(inventory);
+  return Build(view, Roster(inventory), self, secret);
+}
+
+Workload CommonSelf(const Workload& self) {
+  Workload common = self;
+  if (self.role != trust::Role::kSidecar) return common;
+  common.name.clear();
+  common.addresses.clear();
+  common.node.clear();
+  return common;
+}
+
+v1::WorkloadBundle Build(const ConfigView& view, const Roster& inventory, const Workload& self,
+                         std::string_view secret) {
+  v1::WorkloadBundle bundle = BuildCommon(view, inventory, CommonSelf(self), secret);
+  bundle.MergeFrom(BuildOwn(self, secret));
+  return bundle;
+}
+
+v1::WorkloadBundle BuildOwn(const Workload& self, std::string_view secret) {
+  v1::WorkloadBundle own;
+  own.set_workload(self.name);
+  if (!secret.empty()) {
+    SetKey(secret, absl::StrCat(self.namespace_, "/", self.name), own.mutable_handover_key());
+  }
+  return own;
+}
+
+v1::WorkloadBundle BuildCommon(const ConfigView& view, const Roster& inventory,
+                               const Workload& self, std::string_view secret) {
   v1::WorkloadBundle bundle;
-  bundle.set_workload(self.name);
   bundle.set_namespace_(self.namespace_);
   bundle.mutable_labels()->insert(self.labels.begin(), self.labels.end());
   bundle.set_role(ToWire(self.role));
   std::set<std::string> ip_sets;
-  BuildTrust(view, sorted, self, bundle.mutable_trust(), &ip_sets);
+  BuildTrust(view, inventory, self, bundle.mutable_trust(), &ip_sets);
   BuildPolicies(view, self, &bundle, &ip_sets);
-  if (self.role == trust::Role::kGateway) BuildListeners(view, sorted, self, &bundle);
-  if (self.role == trust::Role::kNode) BuildNodePorts(view, sorted, &bundle);
+  if (self.role == trust::Role::kGateway) BuildListeners(view, inventory.all(), self, &bundle);
+  if (self.role == trust::Role::kNode) BuildNodePorts(view, inventory.all(), &bundle);
   if (self.role == trust::Role::kSidecar) {
     for (v1::PortSetting& setting : DeclaredPorts(view, self)) {
       *bundle.add_ports() = std::move(setting);
     }
   }
-  if (!secret.empty()) AddHandoverKeys(view, sorted, self, secret, &bundle);
+  if (!secret.empty()) AddEndpointKeys(view, inventory, self, secret, &bundle);
   v1::MeshSettings* mesh = bundle.mutable_mesh();
   mesh->set_path_normalization(view.mesh().path_normalization());
   *mesh->mutable_node_cidrs() = view.mesh().node_cidrs();
@@ -208,18 +255,11 @@ std::vector<v1::IpSetResource> BuildIpSets(const ConfigView& view) {
 }
 
 std::string ResourceVersion(const google::protobuf::Message& message) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    // Maps otherwise come in an order that differs from process to process.
-    coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
-  }
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
-  constexpr size_t kShown = 8;
-  return absl::BytesToHexString(absl::string_view(reinterpret_cast<char*>(digest), kShown));
+  return FirstDigits(Deterministic(message));
+}
+
+std::string BundleVersion(const std::string& common_version, const v1::WorkloadBundle& own) {
+  return FirstDigits(common_version + Deterministic(own));
 }
 
 }  // namespace whence::bundle

@@ -17,6 +17,7 @@
 
 #include "common/bundle/config_view.h"
 #include "common/bundle/inventory.h"
+#include "common/bundle/roster.h"
 #include "google/protobuf/message.h"
 #include "whence/v1/resources.pb.h"
 
@@ -25,14 +26,30 @@ namespace whence::bundle {
 // `inventory` is every connected agent, `self` among them or not. `secret` is what the keys of
 // hand-overs are derived from; without one nobody can prove a hand-over. `revision` is left 0: take the
 // version first, then set it, since it is no part of the version.
+v1::WorkloadBundle Build(const ConfigView& view, const Roster& inventory, const Workload& self,
+                         std::string_view secret = {});
+// For one bundle; a Roster is made for it alone.
 v1::WorkloadBundle Build(const ConfigView& view, const std::vector<Workload>& inventory,
                          const Workload& self, std::string_view secret = {});
+
+// A bundle has two parts, and Build puts them together. Thousands of agents are replicas of some
+// hundred workloads, so the large part is built once for all who have it in common.
+//
+// What makes sidecars have it in common is all but name, addresses and node, which CommonSelf takes
+// away: BuildCommon cannot depend on them. Agents of other roles are each their own.
+Workload CommonSelf(const Workload& self);
+v1::WorkloadBundle BuildCommon(const ConfigView& view, const Roster& inventory,
+                               const Workload& common_self, std::string_view secret = {});
+// The few fields that are the agent's alone.
+v1::WorkloadBundle BuildOwn(const Workload& self, std::string_view secret = {});
 
 // All IpSets, by name.
 std::vector<v1::IpSetResource> BuildIpSets(const ConfigView& view);
 
 // The first 16 hex digits of the SHA-256 of the message's deterministic serialisation.
 std::string ResourceVersion(const google::protobuf::Message& message);
+// Of a bundle: from its common part's ResourceVersion, and its own part.
+std::string BundleVersion(const std::string& common_version, const v1::WorkloadBundle& own);
 
 }  // namespace whence::bundle
 

@@ -6,37 +6,45 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
+#include "controlplane/rpc/message.h"
 #include "controlplane/security/guard.h"
 
 namespace whence::access_log {
 namespace {
 
 using envoy::service::accesslog::v3::StreamAccessLogsMessage;
-using envoy::service::accesslog::v3::StreamAccessLogsResponse;
 
 constexpr int kWindow = 4;  // messages of one stream that may wait for their commit
+// An Envoy sends when it has 16 KiB, unless it is told otherwise, or a single entry that is larger.
+constexpr size_t kMaxMessageBytes = size_t{4} << 20;
 
 // One Envoy's stream. Ends as IngestStream does: Finish once, when nobody is about to start a read.
-class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage>,
+class EnvoyStream final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
                           public StreamHandle,
                           public std::enable_shared_from_this<EnvoyStream> {
  public:
-  EnvoyStream(EnvoyLogService& service, uint64_t number, std::string boot,
-              security::Peer peer)
-      : service_(service), number_(number), boot_(std::move(boot)),
-        peer_(std::move(peer)) {}
+  EnvoyStream(EnvoyLogService& service, uint64_t number, std::string boot, security::Peer peer,
+              std::string address)
+      : service_(service),
+        number_(number),
+        boot_(std::move(boot)),
+        peer_(std::move(peer)),
+        address_(std::move(address)) {}
 
   void Start() { Advance(); }
 
   void OnReadDone(bool ok) override {
     absl::Status status;
+    StreamAccessLogsMessage message;
+    if (ok) status = rpc::ReadMessage(message_, kMaxMessageBytes, &message);
+    message_.Clear();
     {
       std::lock_guard lock(mutex_);
       reading_ = false;
       if (!ok) {
         closing_ = true;
-      } else if (!closing_) {
-        status = Take();
+      } else if (status.ok() && !closing_) {
+        status = Take(message);
       }
     }
     if (!status.ok()) {
@@ -59,13 +67,18 @@ class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage
 
  private:
   // REQUIRES: mutex_ held.
-  absl::Status Take() {
-    if (message_.has_identifier() && !reporter_) {
-      absl::StatusOr<ReportingAgent> reporter = ReadEnvoyNode(message_.identifier());
+  absl::Status Take(const StreamAccessLogsMessage& message) {
+    if (message.has_identifier() && !reporter_) {
+      absl::StatusOr<ReportingAgent> reporter = ReadEnvoyNode(message.identifier());
       if (!reporter.ok()) return reporter.status();
       if (peer_.identity && !peer_.identity->Covers(reporter->agent)) {
-        return absl::PermissionDeniedError(absl::StrCat(
-            "identifier.node.id is \"", reporter->agent, "\", and the certificate of ", peer_.name));
+        std::string reason =
+            absl::StrCat("identifier.node.id is \"", reporter->agent,
+                         "\", and the certificate of ", peer_.name);
+        service_.refusals().Record(
+            {peer_.name, address_,
+             "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", reason});
+        return absl::PermissionDeniedError(reason);
       }
       reporter_ = std::make_shared<const ReportingAgent>(*std::move(reporter));
     }
@@ -74,10 +87,10 @@ class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage
     v1::IngestBatch batch;
     batch.set_boot(boot_);
     batch.set_first_seq(next_seq_);
-    for (const auto& entry : message_.http_logs().log_entry()) {
+    for (const auto& entry : message.http_logs().log_entry()) {
       *batch.add_records() = FromEnvoy(entry, *keeping);
     }
-    for (const auto& entry : message_.tcp_logs().log_entry()) {
+    for (const auto& entry : message.tcp_logs().log_entry()) {
       *batch.add_records() = FromEnvoy(entry, *keeping);
     }
     const auto count = static_cast<uint64_t>(batch.records_size());
@@ -123,11 +136,12 @@ class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage
   EnvoyLogService& service_;
   const uint64_t number_;
   const std::string boot_;
-  StreamAccessLogsMessage message_;
+  grpc::ByteBuffer message_;
 
   std::mutex mutex_;
   // By mutex_:
   const security::Peer peer_;
+  const std::string address_;
   std::shared_ptr<const ReportingAgent> reporter_;
   uint64_t next_seq_ = 1;
   int in_store_ = 0;
@@ -138,7 +152,7 @@ class EnvoyStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage
   grpc::Status final_status_;
 };
 
-class RefusedStream final : public grpc::ServerReadReactor<StreamAccessLogsMessage> {
+class RefusedStream final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
  public:
   explicit RefusedStream(const grpc::Status& status) { Finish(status); }
   void OnDone() override { delete this; }
@@ -152,15 +166,19 @@ std::string RandomStart() {
 
 }  // namespace
 
-EnvoyLogService::EnvoyLogService(AccessLogStore& store) : store_(store), start_(RandomStart()) {}
+EnvoyLogService::EnvoyLogService(AccessLogStore& store, security::Refusals& refusals)
+    : store_(store), refusals_(refusals), start_(RandomStart()) {}
 
-grpc::ServerReadReactor<StreamAccessLogsMessage>* EnvoyLogService::StreamAccessLogs(
-    grpc::CallbackServerContext* context, StreamAccessLogsResponse*) {
+grpc::ServerReadReactor<grpc::ByteBuffer>* EnvoyLogService::StreamAccessLogs(
+    grpc::CallbackServerContext* context, grpc::ByteBuffer* response) {
+  const grpc::Slice nothing;
+  *response = grpc::ByteBuffer(&nothing, 1);  // StreamAccessLogsResponse has no fields
   grpc::Status refused;
   auto stream = streams_.Add(
       [this, context](uint64_t number) {
         return std::make_shared<EnvoyStream>(*this, number, absl::StrCat(start_, "-", number),
-                                             security::PeerOf(context->auth_context().get()));
+                                             security::PeerOf(context->auth_context().get()),
+                                             context->peer());
       },
       &refused);
   if (stream == nullptr) return new RefusedStream(refused);

@@ -16,20 +16,24 @@
 #include "controlplane/access_log/envoy_record.h"
 #include "controlplane/access_log/stream_table.h"
 #include "controlplane/metrics/metrics.h"
+#include "controlplane/security/refusals.h"
 #include "envoy/service/accesslog/v3/als.grpc.pb.h"
 
 namespace whence::access_log {
 
 // Thread-safe. The gRPC server must be shut down before *this is destroyed; the store may go before
 // or after.
-class EnvoyLogService final : public envoy::service::accesslog::v3::AccessLogService::CallbackService,
-                              public metrics::Source {
+class EnvoyLogService final
+    // Raw messages: see controlplane/rpc/message.h.
+    : public envoy::service::accesslog::v3::AccessLogService::WithRawCallbackMethod_StreamAccessLogs<
+          envoy::service::accesslog::v3::AccessLogService::Service>,
+      public metrics::Source {
  public:
-  explicit EnvoyLogService(AccessLogStore& store);
+  // Both must outlive the server.
+  EnvoyLogService(AccessLogStore& store, security::Refusals& refusals);
 
-  grpc::ServerReadReactor<envoy::service::accesslog::v3::StreamAccessLogsMessage>* StreamAccessLogs(
-      grpc::CallbackServerContext* context,
-      envoy::service::accesslog::v3::StreamAccessLogsResponse* response) override;
+  grpc::ServerReadReactor<grpc::ByteBuffer>* StreamAccessLogs(grpc::CallbackServerContext* context,
+                                                              grpc::ByteBuffer* response) override;
 
   // For entries that come from now on.
   void SetKeeping(const Keeping& keeping);
@@ -39,6 +43,7 @@ class EnvoyLogService final : public envoy::service::accesslog::v3::AccessLogSer
 
   // ---- For streams ----
   AccessLogStore& store() { return store_; }
+  security::Refusals& refusals() { return refusals_; }
   std::shared_ptr<const Keeping> keeping();
   void Count(uint64_t taken, uint64_t lost);
   StreamTable& streams() { return streams_; }
@@ -47,6 +52,7 @@ class EnvoyLogService final : public envoy::service::accesslog::v3::AccessLogSer
   static constexpr size_t kMaxStreams = 20000;
 
   AccessLogStore& store_;
+  security::Refusals& refusals_;
   const std::string start_;  // random, of this start: names the streams' boots
   std::atomic<uint64_t> taken_{0};
   std::atomic<uint64_t> lost_{0};

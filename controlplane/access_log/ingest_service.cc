@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
 #include "controlplane/access_log/text.h"
+#include "controlplane/rpc/message.h"
 
 namespace whence::access_log {
 namespace {
@@ -21,7 +22,7 @@ constexpr size_t kMaxNameBytes = 512;
 constexpr size_t kMaxBootBytes = 128;
 // Agents send at most 500 records or 256 KiB; more than this is no batch of any agent's.
 constexpr int kMaxBatchRecords = 10000;
-constexpr size_t kMaxBatchBytes = size_t{8} << 20;
+constexpr size_t kMaxBatchBytes = size_t{4} << 20;
 // Boots of one stream whose marks wait to be written: a client that does not read its
 // acknowledgements is not read from either.
 constexpr size_t kMaxUnwrittenAcks = 64;
@@ -45,7 +46,7 @@ const char* RoleText(v1::AgentRole role) {
 // One agent's stream. As in discovery: owned by the service until OnDone, kept a little longer by
 // the batches it has in the store; no operation after Finish, which waits for whoever is about to
 // start one (`starting_`) and for the write that is on its way.
-class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>,
+class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
                            public StreamHandle,
                            public std::enable_shared_from_this<IngestStream> {
  public:
@@ -61,7 +62,7 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
   void Close(const grpc::Status& status) override;
 
  private:
-  absl::Status Take();  // REQUIRES: mutex_ held.
+  absl::Status Take(v1::IngestRequest& request);  // REQUIRES: mutex_ held.
   absl::Status CheckReporter(const std::string& agent) const;
   void OnCommitted(const std::string& boot, const absl::StatusOr<uint64_t>& last_seq);
   // Starts whatever is due: the next read, the next acknowledgement, or the end.
@@ -71,8 +72,8 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
   const uint64_t number_;
   const security::Peer peer_;
   const std::string address_;
-  v1::IngestRequest request_;
-  v1::IngestResponse response_;
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer response_;
 
   std::mutex mutex_;
   // By mutex_:
@@ -90,13 +91,16 @@ class IngestStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1:
 
 void IngestStream::OnReadDone(bool ok) {
   absl::Status status;
+  v1::IngestRequest request;
+  if (ok) status = rpc::ReadMessage(request_, kMaxBatchBytes, &request);
+  request_.Clear();
   {
     std::lock_guard lock(mutex_);
     reading_ = false;
     if (!ok) {
       half_closed_ = true;
-    } else if (!closing_) {
-      status = Take();
+    } else if (status.ok() && !closing_) {
+      status = Take(request);
     }
   }
   if (!status.ok()) {
@@ -106,23 +110,23 @@ void IngestStream::OnReadDone(bool ok) {
   }
 }
 
-absl::Status IngestStream::Take() {
-  if (request_.has_hello()) {
+absl::Status IngestStream::Take(v1::IngestRequest& request) {
+  if (request.has_hello()) {
     if (reporter_) return absl::InvalidArgumentError("hello must come once, first");
-    absl::StatusOr<ReportingAgent> reporter = ReadHello(request_.hello());
+    absl::StatusOr<ReportingAgent> reporter = ReadHello(request.hello());
     if (!reporter.ok()) return reporter.status();
     if (absl::Status status = CheckReporter(reporter->agent); !status.ok()) return status;
     reporter_ = std::make_shared<const ReportingAgent>(*std::move(reporter));
     return absl::OkStatus();
   }
-  if (!request_.has_batch()) return absl::OkStatus();  // Of a newer protocol.
+  if (!request.has_batch()) return absl::OkStatus();  // Of a newer protocol.
   if (!reporter_) return absl::InvalidArgumentError("hello must come before the first batch");
-  if (absl::Status status = CheckBatch(request_.batch()); !status.ok()) return status;
+  if (absl::Status status = CheckBatch(request.batch()); !status.ok()) return status;
   ++in_store_;
-  std::string boot = request_.batch().boot();
+  std::string boot = request.batch().boot();
   // The store never calls back from Append, so the lock may be held.
   service_.store().Append({.reporter = reporter_,
-                           .message = std::move(*request_.mutable_batch()),
+                           .message = std::move(*request.mutable_batch()),
                            .done = [self = shared_from_this(), boot](auto last_seq) {
                              self->OnCommitted(boot, last_seq);
                            }});
@@ -159,8 +163,11 @@ void IngestStream::Advance() {
     if (!closing_) {
       if (!writing_ && !acks_.empty()) {
         auto ack = acks_.begin();
-        response_.set_boot(ack->first);
-        response_.set_last_seq(ack->second);
+        v1::IngestResponse response;
+        response.set_boot(ack->first);
+        response.set_last_seq(ack->second);
+        const grpc::Slice bytes(response.SerializeAsString());
+        response_ = grpc::ByteBuffer(&bytes, 1);
         acks_.erase(ack);
         writing_ = write = true;
       }
@@ -208,7 +215,7 @@ void IngestStream::Close(const grpc::Status& status) {
   Advance();
 }
 
-class RefusedStream final : public grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse> {
+class RefusedStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   explicit RefusedStream(const grpc::Status& status) { Finish(status); }
   void OnDone() override { delete this; }
@@ -248,7 +255,7 @@ absl::Status CheckBatch(const v1::IngestBatch& batch) {
   return absl::OkStatus();
 }
 
-grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* IngestService::Stream(
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* IngestService::Stream(
     grpc::CallbackServerContext* context) {
   grpc::Status refused;
   auto stream = streams_.Add(

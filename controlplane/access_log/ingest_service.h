@@ -28,13 +28,15 @@ absl::Status CheckBatch(const v1::IngestBatch& batch);
 
 // Thread-safe. The gRPC server must be shut down before *this is destroyed, and the store, which
 // finishes what it was given, may go before or after.
-class IngestService final : public v1::AccessLogIngest::CallbackService {
+// Takes its messages raw: see controlplane/rpc/message.h.
+class IngestService final
+    : public v1::AccessLogIngest::WithRawCallbackMethod_Stream<v1::AccessLogIngest::Service> {
  public:
   // Both must outlive the server.
   IngestService(AccessLogStore& store, security::Refusals& refusals)
       : store_(store), refusals_(refusals) {}
 
-  grpc::ServerBidiReactor<v1::IngestRequest, v1::IngestResponse>* Stream(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
       grpc::CallbackServerContext* context) override;
 
   // Ends all streams. Call before the server's Shutdown.

@@ -1,5 +1,6 @@
 #include "controlplane/discovery/discovery_service.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "controlplane/discovery/stream.h"
@@ -7,16 +8,10 @@
 namespace whence::discovery {
 namespace {
 
-using envoy::service::discovery::v3::DeltaDiscoveryRequest;
-using envoy::service::discovery::v3::DeltaDiscoveryResponse;
-using envoy::service::discovery::v3::DiscoveryRequest;
-using envoy::service::discovery::v3::DiscoveryResponse;
-
 // A stream that is refused before anything was read.
-template <typename Request, typename Response>
-class RefusedStream final : public grpc::ServerBidiReactor<Request, Response> {
+class RefusedStream final : public RawStream {
  public:
-  explicit RefusedStream(const grpc::Status& status) { this->Finish(status); }
+  explicit RefusedStream(const grpc::Status& status) { Finish(status); }
   void OnDone() override { delete this; }
 };
 
@@ -30,28 +25,35 @@ DiscoveryService::DiscoveryService(model::CurrentConfig& config, Inventory& inve
       clock_(clock),
       logger_(logger),
       refusals_(refusals),
-      limits_(options.limits),
-      max_streams_(options.max_streams),
+      options_(options),
+      admission_(options.streams_per_second, options.streams_per_second),
       cache_(
           config, inventory, clock, options.cache, [this] { PumpAll(); }, std::move(remember)) {}
 
 DiscoveryService::~DiscoveryService() = default;
 
 template <typename Protocol>
-grpc::ServerBidiReactor<typename Protocol::Request, typename Protocol::Response>*
-DiscoveryService::Open(const grpc::CallbackServerContext& context) {
+RawStream* DiscoveryService::Open(grpc::CallbackServerContext& context) {
   auto refuse = [this](grpc::StatusCode code, const char* why) {
     counters_.streams_refused.fetch_add(1, std::memory_order_relaxed);
-    return new RefusedStream<typename Protocol::Request, typename Protocol::Response>(
-        grpc::Status(code, why));
+    return new RefusedStream(grpc::Status(code, why));
   };
   if (!State()) return refuse(grpc::StatusCode::UNAVAILABLE, "configuration is not loaded yet");
   std::shared_ptr<Stream<Protocol>> stream;
   {
     std::lock_guard lock(mutex_);
     if (shut_down_) return refuse(grpc::StatusCode::UNAVAILABLE, "shutting down");
-    if (streams_.size() >= max_streams_) {
+    if (streams_.size() >= options_.max_streams) {
       return refuse(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many discovery streams");
+    }
+    if (!admission_.Admit(clock_.SteadyNow())) {
+      counters_.streams_deferred.fetch_add(1, std::memory_order_relaxed);
+      return refuse(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                    "too many discovery streams begin at once: come back in a moment");
+    }
+    if (!CountNameless(context)) {
+      return refuse(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                    "too many streams of this certificate that have not said which node they are");
     }
     uint64_t number = next_stream_++;
     stream = std::make_shared<Stream<Protocol>>(*this, number, context);
@@ -62,13 +64,11 @@ DiscoveryService::Open(const grpc::CallbackServerContext& context) {
   return stream.get();
 }
 
-grpc::ServerBidiReactor<DeltaDiscoveryRequest, DeltaDiscoveryResponse>*
-DiscoveryService::DeltaAggregatedResources(grpc::CallbackServerContext* context) {
+RawStream* DiscoveryService::DeltaAggregatedResources(grpc::CallbackServerContext* context) {
   return Open<DeltaProtocol>(*context);
 }
 
-grpc::ServerBidiReactor<DiscoveryRequest, DiscoveryResponse>*
-DiscoveryService::StreamAggregatedResources(grpc::CallbackServerContext* context) {
+RawStream* DiscoveryService::StreamAggregatedResources(grpc::CallbackServerContext* context) {
   return Open<StateProtocol>(*context);
 }
 
@@ -81,7 +81,31 @@ std::vector<std::shared_ptr<StreamHandle>> DiscoveryService::Streams() const {
 }
 
 void DiscoveryService::PumpAll() {
-  for (const auto& stream : Streams()) stream->Pump();
+  for (const auto& stream : Streams()) {
+    stream->CloseIfStuck();
+    stream->Pump();
+  }
+}
+
+bool DiscoveryService::CountNameless(const grpc::CallbackServerContext& context) {
+  const security::Peer peer = security::PeerOf(context.auth_context().get());
+  if (!peer.has_certificate) return true;
+  size_t& streams = nameless_[peer.name];
+  if (streams < options_.max_nameless_streams) {
+    ++streams;
+    return true;
+  }
+  refusals_.Record({.peer = peer.name,
+                    .address = context.peer(),
+                    .method = DeltaProtocol::kMethod,
+                    .reason = "opens streams and does not say which node it is"});
+  return false;
+}
+
+void DiscoveryService::Named(const std::string& certificate) {
+  std::lock_guard lock(mutex_);
+  auto streams = nameless_.find(certificate);
+  if (streams != nameless_.end() && --streams->second == 0) nameless_.erase(streams);
 }
 
 void DiscoveryService::Shutdown() {
@@ -111,9 +135,25 @@ void DiscoveryService::Collect(metrics::TextWriter& out) const {
   };
   out.Gauge("whence_discovery_agents", "Agents connected.");
   out.Sample(inventory_.connected());
+  size_t waiting = 0;
+  const SteadyTime now = clock_.SteadyNow();
+  SteadyTime oldest = now;
+  for (const auto& stream : Streams()) {
+    const std::optional<SteadyTime> since = stream->WaitingSince();
+    if (!since) continue;
+    ++waiting;
+    oldest = std::min(oldest, *since);
+  }
+  out.Gauge("whence_discovery_unanswered_streams",
+            "Streams that were sent a response and have not answered it yet.");
+  out.Sample(waiting);
+  out.Gauge("whence_discovery_longest_wait_seconds", "How long the oldest of them has waited.");
+  out.Sample(std::chrono::duration<double>(now - oldest).count());
   counter("whence_discovery_streams_total", "Discovery streams opened.", counters_.streams_opened);
   counter("whence_discovery_streams_refused_total",
           "Discovery streams refused or ended for a bad request.", counters_.streams_refused);
+  counter("whence_discovery_streams_deferred_total",
+          "Of those: refused because too many began at once.", counters_.streams_deferred);
   counter("whence_discovery_requests_total", "Discovery requests received.", counters_.requests);
   counter("whence_discovery_responses_total", "Discovery responses sent.", counters_.responses);
   counter("whence_discovery_resources_sent_total", "Resources sent.", counters_.resources_sent);

@@ -35,22 +35,24 @@ void Inventory::Remember(std::vector<Agent> agents) {
   SteadyTime now = clock_.SteadyNow();
   for (Agent& agent : agents) {
     Record& record = records_[agent.id];
-    record.agent = std::move(agent);
+    SetAgent(&record, std::move(agent));
     record.addresses_since = now;
     record.departed_at = now;
-    record.leaves_at = now + options_.restart_grace;
+    SetLeaving(&record, now + options_.restart_grace);
+    record.generation = generation_ + 1;
   }
-  Refresh();
+  Touch();
 }
 
-Inventory::Session Inventory::Connect(Agent agent, Close close) {
+Inventory::Session Inventory::Connect(Agent agent, Close close, Observe observe) {
   Close replaced;
   Session session;
   bool changed;
   {
     std::lock_guard lock(mutex_);
     session.id = next_session_++;
-    Record& record = records_[agent.id];
+    auto [found, is_new] = records_.try_emplace(agent.id);
+    Record& record = found->second;
     if (record.session != 0) {
       conflicts_.fetch_add(1, std::memory_order_relaxed);
       sessions_.erase(record.session);
@@ -60,17 +62,20 @@ Inventory::Session Inventory::Connect(Agent agent, Close close) {
         record.addresses_since == SteadyTime{}) {
       record.addresses_since = clock_.SteadyNow();
     }
-    record.agent = std::move(agent);
+    const bool is_same = !is_new && SameWorkload(record.agent.workload, agent.workload);
+    SetAgent(&record, std::move(agent));
     record.session = session.id;
     record.close = std::move(close);
+    record.observe = std::move(observe);
     record.connected_since = clock_.Now();
-    record.leaves_at.reset();
+    SetLeaving(&record, std::nullopt);
     record.departed_at.reset();
-    record.progress = {};
     sessions_[session.id] = record.agent.id;
     lost_.erase(record.agent.id);
-    changed = Refresh();
-    session.generation = view_->generation;
+    changed = !is_same ? Touch() : SharesAddress(record.agent) ? Compare() : false;
+    // One that is back as it was need not wait for a view with all who come for the first time.
+    if (changed) record.generation = generation_;
+    session.generation = record.generation;
   }
   if (changed) Notify();
   if (replaced) {
@@ -84,40 +89,86 @@ void Inventory::Disconnect(uint64_t session, bool farewell) {
     std::lock_guard lock(mutex_);
     auto live = sessions_.find(session);
     if (live == sessions_.end()) return;
-    auto record = records_.find(live->second);
+    auto found = records_.find(live->second);
     sessions_.erase(live);
     if (farewell) {
-      records_.erase(record);
+      Erase(found);
+      Touch();
     } else {
-      record->second.session = 0;
-      record->second.close = nullptr;
-      record->second.departed_at = clock_.SteadyNow();
-      record->second.leaves_at = *record->second.departed_at + options_.grace;
-      if (lost_.size() < kMaxLost) lost_[record->second.agent.id] = clock_.SteadyNow();
+      Record& record = found->second;
+      record.session = 0;
+      record.close = nullptr;
+      record.observe = nullptr;
+      record.departed_at = clock_.SteadyNow();
+      SetLeaving(&record, *record.departed_at + options_.grace);
+      if (lost_.size() < kMaxLost) lost_[record.agent.id] = clock_.SteadyNow();
+      if (SharesAddress(record.agent)) Compare();
     }
-    Refresh();
   }
   // Always: a lingering agent changes no view, but there is a new expiry.
   Notify();
 }
 
-void Inventory::Report(uint64_t session, Progress progress) {
-  std::lock_guard lock(mutex_);
-  auto live = sessions_.find(session);
-  if (live != sessions_.end()) records_[live->second].progress = std::move(progress);
+bool Inventory::Touch() {
+  if (!std::exchange(stale_, true)) ++generation_;
+  return true;
 }
 
-bool Inventory::Refresh() {
+bool Inventory::Compare() {
+  if (stale_) return true;
+  std::shared_ptr<InventoryView> view = MakeView();
+  if (std::equal(view->workloads.begin(), view->workloads.end(), view_->workloads.begin(),
+                 view_->workloads.end(), SameWorkload)) {
+    return false;
+  }
+  view->generation = ++generation_;
+  view_ = std::move(view);
+  return true;
+}
+
+void Inventory::SetAgent(Record* record, Agent agent) {
+  CountAddresses(record->agent, -1);
+  record->agent = std::move(agent);
+  CountAddresses(record->agent, 1);
+}
+
+void Inventory::SetLeaving(Record* record, std::optional<SteadyTime> at) {
+  if (record->leaves_at) leaving_.erase({*record->leaves_at, record->agent.id});
+  record->leaves_at = at;
+  if (at) leaving_.insert({*at, record->agent.id});
+}
+
+void Inventory::Erase(std::map<std::string, Record>::iterator record) {
+  SetLeaving(&record->second, std::nullopt);
+  CountAddresses(record->second.agent, -1);
+  records_.erase(record);
+}
+
+void Inventory::CountAddresses(const Agent& agent, int by) {
+  for (const net::IpAddress& address : agent.workload.addresses) {
+    auto holders = holders_.try_emplace(address, 0).first;
+    if ((holders->second += by) == 0) holders_.erase(holders);
+  }
+}
+
+bool Inventory::SharesAddress(const Agent& agent) const {
+  return std::any_of(agent.workload.addresses.begin(), agent.workload.addresses.end(),
+                     [this](const net::IpAddress& address) { return holders_.at(address) > 1; });
+}
+
+std::shared_ptr<InventoryView> Inventory::MakeView() const {
   // Who claims which address since when, among those who are connected.
   std::map<net::IpAddress, SteadyTime> claimed;
   for (const auto& [id, record] : records_) {
     if (record.session == 0) continue;
     for (const net::IpAddress& address : record.agent.workload.addresses) {
+      if (holders_.at(address) == 1) continue;
       SteadyTime& since = claimed[address];
       since = std::max(since, record.addresses_since);
     }
   }
   auto view = std::make_shared<InventoryView>();
+  view->workloads.reserve(records_.size());
   for (const auto& [id, record] : records_) {
     bundle::Workload workload = record.agent.workload;
     if (record.departed_at) {
@@ -128,13 +179,7 @@ bool Inventory::Refresh() {
     }
     view->workloads.push_back(std::move(workload));
   }
-  if (std::equal(view->workloads.begin(), view->workloads.end(), view_->workloads.begin(),
-                 view_->workloads.end(), SameWorkload)) {
-    return false;
-  }
-  view->generation = view_->generation + 1;
-  view_ = std::move(view);
-  return true;
+  return view;
 }
 
 void Inventory::Notify() const {
@@ -143,6 +188,11 @@ void Inventory::Notify() const {
 
 std::shared_ptr<const InventoryView> Inventory::View() const {
   std::lock_guard lock(mutex_);
+  if (std::exchange(stale_, false)) {
+    std::shared_ptr<InventoryView> view = MakeView();
+    view->generation = generation_;
+    view_ = std::move(view);
+  }
   return view_;
 }
 
@@ -154,24 +204,42 @@ std::vector<Agent> Inventory::Agents() const {
   return agents;
 }
 
+std::vector<Inventory::Connected> Inventory::ListConnected() const {
+  std::vector<Connected> connected;
+  std::vector<Observe> observers;
+  {
+    std::lock_guard lock(mutex_);
+    connected.reserve(sessions_.size());
+    observers.reserve(sessions_.size());
+    for (const auto& [id, record] : records_) {
+      if (record.session == 0) continue;
+      connected.push_back({record.agent, record.connected_since, {}});
+      observers.push_back(record.observe);
+    }
+  }
+  // Streams call us with their locks held.
+  for (size_t i = 0; i < connected.size(); ++i) {
+    if (observers[i]) connected[i].progress = observers[i]();
+  }
+  return connected;
+}
+
 std::vector<v1::AgentState> Inventory::ListAgents() const {
-  std::lock_guard lock(mutex_);
   SteadyTime now = clock_.SteadyNow();
   std::vector<v1::AgentState> agents;
-  for (const auto& [id, record] : records_) {
-    if (record.session == 0) continue;
-    v1::AgentState state = ToAgentState(record.agent);
-    state.set_connected_since_us(Micros(record.connected_since));
-    for (const auto& [type, statuses] : record.progress.resources) {
-      for (const auto& [name, status] : statuses) {
-        *state.add_resources() = ToResourceState(type, name, status);
+  for (const Connected& connected : ListConnected()) {
+    v1::AgentState state = ToAgentState(connected.agent);
+    state.set_connected_since_us(Micros(connected.since));
+    for (const TypeProgress& type : connected.progress.types) {
+      for (const auto& [name, status] : type.resources) {
+        *state.add_resources() = ToResourceState(type.short_name, name, status);
       }
     }
-    state.set_sent_revision(record.progress.sent_revision);
-    state.set_acked_revision(record.progress.acked_revision);
-    if (record.progress.waiting_since) {
+    state.set_sent_revision(connected.progress.sent_revision);
+    state.set_acked_revision(connected.progress.acked_revision);
+    if (connected.progress.waiting_since) {
       auto lag = std::chrono::duration_cast<std::chrono::microseconds>(
-          now - *record.progress.waiting_since);
+          now - *connected.progress.waiting_since);
       state.set_lag_us(std::max<int64_t>(lag.count(), 1));  // 0 would say that none is awaited
     }
     agents.push_back(std::move(state));
@@ -190,26 +258,23 @@ std::vector<std::string> Inventory::Lost() const {
 }
 
 void Inventory::Expire() {
-  bool changed;
+  bool changed = false;
   {
     std::lock_guard lock(mutex_);
     SteadyTime now = clock_.SteadyNow();
     std::erase_if(lost_, [now](const auto& entry) { return now - entry.second >= kLostFor; });
-    std::erase_if(records_, [now](const auto& entry) {
-      return entry.second.leaves_at && *entry.second.leaves_at <= now;
-    });
-    changed = Refresh();
+    while (!leaving_.empty() && leaving_.begin()->first <= now) {
+      Erase(records_.find(leaving_.begin()->second));
+      changed = Touch();
+    }
   }
   if (changed) Notify();
 }
 
 std::optional<SteadyTime> Inventory::NextExpiry() const {
   std::lock_guard lock(mutex_);
-  std::optional<SteadyTime> next;
-  for (const auto& [id, record] : records_) {
-    if (record.leaves_at && (!next || *record.leaves_at < *next)) next = record.leaves_at;
-  }
-  return next;
+  if (leaving_.empty()) return std::nullopt;
+  return leaving_.begin()->first;
 }
 
 uint64_t Inventory::connected() const {

@@ -24,7 +24,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -36,15 +38,26 @@
 
 namespace whence::discovery {
 
+// Thousands may come at once, so what one arrival or departure costs does not depend on how many
+// there are: it makes the view out of date, and the next who wants one makes it, for all of them.
 // The workloads at one moment. Immutable. `generation` rises with every change.
 struct InventoryView {
   uint64_t generation = 0;
   std::vector<bundle::Workload> workloads;  // by "namespace/name"
 };
 
+// How far one stream is with one resource type.
+struct TypeProgress {
+  std::string type_url;
+  std::string short_name;
+  StatusMap resources;  // what was sent
+  ResourceMap current;              // what it may have now of what it asked for
+  std::vector<std::string> absent;  // what it asked for by name, and may not have or is not there
+};
+
 // How far one stream is, as ListAgents shows it.
 struct Progress {
-  std::vector<std::pair<std::string, StatusMap>> resources;  // short type name -> per resource
+  std::vector<TypeProgress> types;
   uint64_t sent_revision = 0;
   uint64_t acked_revision = 0;
   std::optional<SteadyTime> waiting_since;  // the oldest response without an answer
@@ -62,6 +75,7 @@ struct InventoryOptions {
 class Inventory {
  public:
   using Close = std::function<void(const absl::Status&)>;
+  using Observe = std::function<Progress()>;
 
   explicit Inventory(const Clock& clock, InventoryOptions options = {});
 
@@ -72,16 +86,23 @@ class Inventory {
     uint64_t id = 0;
     uint64_t generation = 0;  // the first view in which this agent is as it says
   };
-  // `close` ends the stream; it is called at most once, when another takes its place.
-  Session Connect(Agent agent, Close close);
+  // `close` ends the stream; it is called at most once, when another takes its place. `observe` is
+  // asked how far the stream is, whenever somebody wants to know, even a little after Disconnect.
+  Session Connect(Agent agent, Close close, Observe observe = nullptr);
   // `farewell`: the agent ended the stream itself. A session that was replaced changes nothing.
   void Disconnect(uint64_t session, bool farewell);
-  void Report(uint64_t session, Progress progress);
 
   std::shared_ptr<const InventoryView> View() const;
   // Connected and lingering agents, for the next process.
   std::vector<Agent> Agents() const;
   // Connected agents only, by "namespace/name".
+  struct Connected {
+    Agent agent;
+    WallTime since{};
+    Progress progress;
+  };
+  std::vector<Connected> ListConnected() const;
+  // The same for people.
   std::vector<v1::AgentState> ListAgents() const;
 
   // Agents whose stream broke without a farewell, and that were not heard of again: by
@@ -104,15 +125,27 @@ class Inventory {
     Agent agent;
     uint64_t session = 0;  // 0: not connected
     Close close;
+    Observe observe;
     WallTime connected_since{};
+    uint64_t generation = 0;              // the first view in which it is as it is
     SteadyTime addresses_since{};         // when these addresses were first claimed
     std::optional<SteadyTime> leaves_at;  // set: lingering
     std::optional<SteadyTime> departed_at;
-    Progress progress;
   };
 
-  // Makes a new view if the workloads changed. REQUIRES: mutex_ held. True: tell the listener.
-  bool Refresh();
+  // All of these REQUIRE: mutex_ held.
+  // The view is no longer right; the next generation is. True: tell the listener.
+  bool Touch();
+  // Whether the view is still right is not obvious: it is made and compared.
+  bool Compare();
+  std::shared_ptr<InventoryView> MakeView() const;
+  void SetAgent(Record* record, Agent agent);
+  void SetLeaving(Record* record, std::optional<SteadyTime> at);
+  void Erase(std::map<std::string, Record>::iterator record);
+  void CountAddresses(const Agent& agent, int by);
+  // Somebody else, connected or lingering, has one of its addresses as well.
+  bool SharesAddress(const Agent& agent) const;
+
   void Notify() const;
 
   const Clock& clock_;
@@ -125,7 +158,11 @@ class Inventory {
   std::map<std::string, Record> records_;     // by id
   std::map<uint64_t, std::string> sessions_;  // live session -> id
   std::map<std::string, SteadyTime> lost_;    // id -> when its stream broke; bounded
-  std::shared_ptr<const InventoryView> view_;
+  std::set<std::pair<SteadyTime, std::string>> leaving_;  // the records with leaves_at
+  std::map<net::IpAddress, int> holders_;                 // how many records have that address
+  mutable std::shared_ptr<const InventoryView> view_;
+  mutable bool stale_ = false;  // view_ is to be made anew, as generation_
+  uint64_t generation_ = 0;
   uint64_t next_session_ = 1;
 };
 

@@ -61,52 +61,72 @@ Resource IpSetSteps::StepFrom(const std::string& acknowledged) const {
     if (parsed.ec == std::errc() && there >= 1 && there < part_count()) return Part(there);
   }
   for (auto change = history_.begin(); change != history_.end(); ++change) {
-    if (change->from != acknowledged) continue;
-    net::CidrDelta delta = *change->delta;
-    for (auto next = std::next(change); next != history_.end(); ++next) {
-      delta = net::Compose(delta, *next->delta);
-    }
-    return Step(acknowledged, delta);
+    if (change->from == acknowledged) return Step(change);
   }
   return Part(0);
 }
 
-Resource IpSetSteps::Step(const std::string& base, const net::CidrDelta& delta) const {
-  v1::IpSetResource message;
-  message.set_name(name_);
-  message.set_base_version(base);
-  message.set_v4(delta.added.v4);
-  message.set_v6(delta.added.v6);
-  message.set_removed_v4(delta.removed.v4);
-  message.set_removed_v6(delta.removed.v6);
-  return {version_, std::make_shared<const std::string>(message.SerializeAsString()), {}};
+std::shared_ptr<const std::string> IpSetSteps::Shared(
+    const std::string& key, const std::function<std::string()>& make) const {
+  // Under the lock: the second who asks waits for the first, and does not make it again.
+  std::lock_guard lock(mutex_);
+  std::weak_ptr<const std::string>& known = in_use_[key];
+  std::shared_ptr<const std::string> bytes = known.lock();
+  if (!bytes) {
+    // Not make_shared: the bytes must go with their last user, though the map still knows of them.
+    bytes = std::shared_ptr<const std::string>(new std::string(make()));
+    known = bytes;
+  }
+  return bytes;
+}
+
+Resource IpSetSteps::Step(History::const_iterator change) const {
+  const std::string& base = change->from;
+  auto bytes = Shared(base, [&] {
+    net::CidrDelta delta = *change->delta;
+    for (auto next = std::next(change); next != history_.end(); ++next) {
+      delta = net::Compose(delta, *next->delta);
+    }
+    v1::IpSetResource message;
+    message.set_name(name_);
+    message.set_base_version(base);
+    message.set_v4(delta.added.v4);
+    message.set_v6(delta.added.v6);
+    message.set_removed_v4(delta.removed.v4);
+    message.set_removed_v6(delta.removed.v6);
+    return message.SerializeAsString();
+  });
+  return {version_, std::move(bytes), {}};
 }
 
 Resource IpSetSteps::Part(size_t index) const {
   const size_t count = part_count();
   const auto name_of = [&](size_t parts) { return absl::StrCat(version_, "+", parts, "/", count); };
-  v1::IpSetResource message;
-  message.set_name(name_);
-  if (index > 0) message.set_base_version(name_of(index));
-  const size_t v4_parts = PartsOf(content_.v4.size(), kV4PartBytes);
-  if (index < v4_parts) {
-    message.set_v4(content_.v4.substr(index * kV4PartBytes, kV4PartBytes));
-  } else if (!content_.v6.empty()) {
-    message.set_v6(content_.v6.substr((index - v4_parts) * kV6PartBytes, kV6PartBytes));
-  }
   const bool is_last = index + 1 == count;
-  message.set_more(!is_last);
-  return {is_last ? version_ : name_of(index + 1),
-          std::make_shared<const std::string>(message.SerializeAsString()),
-          {}};
+  auto bytes = Shared(name_of(index + 1), [&] {
+    v1::IpSetResource message;
+    message.set_name(name_);
+    if (index > 0) message.set_base_version(name_of(index));
+    const size_t v4_parts = PartsOf(content_.v4.size(), kV4PartBytes);
+    if (index < v4_parts) {
+      message.set_v4(content_.v4.substr(index * kV4PartBytes, kV4PartBytes));
+    } else if (!content_.v6.empty()) {
+      message.set_v6(content_.v6.substr((index - v4_parts) * kV6PartBytes, kV6PartBytes));
+    }
+    message.set_more(!is_last);
+    return message.SerializeAsString();
+  });
+  return {is_last ? version_ : name_of(index + 1), std::move(bytes), {}};
 }
 
-std::string IpSetSteps::Whole() const {
-  v1::IpSetResource message;
-  message.set_name(name_);
-  message.set_v4(content_.v4);
-  message.set_v6(content_.v6);
-  return message.SerializeAsString();
+std::shared_ptr<const std::string> IpSetSteps::Whole() const {
+  return Shared("", [this] {
+    v1::IpSetResource message;
+    message.set_name(name_);
+    message.set_v4(content_.v4);
+    message.set_v6(content_.v6);
+    return message.SerializeAsString();
+  });
 }
 
 }  // namespace whence::discovery

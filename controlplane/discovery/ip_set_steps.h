@@ -10,7 +10,10 @@
 #define WHENCE_CONTROLPLANE_DISCOVERY_IP_SET_STEPS_H_
 
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -19,7 +22,8 @@
 
 namespace whence::discovery {
 
-// Pure. Immutable; safe from any thread.
+// Immutable; safe from any thread. What a step's message is made of is kept as long as a stream sends
+// it: when a set changes, many ask for the same step at once.
 class IpSetSteps final : public ResourceSteps {
  public:
   // No message is larger than about this.
@@ -33,7 +37,7 @@ class IpSetSteps final : public ResourceSteps {
   const std::string& version() const { return version_; }
 
   Resource StepFrom(const std::string& acknowledged) const override;
-  std::string Whole() const override;
+  std::shared_ptr<const std::string> Whole() const override;
 
  private:
   struct Change {
@@ -41,16 +45,25 @@ class IpSetSteps final : public ResourceSteps {
     std::shared_ptr<const net::CidrDelta> delta;
   };
 
+  using History = std::vector<Change>;
+
   IpSetSteps(std::string name, net::PackedCidrs content)
       : name_(std::move(name)), content_(std::move(content)), version_(net::VersionOf(content_)) {}
   size_t part_count() const;
   Resource Part(size_t index) const;
-  Resource Step(const std::string& base, const net::CidrDelta& delta) const;
+  // From that change's content to this one.
+  Resource Step(History::const_iterator change) const;
+  // What `make` gives, or gave before and is still in use.
+  std::shared_ptr<const std::string> Shared(const std::string& key,
+                                            const std::function<std::string()>& make) const;
 
   const std::string name_;
   const net::PackedCidrs content_;
   const std::string version_;
-  std::vector<Change> history_;  // oldest first; each leads to the next one's `from`
+  History history_;  // oldest first; each leads to the next one's `from`
+
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, std::weak_ptr<const std::string>> in_use_;  // by mutex_; bounded by parts and history
 };
 
 }  // namespace whence::discovery

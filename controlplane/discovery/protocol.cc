@@ -1,6 +1,7 @@
 #include "controlplane/discovery/protocol.h"
 
 #include "absl/status/status.h"
+#include "controlplane/rpc/message.h"
 
 namespace whence::discovery {
 namespace {
@@ -9,6 +10,18 @@ template <typename Request>
 std::optional<std::string> ErrorOf(const Request& request) {
   if (!request.has_error_detail()) return std::nullopt;
   return request.error_detail().message();
+}
+
+constexpr int kVersion = 1, kResource = 2, kName = 3;  // fields of Resource
+constexpr int kTypeUrl = 1, kValue = 2;                // fields of Any
+constexpr int kResources = 2;                          // field of both responses
+
+// "Any.type_url" up to the last byte before the shared ones.
+std::string AnyStart(const char* type_url, const std::string& head, size_t shared) {
+  std::string any;
+  rpc::AddField(kTypeUrl, type_url, &any);
+  rpc::AddFieldStart(kValue, head.size() + shared, &any);
+  return any + head;
 }
 
 template <typename Response>
@@ -36,21 +49,30 @@ DeltaRequest DeltaProtocol::Read(const Request& request) {
   };
 }
 
-void DeltaProtocol::Write(const DeltaPush& push, const char* type_url, uint64_t revision,
-                          const std::vector<std::string>& forbidden, Response* response) {
-  response->Clear();
-  response->set_type_url(type_url);
-  response->set_nonce(push.nonce);
-  response->set_system_version_info(std::to_string(revision));
+grpc::ByteBuffer DeltaProtocol::Write(const DeltaPush& push, const char* type_url,
+                                      uint64_t revision,
+                                      const std::vector<std::string>& forbidden) {
+  Response response;
+  response.set_type_url(type_url);
+  response.set_nonce(push.nonce);
+  response.set_system_version_info(std::to_string(revision));
+  for (const std::string& name : push.removed) response.add_removed_resources(name);
+  AddErrors(forbidden, &response);
+  rpc::MessageWriter writer;
+  writer.Add(response.SerializeAsString());
   for (const auto& [name, resource] : push.resources) {
-    auto* out = response->add_resources();
-    out->set_name(name);
-    out->set_version(resource.version);
-    out->mutable_resource()->set_type_url(type_url);
-    out->mutable_resource()->set_value(*resource.bytes);
+    const std::string any = AnyStart(type_url, resource.head, resource.bytes->size());
+    std::string fields;
+    rpc::AddField(kName, name, &fields);
+    rpc::AddField(kVersion, resource.version, &fields);
+    rpc::AddFieldStart(kResource, any.size() + resource.bytes->size(), &fields);
+    fields += any;
+    std::string start;
+    rpc::AddFieldStart(kResources, fields.size() + resource.bytes->size(), &start);
+    writer.Add(start + fields);
+    writer.Add(resource.bytes);
   }
-  for (const std::string& name : push.removed) response->add_removed_resources(name);
-  AddErrors(forbidden, response);
+  return writer.Take();
 }
 
 StateRequest StateProtocol::Read(const Request& request) {
@@ -62,18 +84,25 @@ StateRequest StateProtocol::Read(const Request& request) {
   };
 }
 
-void StateProtocol::Write(const StatePush& push, const char* type_url, uint64_t,
-                          const std::vector<std::string>& forbidden, Response* response) {
-  response->Clear();
-  response->set_type_url(type_url);
-  response->set_nonce(push.nonce);
-  response->set_version_info(push.version_info);
+grpc::ByteBuffer StateProtocol::Write(const StatePush& push, const char* type_url, uint64_t,
+                                      const std::vector<std::string>& forbidden) {
+  Response response;
+  response.set_type_url(type_url);
+  response.set_nonce(push.nonce);
+  response.set_version_info(push.version_info);
+  AddErrors(forbidden, &response);
+  rpc::MessageWriter writer;
+  writer.Add(response.SerializeAsString());
   for (const auto& [name, resource] : push.resources) {
-    auto* out = response->add_resources();
-    out->set_type_url(type_url);
-    out->set_value(resource.steps ? resource.steps->Whole() : *resource.bytes);
+    const std::shared_ptr<const std::string> bytes =
+        resource.steps ? resource.steps->Whole() : resource.bytes;
+    const std::string any = AnyStart(type_url, resource.head, bytes->size());
+    std::string start;
+    rpc::AddFieldStart(kResources, any.size() + bytes->size(), &start);
+    writer.Add(start + any);
+    writer.Add(bytes);
   }
-  AddErrors(forbidden, response);
+  return writer.Take();
 }
 
 }  // namespace whence::discovery

@@ -1,6 +1,11 @@
 // The two variants of the protocol, as types that Stream is written over: messages <-> values.
+//
+// Responses are encoded here and not by protobuf, so that a resource that goes to a thousand streams
+// is in memory once.
 #ifndef WHENCE_CONTROLPLANE_DISCOVERY_PROTOCOL_H_
 #define WHENCE_CONTROLPLANE_DISCOVERY_PROTOCOL_H_
+
+#include <grpcpp/support/byte_buffer.h>
 
 #include <cstddef>
 #include <string>
@@ -21,8 +26,8 @@ struct DeltaProtocol {
   static DeltaRequest Read(const Request& request);
   // `revision` goes into system_version_info: for people only. `forbidden`: names that were asked for
   // and concern somebody else; said with a reason, besides what the protocol says of absent ones.
-  static void Write(const DeltaPush& push, const char* type_url, uint64_t revision,
-                    const std::vector<std::string>& forbidden, Response* response);
+  static grpc::ByteBuffer Write(const DeltaPush& push, const char* type_url, uint64_t revision,
+                                const std::vector<std::string>& forbidden);
   static size_t Removed(const DeltaPush& push) { return push.removed.size(); }
 };
 
@@ -34,8 +39,8 @@ struct StateProtocol {
   using Subscription = StateSubscription;
 
   static StateRequest Read(const Request& request);
-  static void Write(const StatePush& push, const char* type_url, uint64_t revision,
-                    const std::vector<std::string>& forbidden, Response* response);
+  static grpc::ByteBuffer Write(const StatePush& push, const char* type_url, uint64_t revision,
+                                const std::vector<std::string>& forbidden);
   static size_t Removed(const StatePush&) { return 0; }
 };
 

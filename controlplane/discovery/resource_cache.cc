@@ -4,22 +4,47 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/bundle/bundle_builder.h"
+#include "common/bundle/roster.h"
 #include "common/document/ip_set.h"
 #include "controlplane/discovery/ip_set_steps.h"
 
 namespace whence::discovery {
 namespace {
 
-// The resource of before if the version is the same: then nothing is serialised again, and the
-// bytes stay those that were hashed.
-template <typename Message>
-Resource Reuse(const ResourceMap* before, const std::string& name, const Message& message,
-               std::string version) {
-  if (before) {
-    auto it = before->find(name);
-    if (it != before->end() && it->second.version == version) return it->second;
+CommonKey KeyOf(const bundle::Workload& self) {
+  const bundle::Workload common = bundle::CommonSelf(self);
+  return {common.namespace_,  common.name,           common.labels,
+          common.has_sidecar, common.included_ports, common.excluded_ports};
+}
+
+// The bytes of before if the version is the same: they stay those that were hashed, and are in
+// memory once.
+CommonBundle BuildCommon(const model::ConfigState& config, const bundle::Roster& roster,
+                         const bundle::Workload& self, std::string_view secret,
+                         const CommonBundle* before) {
+  v1::WorkloadBundle bundle =
+      bundle::BuildCommon(*config.view, roster, bundle::CommonSelf(self), secret);
+  CommonBundle common;
+  common.version = bundle::ResourceVersion(bundle);
+  if (before != nullptr && before->version == common.version) return *before;
+  bundle.set_revision(config.revision);  // After the version: it is no part of it.
+  common.bytes = std::make_shared<const std::string>(bundle.SerializeAsString());
+  common.ip_sets.assign(bundle.ip_sets().begin(), bundle.ip_sets().end());
+  return common;
+}
+
+const CommonBundle& CommonOf(const model::ConfigState& config, const bundle::Roster& roster,
+                             const bundle::Workload& self, std::string_view secret,
+                             const ResourceState* previous, ResourceState* state) {
+  auto [found, is_new] = state->common.try_emplace(KeyOf(self));
+  if (!is_new) return found->second;
+  const CommonBundle* before = nullptr;
+  if (previous) {
+    auto it = previous->common.find(found->first);
+    if (it != previous->common.end()) before = &it->second;
   }
-  return {std::move(version), std::make_shared<const std::string>(message.SerializeAsString()), {}};
+  found->second = BuildCommon(config, roster, self, secret, before);
+  return found->second;
 }
 
 ResourceMap BuildAllIpSets(const bundle::ConfigView& view, const ResourceState* previous) {
@@ -51,23 +76,19 @@ std::shared_ptr<const ResourceState> BuildResourceState(const model::ConfigState
   state->generation = inventory.generation;
   bool same_config = previous && previous->revision == config.revision;
   state->ip_sets = same_config ? previous->ip_sets : BuildAllIpSets(*config.view, previous);
+  const bundle::Roster roster(inventory.workloads);
   for (const bundle::Workload& self : inventory.workloads) {
-    std::string id = absl::StrCat(self.namespace_, "/", self.name);
-    const ResourceMap* before = nullptr;
-    if (previous) {
-      auto it = previous->workloads.find(id);
-      if (it != previous->workloads.end()) before = &it->second.bundles;
-    }
+    const std::string id = absl::StrCat(self.namespace_, "/", self.name);
+    const CommonBundle& common = CommonOf(config, roster, self, handover_secret, previous, state.get());
     WorkloadResources& resources = state->workloads[id];
-    v1::WorkloadBundle bundle =
-        bundle::Build(*config.view, inventory.workloads, self, handover_secret);
-    for (const std::string& name : bundle.ip_sets()) {
+    for (const std::string& name : common.ip_sets) {
       auto set = state->ip_sets.find(name);
       if (set != state->ip_sets.end()) resources.ip_sets.insert(*set);
     }
-    std::string version = bundle::ResourceVersion(bundle);
-    bundle.set_revision(config.revision);  // After the version: it is no part of it.
-    resources.bundles[id] = Reuse(before, id, bundle, std::move(version));
+    const v1::WorkloadBundle own = bundle::BuildOwn(self, handover_secret);
+    // Encoded messages one after the other are one message: that is what merging means.
+    resources.bundles[id] = {bundle::BundleVersion(common.version, own), common.bytes, nullptr,
+                             own.SerializeAsString()};
   }
   return state;
 }
@@ -156,15 +177,16 @@ void ResourceCache::Rebuild(std::unique_lock<std::mutex>& lock) {
   std::shared_ptr<const ResourceState> previous = state_;
   lock.unlock();
   std::shared_ptr<const InventoryView> inventory = inventory_.View();
-  if (on_inventory_ && (!previous || previous->generation != inventory->generation)) {
-    on_inventory_(inventory_.Agents());
-  }
+  const bool other_agents = !previous || previous->generation != inventory->generation;
   auto state = BuildResourceState(*config_.Get(), *inventory, previous.get(), handover_secret_);
+  previous.reset();
   lock.lock();
   state_ = std::move(state);
   ++builds_;
   lock.unlock();
   on_state_();
+  // After the agents were served: it is for the next start.
+  if (on_inventory_ && other_agents) on_inventory_(inventory_.Agents());
   lock.lock();
 }
 

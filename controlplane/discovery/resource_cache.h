@@ -16,6 +16,8 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <tuple>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "controlplane/discovery/debounce.h"
@@ -31,11 +33,22 @@ struct WorkloadResources {
   ResourceMap ip_sets;
 };
 
+// The common part of a bundle, for all replicas of one workload.
+struct CommonBundle {
+  std::string version;
+  std::shared_ptr<const std::string> bytes;
+  std::vector<std::string> ip_sets;
+};
+// What makes agents share it: what bundle::CommonSelf leaves.
+using CommonKey = std::tuple<std::string, std::string, std::map<std::string, std::string>, bool,
+                             std::vector<uint16_t>, std::vector<uint16_t>>;
+
 // Immutable. Unchanged resources are shared with the state before.
 struct ResourceState {
   uint64_t revision = 0;
   uint64_t generation = 0;  // of the inventory
   ResourceMap ip_sets;
+  std::map<CommonKey, CommonBundle> common;
   std::map<std::string, WorkloadResources> workloads;  // by "namespace/name"
 };
 

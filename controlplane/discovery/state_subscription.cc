@@ -39,7 +39,7 @@ absl::Status StateSubscription::CheckLimits(const StateRequest& request) const {
 bool StateSubscription::ReplaceNames(const StateRequest& request) {
   bool was_wildcard = wildcard_;
   std::set<std::string> names(request.names.begin(), request.names.end());
-  named_once_ |= !names.empty();
+  named_once_ |= !names.empty() || request.never_all;
   wildcard_ = !named_once_ || names.erase("*") > 0;
   bool asks_more = wildcard_ && !was_wildcard;
   for (const std::string& name : names) asks_more |= names_.count(name) == 0;
@@ -68,7 +68,7 @@ absl::Status StateSubscription::OnRequest(const StateRequest& request) {
       ++refusals_;
       error = std::string(CutUtf8(ValidUtf8(*error), limits_.max_error_bytes));
     }
-    RecordAnswer(pending_->versions, error, &status_);
+    RecordAnswer(pending_->versions, error, request.when, &status_);
     last_nonce_ = pending_->nonce;
     pending_.reset();
   } else if (!last_nonce_.empty() && request.nonce != last_nonce_) {

@@ -18,8 +18,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
+#include "controlplane/discovery/admission.h"
 #include "controlplane/discovery/discovery_service.h"
 #include "controlplane/discovery/protocol.h"
+#include "controlplane/rpc/message.h"
 
 namespace whence::discovery {
 
@@ -29,30 +31,33 @@ inline grpc::Status ToGrpc(const absl::Status& status) {
 }
 
 template <typename Protocol>
-class Stream final
-    : public grpc::ServerBidiReactor<typename Protocol::Request, typename Protocol::Response>,
-      public StreamHandle,
-      public std::enable_shared_from_this<Stream<Protocol>> {
+class Stream final : public RawStream,
+                     public StreamHandle,
+                     public std::enable_shared_from_this<Stream<Protocol>> {
  public:
   using Request = typename Protocol::Request;
   using Subscription = typename Protocol::Subscription;
 
-  Stream(DiscoveryService& service, uint64_t number, const grpc::CallbackServerContext& context)
+  Stream(DiscoveryService& service, uint64_t number, grpc::CallbackServerContext& context)
       : service_(service),
         number_(number),
+        context_(context),
         peer_(security::PeerOf(context.auth_context().get())),
         certificate_expires_(security::ExpiryOf(context.auth_context().get())),
         address_(context.peer()),
         types_{{{kBundleType, "WorkloadBundle",
-                 Subscription(absl::StrCat(number, "b-"), service.limits())},
+                 Subscription(absl::StrCat(number, "b-"), service.options().limits)},
                 {kIpSetType, "IpSetResource",
-                 Subscription(absl::StrCat(number, "s-"), service.limits())}}} {}
+                 Subscription(absl::StrCat(number, "s-"), service.options().limits)}}},
+        requests_(service.options().requests_per_second, service.options().requests_burst) {}
 
   // Once, after construction: the first read may complete at once.
   void Start() { this->StartRead(&request_); }
 
   void Pump() override;
   void Close(const grpc::Status& status) override;
+  std::optional<SteadyTime> WaitingSince() override;
+  void CloseIfStuck() override;
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -68,8 +73,8 @@ class Stream final
   };
 
   // Both: non-OK ends the stream. REQUIRES: mutex_ held; Join gives it up for a moment.
-  absl::Status Join(std::unique_lock<std::mutex>& lock);
-  absl::Status Take();
+  absl::Status Join(const Request& request, std::unique_lock<std::mutex>& lock);
+  absl::Status Take(const Request& request);
   // True: response_ is to be written. REQUIRES: mutex_ held.
   bool Fill(const ResourceState& state);
   // Of `absent`, those that are there, but for others: the client is told, and so is the operator.
@@ -77,23 +82,28 @@ class Stream final
                                      const std::vector<std::string>& absent);
   absl::Status CheckIdentity(const std::string& id);
   void Refuse(const std::string& reason);
-  void Report();
+  Progress Observe();
+  // REQUIRES: mutex_ held.
+  std::optional<SteadyTime> OldestWait() const;
   bool IsSettled() const;
   // True, once: nothing of ours is being started any more, the caller calls Finish.
   bool TakeFinish();
 
   DiscoveryService& service_;
   const uint64_t number_;
+  grpc::CallbackServerContext& context_;  // until OnDone
   const security::Peer peer_;
   const std::optional<WallTime> certificate_expires_;
   const std::string address_;
-  Request request_;                       // the read's while one is on its way, ours between
-  typename Protocol::Response response_;  // the write's while writing_
+  grpc::ByteBuffer request_;   // the read's while one is on its way, ours between
+  grpc::ByteBuffer response_;  // the write's while writing_
 
   std::mutex mutex_;
   // By mutex_:
   std::array<Type, 2> types_;  // in the order in which they are sent
+  Admission requests_;         // besides answers
   std::string id_;             // empty: the first request has not come yet
+  bool never_all_ = false;     // see DeltaRequest
   Inventory::Session session_;
   bool writing_ = false;
   int starting_ = 0;  // read callbacks that may still start an operation
@@ -110,6 +120,9 @@ class Stream final
 template <typename Protocol>
 void Stream<Protocol>::OnReadDone(bool ok) {
   absl::Status status;
+  Request request;
+  if (ok) status = rpc::ReadMessage(request_, service_.options().limits.max_request_bytes, &request);
+  request_.Clear();
   {
     std::unique_lock lock(mutex_);
     // After our own Finish the read fails as well; that is no farewell of the client's.
@@ -117,8 +130,8 @@ void Stream<Protocol>::OnReadDone(bool ok) {
     ++starting_;
     if (ok && !closing_) {
       service_.counters().requests.fetch_add(1, std::memory_order_relaxed);
-      if (id_.empty()) status = Join(lock);
-      if (status.ok()) status = Take();
+      if (status.ok() && id_.empty()) status = Join(request, lock);
+      if (status.ok()) status = Take(request);
     }
   }
   if (!status.ok()) {
@@ -145,23 +158,28 @@ void Stream<Protocol>::OnReadDone(bool ok) {
 }
 
 template <typename Protocol>
-absl::Status Stream<Protocol>::Join(std::unique_lock<std::mutex>& lock) {
-  absl::StatusOr<Agent> agent = ReadNode(request_.node());
+absl::Status Stream<Protocol>::Join(const Request& request, std::unique_lock<std::mutex>& lock) {
+  absl::StatusOr<Agent> agent = ReadNode(request.node());
   if (!agent.ok()) return agent.status();
   if (absl::Status status = CheckIdentity(agent->id); !status.ok()) return status;
   agent->certificate_expires = certificate_expires_;
   std::string id = agent->id;
   lock.unlock();
   auto weak = this->weak_from_this();
-  Inventory::Session session =
-      service_.inventory().Connect(*std::move(agent), [weak](const absl::Status& reason) {
-        if (auto self = weak.lock()) {
-          self->Close(ToGrpc(reason));
-        }
+  Inventory::Session session = service_.inventory().Connect(
+      *std::move(agent),
+      [weak](const absl::Status& reason) {
+        if (auto self = weak.lock()) self->Close(ToGrpc(reason));
+      },
+      [weak] {
+        auto self = weak.lock();
+        return self ? self->Observe() : Progress{};
       });
   lock.lock();
   id_ = std::move(id);
   session_ = session;
+  never_all_ = request.node().user_agent_name().rfind("gRPC", 0) == 0;
+  if (peer_.has_certificate) service_.Named(peer_.name);
   service_.logger().Info("agent connected", {{"agent", id_}, {"stream", number_}});
   return absl::OkStatus();
 }
@@ -205,24 +223,35 @@ std::vector<std::string> Stream<Protocol>::Forbidden(const ResourceState& state,
 }
 
 template <typename Protocol>
-absl::Status Stream<Protocol>::Take() {
-  if (request_.type_url().empty()) {
+absl::Status Stream<Protocol>::Take(const Request& request) {
+  if (request.type_url().empty()) {
     return absl::InvalidArgumentError("type_url is missing in a request of an aggregated stream");
   }
   for (Type& type : types_) {
-    if (request_.type_url() != type.url) continue;
+    if (request.type_url() != type.url) continue;
     uint64_t refusals = type.subscription.refusals();
-    absl::Status status = type.subscription.OnRequest(Protocol::Read(request_));
+    auto said = Protocol::Read(request);
+    said.when = service_.clock().Now();
+    said.never_all = never_all_;
+    const bool was_awaiting = type.subscription.awaiting_answer();
+    absl::Status status = type.subscription.OnRequest(said);
     if (!status.ok()) return status;
+    const bool is_answer = was_awaiting && !type.subscription.awaiting_answer();
+    if (!is_answer && !requests_.Admit(service_.clock().SteadyNow())) {
+      return absl::ResourceExhaustedError("too many requests on this stream");
+    }
     if (!type.subscription.awaiting_answer()) type.waiting_since.reset();
     if (type.subscription.refusals() != refusals) {
       service_.counters().refusals.fetch_add(1, std::memory_order_relaxed);
       service_.logger().Warning("agent refused a resource",
                                 {{"agent", id_},
                                  {"type", type.short_name},
-                                 {"error", request_.error_detail().message()}});
+                                 {"error", request.error_detail().message()}});
     }
     return absl::OkStatus();
+  }
+  if (!requests_.Admit(service_.clock().SteadyNow())) {
+    return absl::ResourceExhaustedError("too many requests on this stream");
   }
   // A client that knows more types than we do is not wrong; it waits for what never comes.
   service_.counters().unknown_types.fetch_add(1, std::memory_order_relaxed);
@@ -240,8 +269,8 @@ bool Stream<Protocol>::Fill(const ResourceState& state) {
     bool hold_removals = i > 0 && types_[0].subscription.awaiting_answer();
     auto push = type.subscription.Next(*resources[i], hold_removals);
     if (!push) continue;
-    Protocol::Write(*push, type.url, state.revision, Forbidden(state, i == 0, push->absent),
-                    &response_);
+    response_ = Protocol::Write(*push, type.url, state.revision,
+                                Forbidden(state, i == 0, push->absent));
     type.waiting_since = service_.clock().SteadyNow();
     sent_revision_ = state.revision;
     DiscoveryCounters& counters = service_.counters();
@@ -268,18 +297,76 @@ bool Stream<Protocol>::IsSettled() const {
 }
 
 template <typename Protocol>
-void Stream<Protocol>::Report() {
+Progress Stream<Protocol>::Observe() {
+  std::lock_guard lock(mutex_);
   Progress progress;
-  for (const Type& type : types_) {
-    progress.resources.emplace_back(type.short_name, type.subscription.status());
-    if (type.waiting_since &&
-        (!progress.waiting_since || *type.waiting_since < *progress.waiting_since)) {
-      progress.waiting_since = type.waiting_since;
+  const std::shared_ptr<const ResourceState> state = service_.State();
+  const WorkloadResources none;
+  const WorkloadResources* mine = &none;
+  if (state) {
+    auto found = state->workloads.find(id_);
+    if (found != state->workloads.end()) mine = &found->second;
+  }
+  for (size_t i = 0; i < types_.size(); ++i) {
+    const Type& type = types_[i];
+    TypeProgress& shown = progress.types.emplace_back(
+        TypeProgress{.type_url = type.url, .short_name = type.short_name});
+    shown.resources = type.subscription.status();
+    for (const auto& [name, resource] : i == 0 ? mine->bundles : mine->ip_sets) {
+      if (type.subscription.Wants(name)) shown.current.emplace(name, resource);
+    }
+    for (const std::string& name : type.subscription.names()) {
+      if (shown.current.count(name) == 0) shown.absent.push_back(name);
     }
   }
+  progress.waiting_since = OldestWait();
   progress.sent_revision = sent_revision_;
   progress.acked_revision = acked_revision_;
-  service_.inventory().Report(session_.id, std::move(progress));
+  return progress;
+}
+
+template <typename Protocol>
+std::optional<SteadyTime> Stream<Protocol>::OldestWait() const {
+  std::optional<SteadyTime> oldest;
+  for (const Type& type : types_) {
+    if (type.waiting_since && (!oldest || *type.waiting_since < *oldest)) {
+      oldest = type.waiting_since;
+    }
+  }
+  return oldest;
+}
+
+template <typename Protocol>
+std::optional<SteadyTime> Stream<Protocol>::WaitingSince() {
+  std::lock_guard lock(mutex_);
+  return OldestWait();
+}
+
+template <typename Protocol>
+void Stream<Protocol>::CloseIfStuck() {
+  bool is_writing;
+  {
+    std::lock_guard lock(mutex_);
+    const std::optional<SteadyTime> since = OldestWait();
+    if (closing_ || !since ||
+        service_.clock().SteadyNow() - *since < service_.options().answer_limit) {
+      return;
+    }
+    is_writing = writing_;
+    closing_ = true;
+    final_status_ = grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
+                                 "a response was not answered for too long");
+    ++starting_;  // No OnDone before this is through: it takes the context away.
+  }
+  // What the client does not read never ends by itself.
+  if (is_writing) context_.TryCancel();
+  bool finish;
+  {
+    std::lock_guard lock(mutex_);
+    --starting_;
+    finish = TakeFinish();
+  }
+  if (finish) this->Finish(final_status_);
 }
 
 template <typename Protocol>
@@ -291,10 +378,8 @@ void Stream<Protocol>::Pump() {
     // never calls us with its own lock held.
     std::shared_ptr<const ResourceState> state = service_.State();
     if (!state || id_.empty() || closing_) return;
-    const bool start = !writing_ && Fill(*state);
-    writing_ |= start;
-    Report();
-    if (!start) return;
+    if (writing_ || !Fill(*state)) return;
+    writing_ = true;
   }
   this->StartWrite(&response_);
 }
@@ -304,8 +389,7 @@ void Stream<Protocol>::OnWriteDone(bool ok) {
   bool finish;
   {
     std::lock_guard lock(mutex_);
-    // Swapped, not cleared: an idle stream must not keep the memory of its largest response.
-    typename Protocol::Response().Swap(&response_);
+    response_.Clear();
     writing_ = false;
     if (!ok && !closing_) {
       closing_ = true;
@@ -355,6 +439,7 @@ void Stream<Protocol>::OnDone() {
     std::lock_guard lock(mutex_);
     farewell = farewell_ && !cancelled_;
   }
+  if (id_.empty() && peer_.has_certificate) service_.Named(peer_.name);
   if (!id_.empty()) {
     service_.inventory().Disconnect(session_.id, farewell);
     service_.logger().Info(farewell ? "agent left" : "agent disconnected",

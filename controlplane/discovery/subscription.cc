@@ -29,13 +29,13 @@ bool Mentions(std::string_view text, std::string_view name) {
 
 // Wire size, near enough: the bytes, the strings and the framing of Resource and Any.
 size_t SizeOf(const std::string& name, const Resource& resource) {
-  return resource.bytes->size() + name.size() + resource.version.size() + 64;
+  return resource.head.size() + resource.bytes->size() + name.size() + resource.version.size() + 64;
 }
 
 }  // namespace
 
 void RecordAnswer(const std::vector<std::pair<std::string, std::string>>& sent_versions,
-                  const std::optional<std::string>& error, StatusMap* status) {
+                  const std::optional<std::string>& error, WallTime when, StatusMap* status) {
   bool any_named = false;
   if (error) {
     for (const auto& [name, version] : sent_versions) any_named |= Mentions(*error, name);
@@ -44,6 +44,7 @@ void RecordAnswer(const std::vector<std::pair<std::string, std::string>>& sent_v
     auto it = status->find(name);
     // Unsubscribed meanwhile, or sent anew under another type's rules: no longer ours to judge.
     if (it == status->end() || it->second.sent_version != version) continue;
+    it->second.answered = when;
     if (error && (!any_named || Mentions(*error, name))) {
       it->second.refused_version = version;
       it->second.error = *error;
@@ -133,14 +134,14 @@ absl::Status DeltaSubscription::OnRequest(const DeltaRequest& request) {
     for (const auto& [name, version] : held_) {
       status_[name] = {.sent_version = version, .acked_version = version};
     }
-    if (request.subscribe.empty()) Subscribe("*", first);
+    if (request.subscribe.empty() && !request.never_all) Subscribe("*", first);
   } else if (pending_ && request.nonce == pending_->nonce) {
     std::optional<std::string> error = request.error;
     if (error) {
       ++refusals_;
       error = std::string(CutUtf8(ValidUtf8(*error), limits_.max_error_bytes));
     }
-    RecordAnswer(pending_->versions, error, &status_);
+    RecordAnswer(pending_->versions, error, request.when, &status_);
     if (error) GiveUpRefused();
     pending_.reset();
   }

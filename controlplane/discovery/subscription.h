@@ -35,17 +35,20 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/base/clock.h"
 
 namespace whence::discovery {
 
 class ResourceSteps;
 
-// One version of one resource. The bytes (what goes into Any.value) are shared by all streams. A
-// large one has no bytes, but `steps` to get there.
+// One version of one resource: `head` followed by `bytes` is what goes into Any.value. The bytes are
+// shared by all streams and by all resources that differ in their head only. A large resource has
+// no bytes, but `steps` to get there.
 struct Resource {
   std::string version;
   std::shared_ptr<const std::string> bytes;
   std::shared_ptr<const ResourceSteps> steps;
+  std::string head;
 };
 
 // How a client gets to a resource's version from what it has: at once if it has the one before,
@@ -57,7 +60,7 @@ class ResourceSteps {
   // The step that follows on `acknowledged`; on what is not known, or empty, the first of all.
   virtual Resource StepFrom(const std::string& acknowledged) const = 0;
   // All of it in one message, for clients of the variant that knows no steps.
-  virtual std::string Whole() const = 0;
+  virtual std::shared_ptr<const std::string> Whole() const = 0;
 };
 
 // Name -> resource: what one client may see of one type, now.
@@ -68,6 +71,8 @@ struct SubscriptionLimits {
   size_t max_name_bytes = 256;
   size_t max_error_bytes = 4096;            // of a NACK's text; the rest is cut off
   size_t max_response_bytes = 1024 * 1024;  // a response ends with the resource that passes it
+  // Holds a first request that names `max_names` resources and their versions.
+  size_t max_request_bytes = 4 * 1024 * 1024;
 };
 
 // What a client is known to run of one resource. Empty versions: none.
@@ -76,6 +81,7 @@ struct ResourceProgress {
   std::string acked_version;
   std::string refused_version;
   std::string error;
+  WallTime answered{};  // when the last answer came; epoch: none has, or before this stream
 };
 using StatusMap = std::map<std::string, ResourceProgress>;
 
@@ -86,7 +92,7 @@ using NamedResource = std::pair<std::string, Resource>;
 // word of its own, or all of them if none does. Marks them in `status`, the others as
 // acknowledged.
 void RecordAnswer(const std::vector<std::pair<std::string, std::string>>& sent_versions,
-                  const std::optional<std::string>& error, StatusMap* status);
+                  const std::optional<std::string>& error, WallTime when, StatusMap* status);
 
 // ---- Incremental --------------------------------------------------------------------------------
 
@@ -96,6 +102,8 @@ struct DeltaRequest {
   std::map<std::string, std::string> initial_versions;
   std::string nonce;
   std::optional<std::string> error;  // set: a NACK
+  WallTime when{};
+  bool never_all = false;  // an empty list of names is just that: gRPC's own clients mean it so
 };
 
 struct DeltaPush {
@@ -124,6 +132,9 @@ class DeltaSubscription {
 
   bool awaiting_answer() const { return pending_.has_value(); }
   const StatusMap& status() const { return status_; }
+  // Named by the client; "*" is not among them.
+  const std::set<std::string>& names() const { return names_; }
+  bool Wants(const std::string& name) const { return wildcard_ || names_.count(name) > 0; }
   uint64_t refusals() const { return refusals_; }
 
  private:
@@ -137,7 +148,6 @@ class DeltaSubscription {
   void GiveUpRefused();
   void Subscribe(const std::string& name, bool first);
   void Unsubscribe(const std::string& name);
-  bool Wants(const std::string& name) const { return wildcard_ || names_.count(name) > 0; }
   // True: everything that is missing is in the push; false: it is full.
   bool AddUpdates(const ResourceMap& current, DeltaPush* push);
   void AddRemovals(const ResourceMap& current, DeltaPush* push);
@@ -166,6 +176,8 @@ struct StateRequest {
   std::string version_info;
   std::string nonce;
   std::optional<std::string> error;
+  WallTime when{};
+  bool never_all = false;  // an empty list of names is just that: gRPC's own clients mean it so
 };
 
 struct StatePush {
@@ -191,6 +203,9 @@ class StateSubscription {
 
   bool awaiting_answer() const { return pending_.has_value(); }
   const StatusMap& status() const { return status_; }
+  // Named by the client; "*" is not among them.
+  const std::set<std::string>& names() const { return names_; }
+  bool Wants(const std::string& name) const { return wildcard_ || names_.count(name) > 0; }
   uint64_t refusals() const { return refusals_; }
 
  private:
@@ -202,7 +217,6 @@ class StateSubscription {
   absl::Status CheckLimits(const StateRequest& request) const;
   // False: nothing new was asked for.
   bool ReplaceNames(const StateRequest& request);
-  bool Wants(const std::string& name) const { return wildcard_ || names_.count(name) > 0; }
 
   const std::string nonce_prefix_;
   const SubscriptionLimits limits_;

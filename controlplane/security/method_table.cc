@@ -16,6 +16,8 @@ const std::vector<MethodRule>& AllMethods() {
       {"/whence.v1.ConfigService/Diff", kViewers},
       {"/whence.v1.ConfigService/DescribeIpSet", kViewers},
       {"/whence.v1.AgentService/ListAgents", kViewers},
+      {"/envoy.service.status.v3.ClientStatusDiscoveryService/StreamClientStatus", kViewers},
+      {"/envoy.service.status.v3.ClientStatusDiscoveryService/FetchClientStatus", kViewers},
       {"/whence.v1.LogService/Query", kViewers},
       {"/whence.v1.LogService/Top", kViewers},
       {"/whence.v1.SecurityService/ListRefusals", kViewers},

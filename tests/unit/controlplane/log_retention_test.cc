@@ -106,7 +106,8 @@ class LogRetentionTest : public testing::Test {
 };
 
 TEST_F(LogRetentionTest, ANewRevisionTakesEffectWhileTheStoreRuns) {
-  access_log::EnvoyLogService envoys(*store_);
+  security::Refusals refusals(clock_, logger_);
+  access_log::EnvoyLogService envoys(*store_, refusals);
   LogRetention retention(*store_, envoys, kFlags);
   current_.AddListener(&retention);
   Publish(1, {});

@@ -1,5 +1,6 @@
 // Intake and queries over a unix socket, with a real gRPC client that plays the agent.
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -100,9 +101,9 @@ TEST(CheckBatchTest, BoundsWhatOneBatchMayHold) {
   batch.add_records();
   EXPECT_EQ(CheckBatch(batch).code(), absl::StatusCode::kInvalidArgument);
   batch.clear_records();
-  batch.add_records()->set_path(std::string(size_t{8} << 20, 'p'));
+  batch.add_records()->set_path(std::string(size_t{4} << 20, 'p'));
   EXPECT_EQ(CheckBatch(batch).code(), absl::StatusCode::kInvalidArgument);
-  batch.mutable_records(0)->mutable_path()->resize(size_t{7} << 20);
+  batch.mutable_records(0)->mutable_path()->resize(size_t{3} << 20);
   EXPECT_TRUE(CheckBatch(batch).ok());
 }
 
@@ -122,17 +123,19 @@ class AccessLogServiceTest : public testing::Test {
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
     ingest_ = std::make_unique<IngestService>(*store_, refusals_);
-    envoys_ = std::make_unique<EnvoyLogService>(*store_);
+    envoys_ = std::make_unique<EnvoyLogService>(*store_, refusals_);
     logs_ = std::make_unique<LogServiceImpl>(*store_);
     std::string address = "unix:" + directory_ + "/grpc.sock";
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+    builder.SetMaxReceiveMessageSize(64 << 20);  // as the program has it
     builder.RegisterService(ingest_.get());
     builder.RegisterService(envoys_.get());
     builder.RegisterService(logs_.get());
     server_ = builder.BuildAndStart();
     ASSERT_TRUE(server_);
-    auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+    auto channel = channel_ =
+        grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
     ingest_stub_ = v1::AccessLogIngest::NewStub(channel);
     envoy_stub_ = envoy::service::accesslog::v3::AccessLogService::NewStub(channel);
     log_stub_ = v1::LogService::NewStub(channel);
@@ -173,6 +176,7 @@ class AccessLogServiceTest : public testing::Test {
   std::unique_ptr<EnvoyLogService> envoys_;
   std::unique_ptr<LogServiceImpl> logs_;
   std::unique_ptr<grpc::Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::AccessLogIngest::Stub> ingest_stub_;
   std::unique_ptr<envoy::service::accesslog::v3::AccessLogService::Stub> envoy_stub_;
   std::unique_ptr<v1::LogService::Stub> log_stub_;
@@ -407,6 +411,41 @@ TEST_F(AccessLogServiceTest, AnEnvoyLogsToTheSameTable) {
   EXPECT_EQ(rows[1].record().flags(), "upstream-connect-failed");
   EXPECT_EQ(rows[2].record().client_address(), Bytes("203.0.113.0"));
   EXPECT_EQ(rows[2].record().forwarded_for(), "203.0.113.0, 10.0.0.0");
+}
+
+TEST_F(AccessLogServiceTest, WhatIsTooLargeOrCannotBeReadIsRefusedAndNotTakenForTheEnd) {
+  struct Row {
+    const char* name;
+    std::string bytes;
+    grpc::StatusCode want;
+  };
+  const Row rows[] = {
+      {"too large", std::string(5 << 20, 'a'), grpc::StatusCode::RESOURCE_EXHAUSTED},
+      {"no message", "\xff\xff\xff", grpc::StatusCode::INVALID_ARGUMENT},
+  };
+  grpc::GenericStub stub(channel_);
+  for (const char* method : {"/whence.v1.AccessLogIngest/Stream",
+                             "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"}) {
+    for (const Row& row : rows) {
+      SCOPED_TRACE(std::string(method) + ": " + row.name);
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + 30s);
+      grpc::CompletionQueue queue;
+      auto call = stub.PrepareCall(&context, method, &queue);
+      grpc::Status status;
+      grpc::ByteBuffer answer;
+      void* tag = nullptr;
+      bool ok = false;
+      call->StartCall(nullptr);
+      queue.Next(&tag, &ok);
+      const grpc::Slice slice(row.bytes);
+      call->Write(grpc::ByteBuffer(&slice, 1), nullptr);
+      queue.Next(&tag, &ok);
+      call->Finish(&status, nullptr);
+      queue.Next(&tag, &ok);
+      EXPECT_EQ(status.error_code(), row.want) << status.error_message();
+    }
+  }
 }
 
 TEST_F(AccessLogServiceTest, AnEnvoyWithoutANameIsRefused) {

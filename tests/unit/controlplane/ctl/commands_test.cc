@@ -166,16 +166,16 @@ TEST_F(CommandsTest, ListsConnectedAgents) {
   agent.workload.name = "web";
   agent.workload.addresses = {*net::IpAddress::Parse("10.0.0.7")};
   agent.interception = "tproxy";
-  auto session = plane_->inventory.Connect(agent, [](const absl::Status&) {});
   discovery::ResourceProgress refused;
   refused.sent_version = refused.refused_version = "v2";
   refused.acked_version = "v1";
   refused.error = "listeners[0]\x1b[31m: no";
   discovery::Progress progress;
-  progress.resources = {{"WorkloadBundle", {{"shop/web", refused}}}};
+  progress.types = {{.short_name = "WorkloadBundle", .resources = {{"shop/web", refused}}}};
   progress.sent_revision = 2;
   progress.acked_revision = 1;
-  plane_->inventory.Report(session.id, progress);
+  plane_->inventory.Connect(
+      agent, [](const absl::Status&) {}, [progress] { return progress; });
   ASSERT_EQ(Ctl({"agents"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("shop/web  sidecar  10.0.0.7"));
   EXPECT_THAT(out_, HasSubstr("refused"));

@@ -140,9 +140,23 @@ TEST(IpSetStepsTest, WhoHasSomethingElseGetsAllOfIt) {
 TEST(IpSetStepsTest, WholeIsWhole) {
   const net::PackedCidrs content = Random(7, 100'000, 50'000);
   v1::IpSetResource message;
-  ASSERT_TRUE(message.ParseFromString(IpSetSteps::Make("shop/a", content, nullptr)->Whole()));
+  ASSERT_TRUE(message.ParseFromString(*IpSetSteps::Make("shop/a", content, nullptr)->Whole()));
   EXPECT_EQ(wire::AdvanceIpSet(message, {}).value(), content);
   EXPECT_TRUE(wire::DecodeIpSet(message).ok());
+}
+
+TEST(IpSetStepsTest, ManyStreamsShareOneStep) {
+  net::PackedCidrs content;
+  for (int i = 0; i < 400; ++i) content.v4 += std::string("\x0a\x00", 2) + char(i / 256) + char(i) + char(32);
+  const auto first = IpSetSteps::Make("shop/a", content, nullptr);
+  const Resource one = first->StepFrom("");
+  EXPECT_EQ(first->StepFrom("").bytes, one.bytes);
+  EXPECT_EQ(first->Whole(), first->Whole());
+  net::PackedCidrs changed = content;
+  changed.v4.resize(changed.v4.size() - net::kV4Record);
+  const auto second = IpSetSteps::Make("shop/a", changed, first);
+  EXPECT_EQ(second->StepFrom(first->version()).bytes, second->StepFrom(first->version()).bytes);
+  EXPECT_NE(second->StepFrom(first->version()).bytes, second->StepFrom("").bytes);
 }
 
 }  // namespace

@@ -430,7 +430,9 @@ class TwoSteps final : public ResourceSteps {
     const bool has_first = acknowledged == version_ + "+1";
     return {has_first ? version_ : version_ + "+1", std::make_shared<const std::string>("x"), {}};
   }
-  std::string Whole() const override { return "whole"; }
+  std::shared_ptr<const std::string> Whole() const override {
+    return std::make_shared<const std::string>("whole");
+  }
   mutable std::vector<std::string> asked_;
 
  private:

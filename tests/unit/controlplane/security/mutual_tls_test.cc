@@ -12,6 +12,7 @@
 
 #include "controlplane/control_plane.h"
 #include "controlplane/security/method_table.h"
+#include "envoy/service/accesslog/v3/als.grpc.pb.h"
 #include "envoy/service/discovery/v3/discovery.grpc.pb.h"
 #include "tests/support/certificates.h"
 #include "whence/v1/access_log.grpc.pb.h"
@@ -351,12 +352,66 @@ TEST_F(MutualTlsTest, Fault16AnAgentIsItselfOnlyAndSeesItsOwnOnly) {
     EXPECT_FALSE(stream->Read(&response));
     EXPECT_EQ(stream->Finish().error_code(), StatusCode::PERMISSION_DENIED);
   }
+  {  // Another's access records, as Envoy sends them.
+    using envoy::service::accesslog::v3::AccessLogService;
+    grpc::ClientContext context;
+    envoy::service::accesslog::v3::StreamAccessLogsResponse response;
+    auto stream = AccessLogService::NewStub(channel)->StreamAccessLogs(&context, &response);
+    envoy::service::accesslog::v3::StreamAccessLogsMessage message;
+    message.mutable_identifier()->mutable_node()->set_id("sidecar~10.1.1.1~other.shop~cluster");
+    stream->Write(message);
+    EXPECT_EQ(stream->Finish().error_code(), StatusCode::PERMISSION_DENIED);
+  }
   v1::ListRefusalsResponse refused = Refused();
-  ASSERT_EQ(refused.total(), 4u) << refused.DebugString();
+  ASSERT_EQ(refused.total(), 5u) << refused.DebugString();
   for (const v1::RefusedCall& call : refused.refusals()) {
     EXPECT_EQ(call.peer(), "spiffe://whence.local/ns/shop/workload/web");
     EXPECT_THAT(call.address(), HasSubstr("127.0.0.1"));
   }
+}
+
+TEST_F(MutualTlsTest, NobodyHoldsThePlacesOfOthersByStreamsWithoutANode) {
+  auto discovery = AggregatedDiscoveryService::NewStub(As(Kind::kAgent, "web", "shop"));
+  constexpr size_t kPlaces = 16;
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReaderWriterInterface<DeltaDiscoveryRequest,
+                                                                DeltaDiscoveryResponse>>>
+      streams;
+  const auto open = [&] {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    contexts.back()->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    streams.push_back(discovery->DeltaAggregatedResources(contexts.back().get()));
+  };
+  for (size_t i = 0; i <= kPlaces; ++i) open();
+  // One too many: which one is the server's choice, as they arrive.
+  DeltaDiscoveryResponse response;
+  v1::ListRefusalsResponse refused = Refused();
+  for (int i = 0; i < 1000 && refused.total() == 0; ++i) refused = Refused();
+  ASSERT_EQ(refused.total(), 1u);
+  EXPECT_THAT(refused.refusals(0).reason(), HasSubstr("does not say which node"));
+  // Another certificate has places of its own.
+  auto other = AggregatedDiscoveryService::NewStub(As(Kind::kAgent, "other", "shop"));
+  grpc::ClientContext context;
+  auto stream = other->DeltaAggregatedResources(&context);
+  stream->Write(Subscribe("shop/other", "WorkloadBundle", {"shop/other"}));
+  EXPECT_TRUE(stream->Read(&response));
+  context.TryCancel();
+  stream->Finish();
+  for (size_t i = 0; i < streams.size(); ++i) {
+    contexts[i]->TryCancel();
+    streams[i]->Finish();
+  }
+  // And theirs are free again when the streams are over.
+  for (int i = 0; i < 1000; ++i) {
+    grpc::ClientContext again;
+    auto mine = discovery->DeltaAggregatedResources(&again);
+    mine->Write(Subscribe("shop/web", "WorkloadBundle", {"shop/web"}));
+    const bool is_served = mine->Read(&response);
+    again.TryCancel();
+    mine->Finish();
+    if (is_served) return;
+  }
+  FAIL() << "no place became free";
 }
 
 TEST_F(MutualTlsTest, Fault17TakesNewCertificatesWhileItRunsAndOldAndNewCaOverlap) {
