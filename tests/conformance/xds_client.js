@@ -10,11 +10,12 @@ const grpc = load('@grpc/grpc-js');
 const loader = load('@grpc/proto-loader');
 
 const deps = path.join(npm, 'node_modules/@grpc/grpc-js-xds/deps');
-const definition = loader.loadSync('envoy/service/discovery/v3/ads.proto', {
+const definition = loader.loadSync(['envoy/service/discovery/v3/ads.proto', 'envoy/service/status/v3/csds.proto'], {
   keepCase: true, defaults: true, oneofs: true, longs: String, enums: String,
   includeDirs: ['envoy-api', 'xds', 'protoc-gen-validate', 'googleapis', ''].map((d) => path.join(deps, d)),
 });
-const api = grpc.loadPackageDefinition(definition).envoy.service.discovery.v3;
+const services = grpc.loadPackageDefinition(definition).envoy.service;
+const api = services.discovery.v3;
 const BUNDLE = 'type.googleapis.com/whence.v1.WorkloadBundle';
 const SET = 'type.googleapis.com/whence.v1.IpSetResource';
 
@@ -78,6 +79,14 @@ const node = (name) => ({ id: `shop/${name}`, metadata: { fields: fields('web') 
 const names = (response) => response.resources.map((r) => r.name);
 const ack = (response, extra = {}) => ({ type_url: response.type_url, response_nonce: response.nonce, ...extra });
 
+// What the control plane says of its clients, asked as any xDS tool asks.
+function clientStatus(...matchers) {
+  const client = new services.status.v3.ClientStatusDiscoveryService(address, grpc.credentials.createInsecure(),
+    { 'grpc.use_local_subchannel_pool': 1 });
+  return new Promise((resolve, reject) => client.FetchClientStatus({ node_matchers: matchers },
+    (error, response) => { client.close(); if (error) reject(error); else resolve(response.config); }));
+}
+
 // Changes may come one by one or merged: acknowledges until the bundle speaks of `text`, and leaves that one open.
 async function upTo(stream, text) {
   for (;;) {
@@ -120,11 +129,32 @@ async function delta() {
   s.send(ack(stale));
   const agents = JSON.parse(whencectl(['agents', '-o', 'json']));
   assert(JSON.stringify(agents).includes('refused for the test'));
+  const seen = await clientStatus({ node_id: { exact: 'shop/web' } });
+  assert.strictEqual(seen.length, 1);
+  assert.strictEqual(seen[0].node.id, 'shop/web');
+  const bundle = seen[0].generic_xds_configs.find((c) => c.name === 'shop/web');
+  assert.strictEqual(bundle.config_status, 'ERROR');
+  assert.strictEqual(bundle.client_status, 'NACKED');
+  assert.strictEqual(bundle.version_info, first.resources[0].version);
+  assert.strictEqual(bundle.error_state.version_info, second.resources[0].version);
+  assert.strictEqual(bundle.error_state.details, 'shop/web: refused for the test');
+  assert(Number(bundle.error_state.last_update_attempt.seconds) > 1e9);
   whencectl(['apply', '-f', '-'], policy('b', '203.0.113.0/24'));
   const third = await upTo(s, '203.0.113.0/24');
   assert.deepStrictEqual(names(third), ['shop/web']);
   s.send(ack(third));
   await nothingElse(s, BUNDLE);
+  const now = (await clientStatus({ node_id: { prefix: 'shop/w' } }))[0].generic_xds_configs;
+  const synced = now.find((c) => c.name === 'shop/web');
+  assert.strictEqual(synced.config_status, 'SYNCED');
+  assert.strictEqual(synced.client_status, 'ACKED');
+  assert.strictEqual(synced.version_info, third.resources[0].version);
+  assert.strictEqual(synced.xds_config, null, 'bundles hold keys: who may look must not see them');
+  assert.strictEqual(now.find((c) => c.name === 'shop/nothing').client_status, 'DOES_NOT_EXIST');
+  assert.deepStrictEqual(await clientStatus({ node_id: { exact: 'shop/nobody' } }), []);
+  // What the server does not understand it must not take for "all".
+  await assert.rejects(clientStatus({ node_id: { safe_regex: { regex: '.*' } } }), (e) => e.code === grpc.status.INVALID_ARGUMENT);
+  await assert.rejects(clientStatus({ node_metadatas: [{ path: [{ key: 'x' }] }] }), (e) => e.code === grpc.status.INVALID_ARGUMENT);
   const version = third.resources[0].version;
   s.close();
 
@@ -187,7 +217,7 @@ async function refusals() {
   await stateOfTheWorld();
   await refusals();
   await kill();
-  console.log('grpc-js: delta, state of the world, restart and refusals as the protocol wants them');
+  console.log('grpc-js: delta, state of the world, client status, restart and refusals as the protocol wants them');
   process.exit(0);
 })().catch((error) => {
   console.error(error);
