@@ -338,7 +338,7 @@ void HttpSession::JudgeIdle() {
   Describe(judgement, &record);
   record.Add(Flag::kPolicyClosed);
   context_.counters.Add(Counter::kPolicyClosed);
-  context_.ring.TryPush(record);
+  downstream_.Push(&record);
   Close(/*reset=*/false);
 }
 
