@@ -37,6 +37,7 @@ struct Flags {
   std::vector<std::string> labels, pod_ip, static_workloads, include_ports, exclude_ports;
   int workers = 0;
   uint16_t inbound_port = 15006;
+  std::string source_ports = "10240-32767";
   std::string state_directory, spool_size = "64MiB", access_log, dns_servers;
   std::string admin = "127.0.0.1:15000", metrics = "127.0.0.1:15020", health = "127.0.0.1:15021";
   std::string app_probes;
@@ -76,6 +77,9 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
       ->delimiter(',');
   add("--workers", flags.workers, "Worker threads; default: the processors we may use, at most 4");
   add("--inbound-port", flags.inbound_port, "Where intercepted connections arrive")
+      ->capture_default_str();
+  add("--source-ports", flags.source_ports,
+      "Source ports of connections that carry a client's address: such as clients do not pick")
       ->capture_default_str();
   add("--state-dir", flags.state_directory,
       "Keeps the last good configuration and unsent access records; default: nothing is kept");
@@ -258,6 +262,19 @@ std::string Identity(const Flags& flags, const HostDefaults& host, AgentConfig* 
   return "";
 }
 
+std::string SourcePorts(const std::string& text, proxy::PortRange* range) {
+  const size_t dash = text.find('-');
+  std::vector<uint16_t> ends;
+  if (dash != std::string::npos) {
+    (void)Ports("", {text.substr(0, dash), text.substr(dash + 1)}, &ends);
+  }
+  if (ends.size() != 2 || ends[0] > ends[1]) {
+    return "--source-ports " + Quoted(text) + ": give LOW-HIGH, as in 10240-32767";
+  }
+  *range = {ends[0], ends[1]};
+  return "";
+}
+
 std::string Operation(const Flags& flags, const HostDefaults& host, AgentConfig* config) {
   if (flags.workers < 0 || flags.workers > 256) return "--workers: give 1 to 256";
   config->data_plane.workers = flags.workers > 0 ? flags.workers : std::clamp(host.cpus, 1, 4);
@@ -284,6 +301,7 @@ std::string Operation(const Flags& flags, const HostDefaults& host, AgentConfig*
     return "--log-level " + Quoted(flags.log_level) + ": give debug, info, warning or error";
   config->log_level = level->second;
   std::string error = flags.limits.Apply(&config->data_plane.limits);
+  if (error.empty()) error = SourcePorts(flags.source_ports, &config->data_plane.upstream_ports);
   if (error.empty()) error = Address("--admin", flags.admin, &config->admin);
   if (error.empty()) error = Address("--metrics", flags.metrics, &config->metrics);
   if (error.empty()) error = Address("--health", flags.health, &config->health);

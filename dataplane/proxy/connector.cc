@@ -9,8 +9,10 @@ namespace {
 
 using Outcome = Connector::Outcome;
 
-// Ports in use are rare; so many in a row mean that the range is used up.
-constexpr int kPortTries = 24;
+// Ports in use are rare, or many in a row. So many here and there mean that the range is used up, or
+// as good as.
+constexpr int kPortTries = 64;
+constexpr int kTriesInARow = 4;
 
 bool IsUnderWay(int error) { return error == 0 || error == EINPROGRESS; }
 
@@ -42,6 +44,7 @@ Outcome Connector::ConnectSpoofed(const net::SocketAddress& destination,
                                   const net::IpAddress& source, os::UniqueFd* out) {
   for (int tries = 0; tries < kPortTries; ++tries) {
     if (tries > 0) counters_.Add(Counter::kSourcePortRetries);
+    if (tries > 0 && tries % kTriesInARow == 0) ports_.Jump();
     const net::SocketAddress from{source, ports_.Next()};
     if (tuples_.Contains(from, destination)) continue;
     os::UniqueFd fd = os::NewTcpSocket(source.is_v4());
@@ -66,6 +69,7 @@ Outcome Connector::TryOpen(const net::SocketAddress& destination, const SourceCh
                            os::UniqueFd* out) {
   switch (source.kind) {
     case SourceChoice::Kind::kUnavailable:
+      if (source.address.is_v4() != destination.ip.is_v4()) counters_.Add(Counter::kSourceFamily);
       return Outcome::kSourceUnavailable;
     case SourceChoice::Kind::kSpoofed:
       return ConnectSpoofed(destination, source.address, out);

@@ -73,6 +73,8 @@ constexpr std::array<CounterInfo, kCounterCount> kInfos = {{
     {"source_port_exhausted_total", "", "Accesses failed for want of a source port."},
     {"source_unavailable_total", "",
      "Accesses failed because the client's address cannot be used."},
+    {"source_family_total", "",
+     "Clients that could not be the source because the application's address is of another family."},
     {"source_fallback_total", "", "Accesses made from the agent's own address, as configured."},
     {"upgrades_total", "", "Connections switched to another protocol."},
     {"bytes_total", "direction=\"in\"", "Bytes from and to downstream."},

@@ -64,6 +64,7 @@ enum class Counter : uint8_t {
   kSourcePortRetries,    // another source port was tried
   kSourcePortExhausted,  // no source port left: the access failed
   kSourceUnavailable,    // the source address could not be used (family, capability)
+  kSourceFamily,         // the client is of another family than the application's address
   kSourceFallback,       // own address used instead, as configured
   kUpgrades,
   kBytesIn,    // from downstreams

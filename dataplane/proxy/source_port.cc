@@ -15,6 +15,11 @@ uint16_t PortSequence::Next() {
   return static_cast<uint16_t>(port);
 }
 
+void PortSequence::Jump() {
+  const uint32_t rows = count_ / stride_;
+  position_ = (position_ + rows * 61 / 99 * stride_) % count_;
+}
+
 bool TupleTable::Add(const net::SocketAddress& client, const net::SocketAddress& destination) {
   if (client.port < range_.low || client.port > range_.high) return false;
   const std::lock_guard lock(mutex_);

@@ -35,6 +35,9 @@ class PortSequence {
  public:
   PortSequence(PortRange range, uint32_t stride, uint32_t offset, uint32_t start);
   uint16_t Next();
+  // Goes on elsewhere: connections that were made in a row and stayed have their ports in a row, too.
+  // A few of these look at the whole range (steps of the golden section leave no gap for long).
+  void Jump();
 
  private:
   uint32_t low_;

@@ -103,6 +103,20 @@ TEST(ConfigTest, TellsWhichPortsAreIntercepted) {
   EXPECT_THAT(wrong.error, HasSubstr("--exclude-inbound-ports \"ssh\": give ports"));
 }
 
+TEST(ConfigTest, SourcePortsAreARange) {
+  const CommandLine standard = Parse({"run", "--static", "d"});
+  EXPECT_EQ(standard.run.data_plane.upstream_ports.low, 10240);
+  EXPECT_EQ(standard.run.data_plane.upstream_ports.high, 32767);
+  const CommandLine own = Parse({"run", "--static", "d", "--source-ports", "1024-1024"});
+  EXPECT_EQ(own.run.data_plane.upstream_ports.low, 1024) << own.error;
+  EXPECT_EQ(own.run.data_plane.upstream_ports.high, 1024);
+  for (const char* wrong : {"", "5", "-", "1-", "-9", "9-8", "0-9", "1-65536", "1-2-3", "*-9"}) {
+    const CommandLine line = Parse({"run", "--static", "d", "--source-ports", wrong});
+    EXPECT_EQ(line.exit_code, 2) << wrong;
+    EXPECT_THAT(line.error, HasSubstr("--source-ports")) << wrong;
+  }
+}
+
 TEST(ConfigTest, TakesEveryFlag) {
   const CommandLine line = Parse({"run",
                                   "--static",

@@ -97,6 +97,29 @@ TEST(PortSequenceTest, ComesBackToAPortAsLateAsPossible) {
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(seen.insert(ports.Next()).second);
 }
 
+// However the ports in use lie together, a free one is found soon, and only by whose it is.
+TEST(PortSequenceTest, JumpsOutOfWhatIsInUse) {
+  constexpr PortRange kRange{10'240, 32'767};
+  for (const uint32_t workers : {1u, 2u, 3u, 8u}) {
+    for (uint32_t start = 0; start < 22'000; start += 997) {
+      PortSequence ports(kRange, workers, workers - 1, start);
+      const uint16_t first = ports.Next();
+      // All but a tenth of the range is in use, from here on.
+      const auto is_free = [&](uint16_t port) {
+        return (uint32_t{port} + 22'528 - first) % 22'528 >= 22'528 * 9 / 10;
+      };
+      int jumps = 0;
+      uint16_t port = first;
+      for (; !is_free(port) && jumps < 12; ++jumps) {
+        ports.Jump();
+        port = ports.Next();
+        EXPECT_EQ((port - first) % static_cast<int>(workers), 0);
+      }
+      EXPECT_TRUE(is_free(port)) << workers << " " << start;
+    }
+  }
+}
+
 TEST(PortSequenceTest, OnePortServesAll) {
   PortSequence ports({7, 7}, 4, 3, 9);
   EXPECT_EQ(ports.Next(), 7);
