@@ -300,6 +300,12 @@ std::string TableText(const Intent& intent, const HostFacts& facts, const Memory
                                  : "\t\tmeta nfproto ipv4 meta l4proto tcp tproxy ip to :",
                   intent.inbound_port,
                   absl::StrFormat(" meta mark set 0x%08x accept\n", intent.packet_mark));
+  // tproxy also leaves alone what has a socket of the application's. An opening packet that has one
+  // comes from a client that picked the very port by which we connect for it: told so, the client
+  // takes another, where it would otherwise send into the void for as long as we are connected.
+  absl::StrAppend(&text, "\t\ttcp flags syn / fin,syn,rst,ack socket mark ",
+                  absl::StrFormat("0x%08x", intent.upstream_mark),
+                  " counter reject with tcp reset\n");
   // Reached when nobody listens. Opening packets only: replies to the application's own connections
   // come here as well.
   if (intent.on_exit == OnExit::kBlock) {

@@ -33,6 +33,7 @@ TEST(RuleSetTest, TproxyFailsClosed) {
 		fib daddr type != local return
 		tcp dport @excluded return
 		meta l4proto tcp tproxy to :15006 meta mark set 0x00000539 accept
+		tcp flags syn / fin,syn,rst,ack socket mark 0x0000053a counter reject with tcp reset
 		tcp flags syn / fin,syn,rst,ack counter drop
 	}
 }
@@ -69,6 +70,7 @@ TEST(RuleSetTest, PortsAreSetsAndSortedOnce) {
 		tcp dport @excluded return
 		tcp dport != @included return
 		meta nfproto ipv4 meta l4proto tcp tproxy ip to :16006 meta mark set 0x00000539 accept
+		tcp flags syn / fin,syn,rst,ack socket mark 0x0000053a counter reject with tcp reset
 		tcp flags syn / fin,syn,rst,ack counter drop
 	}
 }

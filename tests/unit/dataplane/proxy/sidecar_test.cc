@@ -1,5 +1,8 @@
 // A sidecar with the real packet rules: what the application sees.
+#include <future>
+
 #include "gmock/gmock.h"
+#include "tests/lab/wait.h"
 #include "tests/unit/dataplane/proxy/sidecar_fixture.h"
 
 namespace whence::proxy {
@@ -151,6 +154,101 @@ TEST_P(SidecarTest, NeverTakesAPortThatTheClientItselfUses) {
   EXPECT_EQ(PeerIn(late.ReadResponse()).ip, client_ip());
 }
 
+// The other way round: the client takes a port by which we are connected for it. Its opening packet
+// meets the application's socket, and without an answer it would be sent again and again.
+TEST_P(SidecarTest, AClientThatTakesAPortOfOursIsToldAtOnce) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
+  options_.workers = 1;
+  options_.upstream_ports = {20'000, 20'001};
+  Start(TellPeer());
+  WireEnd first = Connect(50'000);
+  first.Send(kGet);
+  const uint16_t taken = PeerIn(first.ReadResponse()).port;
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_FALSE(Connect(taken).connected());
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(900));
+  // Nobody else suffers, and the port is the client's again when the connection is over.
+  first.Send(kGet);
+  EXPECT_EQ(PeerIn(first.ReadResponse()).port, taken);
+  first.Close();
+  WireEnd second;
+  ASSERT_TRUE(lab::WaitUntil([&] {
+    second = Connect(taken);
+    return second.connected();
+  }));
+  second.Send(kGet);
+  const net::SocketAddress source = PeerIn(second.ReadResponse());
+  EXPECT_EQ(source.ip, client_ip());
+  EXPECT_NE(source.port, taken);
+}
+
+// A client whose host is gone says nothing, not even good-bye.
+TEST_P(SidecarTest, AVanishedClientIsNoticed) {
+  options_.limits.user_timeout = std::chrono::milliseconds(300);
+  std::promise<void> gone;
+  std::promise<bool> saw;
+  Start([&](WireEnd& end) {
+    end.Send("hello\n");
+    gone.get_future().wait();
+    end.Send("are you there?");
+    saw.set_value(end.SeesReset());
+  });
+  WireEnd client = Connect();
+  EXPECT_EQ(client.ReadThrough("\n"), "hello\n");
+  // Asked from time to time even if we have nothing to send.
+  const std::string sockets = lab_->Space("pod").Run({"ss", "-Htno", "state", "established"}).out;
+  EXPECT_THAT(sockets, testing::HasSubstr("timer:(keepalive,"));
+  ASSERT_EQ(lab_->Space("client").Ip("link set eth0 down\n"), absl::OkStatus());
+  gone.set_value();
+  EXPECT_TRUE(saw.get_future().get());
+  const auto records = Records(1);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_TRUE(records[0].Has(Flag::kDownstreamReset));
+}
+
+// The pod is its own client: through a gateway, or past the agent.
+TEST_P(SidecarTest, APodMayBeItsOwnClient) {
+  topology_.upstream_source = trust::UpstreamSource::kTrustedClient;
+  topology_.mesh_gateways = net::CidrSet({*net::Cidr::Parse(client_ip().ToString())});
+  Start(TellPeer());
+  for (int i = 0; i < 3; ++i) {
+    WireEnd gateway = Connect();
+    gateway.Send(HandOver(gateway, {pod_ip(), static_cast<uint16_t>(40'000 + i)}) + std::string(kGet));
+    EXPECT_EQ(PeerIn(gateway.ReadResponse()).ip,
+              tproxy() ? pod_ip() : RedirectSource(v4()));
+    WireEnd requests = Connect();
+    requests.Send(Announce(requests) + "GET / HTTP/1.1\r\nHost: a\r\nx-whence-client: " +
+                  pod_ip().ToString() + "\r\n\r\n");
+    EXPECT_EQ(PeerIn(requests.ReadResponse()).ip,
+              tproxy() ? pod_ip() : RedirectSource(v4()));
+  }
+  const uint64_t accepted = Count(Counter::kConnectionsAccepted);
+  auto in_pod = intercept::ScopedNetns::Enter(lab_->Space("pod").path());
+  ASSERT_TRUE(in_pod.ok());
+  WireEnd self = WireEnd::ConnectTo(app());
+  self.Send(kGet);
+  EXPECT_EQ(PeerIn(self.ReadResponse()).ip, pod_ip());
+  EXPECT_EQ(Count(Counter::kConnectionsAccepted), accepted);  // not intercepted
+}
+
+TEST_P(SidecarTest, TcpOfAClientOfTheOtherFamilyIsResetAndCounted) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
+  topology_.upstream_source = trust::UpstreamSource::kTrustedClient;
+  topology_.mesh_gateways = net::CidrSet({*net::Cidr::Parse(client_ip().ToString())});
+  Start(TellPeer());
+  const net::SocketAddress outside{Ip(v4() ? "2001:db8::15" : "123.120.247.15"), 40'000};
+  WireEnd gateway = Connect();
+  gateway.Send(HandOver(gateway, outside) + "hello\n");
+  EXPECT_TRUE(gateway.SeesReset());
+  EXPECT_EQ(Count(Counter::kSourceFamily), 1u);
+  EXPECT_EQ(Count(Counter::kSourceUnavailable), 1u);
+  const auto records = Records(1);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].client_address, outside.ip);
+  EXPECT_TRUE(records[0].Has(Flag::kSourceUnavailable));
+  EXPECT_EQ(origin_->connections(), 0);
+}
+
 TEST_P(SidecarTest, TrustedClientBecomesTheSource) {
   if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
   topology_.upstream_source = trust::UpstreamSource::kTrustedClient;
@@ -171,7 +269,8 @@ TEST_P(SidecarTest, TrustedClientBecomesTheSource) {
       EXPECT_THAT(response, StartsWith("HTTP/1.1 503"));
     }
   }
-  EXPECT_GT(Count(Counter::kSourceUnavailable), 0u);
+  EXPECT_EQ(Count(Counter::kSourceUnavailable), Count(Counter::kSourceFamily));
+  EXPECT_EQ(Count(Counter::kSourceFamily), v4() ? 1u : 2u);
 }
 
 TEST_P(SidecarTest, FallsBackToItsOwnAddressOnlyWhenTold) {
@@ -190,6 +289,7 @@ TEST_P(SidecarTest, FallsBackToItsOwnAddressOnlyWhenTold) {
   EXPECT_TRUE(records[0].Has(Flag::kSourceFallback));
   EXPECT_EQ(records[0].upstream_source, pod_ip());
   EXPECT_EQ(Count(Counter::kSourceFallback), 1u);
+  EXPECT_EQ(Count(Counter::kSourceFamily), 1u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, SidecarTest, AllSidecarModes(), SidecarModeName);

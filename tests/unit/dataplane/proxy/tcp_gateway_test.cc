@@ -3,6 +3,7 @@
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "dataplane/os/socket.h"
 #include "gmock/gmock.h"
 #include "tests/unit/dataplane/proxy/gateway_fixture.h"
 
@@ -29,6 +30,38 @@ TEST_F(TcpGatewayTest, RelaysBothWaysAndPassesHalfClose) {
   EXPECT_EQ(record.bytes_out, 14u);
   EXPECT_EQ(record.flags, 0u);
   EXPECT_EQ(record.destination_port, tcp_port_);
+}
+
+TEST_F(TcpGatewayTest, PassesTheServersHalfCloseToo) {
+  std::promise<std::string> heard;
+  Origin origin([&](WireEnd& end) {
+    end.Send("bye");
+    end.Finish();
+    heard.set_value(end.ReadToEnd());
+  });
+  Start({.tcp = {origin.address()}});
+  WireEnd client = ConnectTcp();
+  EXPECT_EQ(client.ReadToEnd(), "bye");
+  client.Send("still here");
+  client.Finish();
+  EXPECT_EQ(heard.get_future().get(), "still here");
+  const access_log::Record record = NextRecord();
+  EXPECT_EQ(record.bytes_in, 10u);
+  EXPECT_EQ(record.bytes_out, 3u);
+  EXPECT_EQ(record.flags, 0u);
+}
+
+TEST_F(TcpGatewayTest, ConnectTimeoutResetsTheClient) {
+  options_.limits.connect_timeout = std::chrono::milliseconds(50);
+  auto listener = os::Listen(*net::SocketAddress::Parse("127.0.0.1:0"), {.backlog = 1});
+  ASSERT_TRUE(listener.ok());
+  ASSERT_EQ(os::IgnoreNewConnections(listener->get()), 0);
+  Start({.tcp = {*os::LocalAddress(listener->get())}});
+  WireEnd client = ConnectTcp();
+  client.Send("x");
+  EXPECT_TRUE(client.SeesReset());
+  EXPECT_TRUE(NextRecord().Has(Flag::kUpstreamTimeout));
+  EXPECT_EQ(Count(Counter::kUpstreamConnectTimeouts), 1u);
 }
 
 TEST_F(TcpGatewayTest, ServerMaySpeakFirst) {
