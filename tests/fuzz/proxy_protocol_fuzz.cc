@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "common/proxy_protocol/formatter.h"
+#include "common/proxy_protocol/handover.h"
 #include "common/proxy_protocol/parser.h"
+#include "common/proxy_protocol/tlv_text.h"
 
 namespace {
 
@@ -74,6 +76,28 @@ void CheckRoundTrip(const Header& header) {
   if (addresses) expect(FormatV2(addresses, tlvs, Checksum::kCrc32c, memory), 1);
 }
 
+// A proof that was made for these addresses counts behind any other TLVs, a foreign one never; the
+// text for the log is plain.
+void CheckTlvs(const Header& header) {
+  const Handover handover{Spoken::kByClient, header.source, header.destination, header.source};
+  const HandoverKey key = DeriveKey("secret", "ns/name");
+  REQUIRE(Verify(key, handover, header.tlvs) == std::nullopt);
+  std::vector<Tlv> tlvs = TlvsOf(header);
+  std::erase_if(tlvs, [](const Tlv& tlv) { return tlv.type == kTlvCrc32c || tlv.type == kTlvHandover; });
+  const HandoverProof proof = Prove(key, handover);
+  tlvs.push_back({kTlvHandover, {proof.data(), proof.size()}});
+  std::string memory(kMaxV2Bytes, '\0');
+  const auto size =
+      FormatV2(Addresses{header.source, header.destination}, tlvs, Checksum::kNone, memory);
+  Header again;
+  if (size) {
+    REQUIRE(Parse({memory.data(), *size}, {}, &again).status == ParseStatus::kDone);
+    REQUIRE(Verify(key, handover, again.tlvs) == Spoken::kByClient);
+    REQUIRE(Verify(DeriveKey("secret", "ns/other"), handover, again.tlvs) == std::nullopt);
+  }
+  for (const char c : TlvText(header.tlvs)) REQUIRE(c > ' ' && c < 0x7f);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -98,5 +122,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   REQUIRE(header.bytes <= bytes.size() && header.bytes <= options.max_bytes + kMaxV1Bytes);
   REQUIRE(header.version == 1 ? options.allow_v1 : options.allow_v2);
   CheckRoundTrip(header);
+  if (header.has_addresses) CheckTlvs(header);
   return 0;
 }

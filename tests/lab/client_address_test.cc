@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/proxy_protocol/formatter.h"
+#include "common/proxy_protocol/parser.h"
 #include "tests/lab/documents.h"
 #include "tests/lab/lab.h"
 #include "tests/lab/mesh.h"
@@ -140,6 +141,7 @@ spec:
   std::optional<Mesh> mesh_;
 };
 
+constexpr char kForbidden[] = R"(whence_proxy_protocol_headers_total{result="forbidden"})";
 constexpr char kUnproven[] = R"(whence_proxy_protocol_headers_total{result="unproven"})";
 
 // What a client claims to be, in both forms of the header.
@@ -180,6 +182,18 @@ TEST_F(ClientAddressTest, AMailServerBehindAGatewayIsNoOpenRelay) {
   }
 }
 
+// The same claim, from a cloud's load balancer.
+std::string WithTlvs(Family family, proxy_protocol::Checksum checksum) {
+  const bool v4 = family == Family::kIpv4;
+  const proxy_protocol::Addresses addresses = {
+      *net::SocketAddress::Parse(v4 ? "6.6.6.6:1000" : "[2001:db8::6]:1000"),
+      *net::SocketAddress::Parse(v4 ? "1.2.3.4:9000" : "[2001:db8::1]:9000")};
+  const proxy_protocol::Tlv tlvs[] = {{proxy_protocol::kTlvAuthority, "shop.example"},
+                                      {proxy_protocol::kTlvAws, "\x01vpce-1"}};
+  char memory[256];
+  return {memory, proxy_protocol::FormatV2(addresses, tlvs, checksum, memory).value_or(0)};
+}
+
 // Who opens a TCP connection through a gateway speaks from the gateway's address, wherever the
 // gateway does not know of the sidecar; and from a node's, while its agent is away.
 TEST_F(ClientAddressTest, AnAgentsAddressIsNoProof) {
@@ -215,6 +229,80 @@ TEST_F(ClientAddressTest, AnAgentsAddressIsNoProof) {
       EXPECT_EQ(PeerSeenBehind(claim, kClient, kLoadBalancer.address(family)), "");
       EXPECT_EQ(Metric(kGateway, kUnproven), refused + 1);
     }
+  }
+}
+
+// A proxy of the operator's own in front of the gateway: who may speak for others, and who must.
+TEST_F(ClientAddressTest, HeadersAreTakenFromWhomTheTopologyNames) {
+  const std::string sender = absl::StrCat(kClient.v4, "/32, \"", kClient.v6, "/128\"");
+  const auto accept = [&](const std::string& what) {
+    return mesh_->Apply(absl::StrCat(
+        "apiVersion: whence.dev/v1\nkind: TrustTopology\nmetadata: {name: edge, namespace: "
+        "istio-system}\nspec:\n  selector: {matchLabels: {app: istio-ingressgateway}}\n"
+        "  proxyProtocol: {accept: ",
+        what, ", from: {cidrs: [", sender, "]}}\n"));
+  };
+  const std::string local = std::string(proxy_protocol::kSignatureV2) + std::string("\x20\0\0\0", 4);
+  ASSERT_EQ(mesh_->Apply(kClientIsThePeer), absl::OkStatus());
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    const std::string front = kLoadBalancer.address(family);
+    const std::string client = "peer " + kClient.address(family);
+    const std::string named = family == Family::kIpv4 ? "peer 6.6.6.6" : "peer 2001:db8::6";
+    // All kinds on one port.
+    ASSERT_EQ(accept("OPTIONAL"), absl::OkStatus());
+    EXPECT_EQ(PeerSeenBehind("plain\n", kClient, front), client);
+    EXPECT_EQ(PeerSeenBehind(local + "a health check\n", kClient, front), client);
+    for (const std::string& claim : Claims(family)) {
+      EXPECT_EQ(PeerSeenBehind(claim, kClient, front), named);
+      // The server speaks first, so its greeting may arrive before the header is met and refused.
+      const double forbidden = Metric(kGateway, kForbidden);
+      EXPECT_NE(PeerSeenBehind(claim, kSleep, kGateway.address(family)), named);
+      EXPECT_TRUE(WaitUntil([&] { return Metric(kGateway, kForbidden) == forbidden + 1; }));
+    }
+    EXPECT_EQ(PeerSeenBehind("plain\n", kSleep, kGateway.address(family)),
+              "peer " + kSleep.address(family));
+    // A checksum, where there is one, has to be right.
+    const std::string summed = WithTlvs(family, proxy_protocol::Checksum::kCrc32c);
+    std::string wrong = summed;
+    wrong.back() = static_cast<char>(wrong.back() ^ 1);
+    EXPECT_EQ(PeerSeenBehind(summed, kClient, front), named);
+    EXPECT_EQ(PeerSeenBehind(wrong, kClient, front), "");
+
+    ASSERT_EQ(accept("REQUIRED"), absl::OkStatus());
+    EXPECT_EQ(PeerSeenBehind("plain\n", kClient, front), "");
+    EXPECT_EQ(PeerSeenBehind(local, kClient, front), client);
+    EXPECT_EQ(PeerSeenBehind("plain\n", kSleep, kGateway.address(family)), "");
+    for (const std::string& claim : Claims(family)) {
+      EXPECT_EQ(PeerSeenBehind(claim, kClient, front), named);
+    }
+
+    ASSERT_EQ(accept("\"OFF\""), absl::OkStatus());
+    EXPECT_EQ(PeerSeenBehind("plain\n", kClient, front), client);
+    for (const std::string& claim : Claims(family)) {
+      // Payload to the gateway; the sidecar keeps it from the application all the same.
+      const double forbidden = Metric(kEcho, kForbidden);
+      EXPECT_NE(PeerSeenBehind(claim, kClient, front), named);
+      EXPECT_TRUE(WaitUntil([&] { return Metric(kEcho, kForbidden) == forbidden + 1; }));
+    }
+  }
+  EXPECT_TRUE(WaitUntil([&] {
+    return mesh_->Sql("select count(*) from access_log where role = 'gateway' and proxy_tlvs = "
+                      "'authority=shop.example,aws-vpce-id=vpce-1'").out == "2\n";
+  })) << mesh_->Sql("select role, client_reason, proxy_tlvs from access_log").out;
+}
+
+// A pod that asks for itself, by way of the gateway.
+TEST_F(ClientAddressTest, APodMayBeItsOwnClient) {
+  ASSERT_EQ(mesh_->Apply(kClientIsThePeer), absl::OkStatus());
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    const std::string self = kEcho.address(family);
+    EXPECT_EQ(PeerSeenBehind("", kEcho, kGateway.address(family)), "peer " + self);
+    const auto answer = Ask(lab_->Space(kEcho.name), kGateway.address(family), 80, {});
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    const auto seen = ParseSeen(*answer);
+    ASSERT_TRUE(seen.ok()) << seen.status();
+    EXPECT_EQ(seen->peer, self);
+    EXPECT_EQ(PeerSeenBehind("", kEcho, self), "peer " + self) << "past the agent";
   }
 }
 
