@@ -9,6 +9,7 @@
 #include "common/bundle/destination_rules.h"
 #include "common/bundle/selection.h"
 #include "common/bundle/service_entries.h"
+#include "common/document/service_port.h"
 
 namespace whence::bundle {
 namespace {
@@ -65,15 +66,13 @@ void DescribeEndpoint(const ConfigView& view, const std::vector<const Workload*>
 }
 
 v1::ListenerProtocol DeclaredProtocol(const v1::ServiceSpec::Port& port) {
-  const std::string& declared = port.app_protocol().empty()
-                                    ? port.name().substr(0, port.name().find('-'))
-                                    : port.app_protocol();
-  if (EqualsIgnoreCase(declared, "http")) return v1::HTTP;
-  // These are not HTTP/1: relayed, and no time is lost on waiting for bytes that the server sends
-  // first.
-  for (const std::string_view tcp :
-       {"tcp", "http2", "grpc", "https", "tls", "mongo", "mysql", "redis"}) {
-    if (EqualsIgnoreCase(declared, tcp)) return v1::TCP;
+  switch (document::SpokenAt(port)) {
+    case document::Speaks::kHttp:
+      return v1::HTTP;
+    case document::Speaks::kTcp:
+      return v1::TCP;
+    case document::Speaks::kUndeclared:
+      return v1::LISTENER_PROTOCOL_UNSPECIFIED;
   }
   return v1::LISTENER_PROTOCOL_UNSPECIFIED;
 }

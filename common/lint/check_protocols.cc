@@ -3,12 +3,13 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "common/document/service_port.h"
 #include "common/lint/report.h"
 
 namespace whence::lint {
 namespace {
 
-enum class Speaks { kUnknown, kHttp, kTcp };
+using document::Speaks;
 
 // What documents say of the ports of workloads that `policy` may select.
 class Ports {
@@ -31,7 +32,7 @@ class Ports {
 
   Speaks Of(uint32_t port) const {
     const auto found = ports_.find(port);
-    return found == ports_.end() ? Speaks::kUnknown : found->second;
+    return found == ports_.end() ? Speaks::kUndeclared : found->second;
   }
   // Ports are declared, and none of them speaks, or might speak, HTTP.
   bool AllTcp() const {
@@ -46,9 +47,7 @@ class Ports {
     uint32_t target = port.port();
     const std::string& text = port.target_port();
     if (!text.empty()) std::from_chars(text.data(), text.data() + text.size(), target);
-    Note(target, port.app_protocol() == "tcp"    ? Speaks::kTcp
-                 : port.app_protocol() == "http" ? Speaks::kHttp
-                                                 : Speaks::kUnknown);
+    Note(target, document::SpokenAt(port));
   }
   void Add(const v1::GatewayServer::Port& port) {
     const Speaks speaks = port.protocol() == "TCP" ? Speaks::kTcp : Speaks::kHttp;
@@ -58,7 +57,7 @@ class Ports {
   // Two documents may speak of different workloads: what they do not agree on is not known.
   void Note(uint32_t port, Speaks speaks) {
     const auto [at, is_new] = ports_.emplace(port, speaks);
-    if (!is_new && at->second != speaks) at->second = Speaks::kUnknown;
+    if (!is_new && at->second != speaks) at->second = Speaks::kUndeclared;
   }
 
   std::map<uint32_t, Speaks> ports_;

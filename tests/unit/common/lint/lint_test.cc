@@ -229,6 +229,11 @@ TEST(LintTest, HttpFieldsOnPortsThatSpeakTcp) {
   Check({
       {"a Service's port", Deny(To("paths: [/a], ports: ['15432']") + db) + kService,
        "paths: is of HTTP requests, but port 15432 is declared TCP: there this field is dropped"},
+      {"a port whose name says it",
+       Allow(To("paths: [/a], ports: ['6379']") + db) +
+           "---\napiVersion: v1\nkind: Service\nmetadata: {name: cache, namespace: shop}\n"
+           "spec: {selector: {app: db}, ports: [{name: redis-main, port: 6379}]}\n",
+       "paths: is of HTTP requests, but port 6379 is declared TCP: there the whole rule never"},
       {"every port", Allow(To("methods: [GET]") + db) + kService,
        "methods: is of HTTP requests, but every declared port of these workloads speaks TCP: "
        "there the whole rule never matches"},
