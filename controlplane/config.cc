@@ -33,7 +33,7 @@ struct Flags {
   std::string log_retention = "7d";
   std::string log_max_size = "10GiB";
   std::string log_level = "info";
-  double admit = 1000;
+  double admit = 2500;
 };
 
 void Declare(CLI::App& app, Flags& flags) {

@@ -24,7 +24,7 @@ struct Config {
   std::optional<webhook::WebhookConfig> webhook;  // injection for Kubernetes; nullopt: none
   std::chrono::seconds log_retention{};
   uint64_t log_max_bytes = 0;
-  double admit_per_second = 1000;  // discovery streams that may begin
+  double admit_per_second = 2500;  // discovery streams that may begin
   log::Level log_level = log::Level::kInfo;
 };
 

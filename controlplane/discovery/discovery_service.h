@@ -75,7 +75,7 @@ struct DiscoveryOptions {
   ResourceCacheOptions cache;
   SubscriptionLimits limits;
   size_t max_streams = 20000;
-  double streams_per_second = 1000;  // see Admission
+  double streams_per_second = 2500;  // see Admission
   // Streams of one certificate that have not said yet which node they are.
   size_t max_nameless_streams = 16;
   // Of one stream, besides its answers to responses, of which there is at most one each.
