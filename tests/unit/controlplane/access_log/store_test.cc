@@ -9,6 +9,7 @@
 #include <future>
 #include <limits>
 #include <set>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "common/net/ip_address.h"
@@ -178,6 +179,26 @@ TEST_F(AccessLogStoreTest, GapsAreKeptAndCounted) {
   EXPECT_EQ(Query({})[0].record().dropped(), 1000u);
   EXPECT_EQ(store_->counters().lost.load(), 1000u);
   EXPECT_EQ(store_->counters().missing.load(), 999u);
+}
+
+// Fault 60.
+TEST_F(AccessLogStoreTest, NoRecordMakesASeriesOfItsOwn) {
+  const auto names = [this] {
+    metrics::TextWriter out;
+    store_->Collect(out);
+    std::istringstream lines(out.text());
+    std::set<std::string> series;
+    for (std::string line; std::getline(lines, line);) series.insert(line.substr(0, line.rfind(' ')));
+    return series;
+  };
+  const std::set<std::string> before = names();
+  for (uint64_t i = 1; i <= 50; ++i) {
+    v1::AccessRecord record = Record(static_cast<int64_t>(i));
+    record.set_path("/" + std::to_string(i));
+    record.set_policy("shop/p-" + std::to_string(i));
+    ASSERT_TRUE(Append("shop/a-" + std::to_string(i), "b", 1, {record}).ok());
+  }
+  EXPECT_EQ(names(), before);
 }
 
 // Fault 52.
