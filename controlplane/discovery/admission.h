@@ -1,8 +1,9 @@
 // How many things may happen: a burst after a quiet time, and then so many a second.
 //
-// Streams that begin, first of all. After a restart everybody comes at once. Who is refused comes back a little later, at a time of its
-// own (clients wait with jitter), and finds a control plane that had time for those before it. Without
-// a limit all of them are served at once, which takes all memory, or at a time when they have given up.
+// Streams that begin, first of all. After a restart everybody comes at once. Who is refused comes
+// back a little later, at a time of its own (clients wait with jitter), and finds a control plane
+// that had time for those before it. Without a limit all of them are served at once, which takes
+// all memory, or at a time when they have given up.
 #ifndef WHENCE_CONTROLPLANE_DISCOVERY_ADMISSION_H_
 #define WHENCE_CONTROLPLANE_DISCOVERY_ADMISSION_H_
 

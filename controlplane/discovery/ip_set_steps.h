@@ -63,7 +63,8 @@ class IpSetSteps final : public ResourceSteps {
   History history_;  // oldest first; each leads to the next one's `from`
 
   mutable std::mutex mutex_;
-  mutable std::map<std::string, std::weak_ptr<const std::string>> in_use_;  // by mutex_; bounded by parts and history
+  // By mutex_; bounded by parts and history:
+  mutable std::map<std::string, std::weak_ptr<const std::string>> in_use_;
 };
 
 }  // namespace whence::discovery
