@@ -20,7 +20,7 @@ namespace {
 constexpr int kWindow = 4;  // batches of one stream that may wait for their commit
 constexpr size_t kMaxNameBytes = 512;
 constexpr size_t kMaxBootBytes = 128;
-// Agents send at most 500 records or 256 KiB; more than this is no batch of any agent's.
+// Agents send at most 1,000 records or some 256 KiB; more than this is no batch of any agent's.
 constexpr int kMaxBatchRecords = 10000;
 constexpr size_t kMaxBatchBytes = size_t{4} << 20;
 // Boots of one stream whose marks wait to be written: a client that does not read its

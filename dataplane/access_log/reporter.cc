@@ -13,10 +13,10 @@
 namespace whence::access_log {
 namespace {
 
-constexpr int kTickMilliseconds = 200;
+constexpr std::chrono::milliseconds kTick(200);
 // A batch is one transaction at the control plane and one message on the wire: large enough to be
 // cheap, far below 4 MiB.
-constexpr uint64_t kBatchRecords = 500;
+constexpr uint64_t kBatchRecords = 1000;
 constexpr size_t kBatchBytes = 256 << 10;
 // A worker that is faster than we are drops some at every look, for as long as it is.
 constexpr std::chrono::seconds kComplaintInterval(30);
@@ -90,7 +90,7 @@ void Reporter::Run() {
     }
     if (last) return;
     pollfd wait{wake_.get(), POLLIN, 0};
-    poll(&wait, 1, kTickMilliseconds);
+    poll(&wait, 1, static_cast<int>(kTick.count()));
   }
 }
 
@@ -120,7 +120,8 @@ void Reporter::Drain() {
     }
   }
   SayDropped();
-  Flush();
+  // Under load a ring wakes us more often than a batch is full: few large ones cost less than many.
+  if (stopping_.load() || clock_.SteadyNow() - flushed_ >= kTick) Flush();
   WriteLines();
   const std::lock_guard lock(mutex_);
   summary_ = summary_in_hand_;
@@ -174,6 +175,7 @@ EncodedBatch& Reporter::OpenBatch() {
 }
 
 void Reporter::Flush() {
+  flushed_ = clock_.SteadyNow();
   if (batch_.records() == 0) return;
   last_batch_bytes_ = batch_.bytes().size();
   outputs_.outbox->Add(std::exchange(batch_, {}), clock_.SteadyNow());

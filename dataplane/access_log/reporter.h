@@ -1,8 +1,8 @@
 // Carries access records out of the workers' rings: to the control plane, to a JSON Lines file, or
 // both.
 //
-// A thread of its own: it wakes when a ring has filled a quarter, else every 200 ms, which is what
-// a record waits at most. It gives each record its sequence number and turns what a ring had to
+// A thread of its own: it wakes when a ring has filled a quarter, else every 200 ms. A batch goes on
+// when it is full or the last one is 200 ms ago, so that a record waits for 400 ms at most. It gives each record its sequence number and turns what a ring had to
 // drop into a gap record.
 #ifndef WHENCE_DATAPLANE_ACCESS_LOG_REPORTER_H_
 #define WHENCE_DATAPLANE_ACCESS_LOG_REPORTER_H_
@@ -86,6 +86,7 @@ class Reporter {
   // The thread's own.
   uint64_t next_seq_ = 1;
   EncodedBatch batch_;
+  SteadyTime flushed_{};
   size_t last_batch_bytes_ = 0;  // the next one will be about as large
   std::string lines_;
   bool file_failed_ = false;  // said once

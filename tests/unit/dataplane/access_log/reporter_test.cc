@@ -103,8 +103,10 @@ TEST_F(ReporterTest, ReportsWhatARingHadToDrop) {
 class SetClock final : public Clock {
  public:
   WallTime Now() const override { return WallTime(); }
-  SteadyTime SteadyNow() const override { return SteadyTime(std::chrono::seconds(seconds.load())); }
-  std::atomic<int> seconds = 1000;
+  SteadyTime SteadyNow() const override {
+    return SteadyTime(std::chrono::milliseconds(milliseconds.load()));
+  }
+  std::atomic<int> milliseconds = 1'000'000;
 };
 
 class KeptLog final : public Log {
@@ -124,7 +126,8 @@ TEST_F(ReporterTest, SaysNowAndThenHowManyWereDropped) {
   const auto overfill = [&ring](int dropped) {
     while (dropped > 0) dropped -= ring.TryPush(Numbered(0)) ? 0 : 1;
   };
-  const auto pass = [&held, &go] {
+  const auto pass = [&clock, &held, &go] {
+    clock.milliseconds += 250;  // a batch goes on whether it is full or not
     go.release();
     held.acquire();
   };
@@ -137,7 +140,7 @@ TEST_F(ReporterTest, SaysNowAndThenHowManyWereDropped) {
   ring.TryPush(Numbered(1));
   held.acquire();
   for (const int dropped : {5, 3, 4}) {
-    if (dropped == 4) clock.seconds += 31;
+    if (dropped == 4) clock.milliseconds += 31'000;
     overfill(dropped);
     const uint64_t carried_out = reporter.records() + ring.capacity() + 1;  // and the gap
     while (reporter.records() < carried_out) pass();
