@@ -4,14 +4,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "controlplane/store/values.h"
 
 namespace whence::store {
-namespace {
-
-// Reading a chain costs its bytes and a merge per step.
-constexpr int64_t kMaxSteps = 64;
-
-}  // namespace
 
 constexpr Sql kIpSetContentSchema = R"sql(
 create table ip_set_content (
@@ -39,15 +34,6 @@ absl::StatusOr<IpSetContents> IpSetContents::Prepare(Database& database) {
       "write a set's content");
   if (!insert.ok()) return insert.status();
   return IpSetContents(std::move(*find), std::move(*read), std::move(*insert));
-}
-
-std::optional<net::PackedCidrs> IpSetContents::TakeOut(v1::Document* document) {
-  if (!document->has_ip_set() || !document->ip_set().has_packed()) return std::nullopt;
-  v1::PackedCidrs* packed = document->mutable_ip_set()->mutable_packed();
-  net::PackedCidrs content{std::move(*packed->mutable_v4()), std::move(*packed->mutable_v6())};
-  packed->Clear();
-  packed->set_version(net::VersionOf(content));
-  return content;
 }
 
 absl::Status IpSetContents::PutBack(v1::Document* document) {
@@ -83,7 +69,7 @@ absl::StatusOr<net::PackedCidrs> IpSetContents::Read(const std::string& version)
   std::optional<std::string> next = version;
   while (next) {
     // A base is always older, so a longer chain is no chain of ours.
-    if (deltas.size() > static_cast<size_t>(kMaxSteps)) return lost();
+    if (deltas.size() > size_t{kMaxContentSteps}) return lost();
     read_.Bind(1, std::string_view(*next));
     absl::StatusOr<bool> row = read_.Step();
     if (!row.ok()) return row.status();
@@ -120,7 +106,7 @@ absl::Status IpSetContents::Keep(const std::string& version, const net::PackedCi
   if (*known) return absl::OkStatus();
   absl::StatusOr<std::optional<Chain>> base = Find(replaced);
   if (!base.ok()) return base.status();
-  if (*base && (*base)->steps < kMaxSteps) {
+  if (*base && (*base)->steps < kMaxContentSteps) {
     absl::StatusOr<net::PackedCidrs> before = Read(replaced);
     if (!before.ok()) return before.status();
     const net::CidrDelta delta = net::Difference(*before, content);

@@ -25,9 +25,7 @@ class IpSetContents {
  public:
   static absl::StatusOr<IpSetContents> Prepare(Database& database);
 
-  // Takes a packed content out of the document and leaves its version. Nullopt: there is none.
-  static std::optional<net::PackedCidrs> TakeOut(v1::Document* document);
-  // Puts it back. kDataLoss if what is stored is not what the version says.
+  // Puts back what TakeOutContent took. kDataLoss if what is stored is not what the version says.
   absl::Status PutBack(v1::Document* document);
 
   // Keeps `content` under its version, unless it is there. `replaced`: the version that it takes

@@ -8,15 +8,9 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "controlplane/store/database.h"
-#include "controlplane/store/store.h"
+#include "controlplane/store/values.h"
 
 namespace whence::store {
-
-// "IpPolicy shop/edge"
-inline std::string Name(const DocumentKey& key) {
-  return absl::StrCat(key.kind, " ", key.namespace_name, key.namespace_name.empty() ? "" : "/",
-                      key.name);
-}
 
 // Kind, namespace, name from `column` on.
 inline DocumentKey KeyAt(const Statement& row, int column) {

@@ -1,12 +1,9 @@
 #include "controlplane/store/sqlite_store.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <optional>
 
-#include "absl/strings/str_cat.h"
 #include "controlplane/store/sqlite_rows.h"
+#include "controlplane/store/values.h"
 
 namespace whence::store {
 namespace {
@@ -43,31 +40,6 @@ alter table change add column written_kind text not null default '';
 )sql",
                            // 3: large sets.
                            kIpSetContentSchema};
-
-// Same value, same bytes: otherwise an unchanged document could look changed (maps have no order).
-std::string Serialize(const v1::Document& document) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream out(&stream);
-    out.SetSerializationDeterministic(true);
-    document.SerializeToCodedStream(&out);
-  }
-  return bytes;
-}
-
-v1::Change ChangeOf(const Mutation& mutation, bool existed, bool same,
-                    const std::string& old_kind) {
-  v1::Change change;
-  change.set_kind(mutation.document ? mutation.document->kind() : old_kind);
-  change.set_namespace_(mutation.key.namespace_name);
-  change.set_name(mutation.key.name);
-  change.set_action(!mutation.document ? v1::Change::DELETED
-                    : !existed         ? v1::Change::CREATED
-                    : same             ? v1::Change::UNCHANGED
-                                       : v1::Change::UPDATED);
-  return change;
-}
 
 std::string_view ActionName(v1::Change::Action action) {
   switch (action) {
@@ -183,6 +155,11 @@ absl::StatusOr<uint64_t> SqliteStore::LastRevision() {
   return revision;
 }
 
+absl::StatusOr<uint64_t> SqliteStore::LatestRevision() {
+  std::lock_guard lock(mutex_);
+  return LastRevision();
+}
+
 absl::StatusOr<Contents> SqliteStore::Load() {
   std::lock_guard lock(mutex_);
   // Both reads see the same state: nobody else writes this file (the data directory is locked), and
@@ -257,21 +234,21 @@ absl::StatusOr<CommitResult> SqliteStore::Commit(const CommitRequest& request) {
   absl::StatusOr<uint64_t> last = LastRevision();
   if (!last.ok()) return last.status();
   if (request.expected_revision && *request.expected_revision != *last) {
-    return absl::AbortedError(absl::StrCat("the configuration is at revision ", *last, ", not ",
-                                           *request.expected_revision, ": look again and retry"));
+    return AtAnotherRevision(*last, *request.expected_revision);
   }
   CommitResult result;
-  const uint64_t revision = *last + 1;
+  const uint64_t revision = request.as_revision.value_or(*last + 1);
+  if (revision <= *last) return NotRising(*last, revision);
   bool begun = false;
   for (const Mutation& mutation : request.mutations) {
     absl::StatusOr<Current> current = Find(mutation.key);
     if (!current.ok()) return current.status();
     if (!mutation.document && current->revision == 0) {
-      return absl::NotFoundError(absl::StrCat(Name(mutation.key), ": there is no such document"));
+      return NoSuchDocument(mutation.key);
     }
     std::optional<v1::Document> document = mutation.document;
     std::optional<net::PackedCidrs> content;
-    if (document) content = IpSetContents::TakeOut(&*document);
+    if (document) content = TakeOutContent(&*document);
     std::string bytes = document ? Serialize(*document) : std::string();
     bool same = mutation.document && current->revision != 0 && bytes == current->bytes;
     result.changes.push_back(ChangeOf(mutation, current->revision != 0, same, current->kind));

@@ -28,6 +28,7 @@ class SqliteStore final : public Store {
   // another program, and leaves each as it is.
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path);
 
+  absl::StatusOr<uint64_t> LatestRevision() override;
   absl::StatusOr<Contents> Load() override;
   absl::StatusOr<CommitResult> Commit(const CommitRequest& request) override;
   absl::StatusOr<Contents> LoadAt(uint64_t revision) override;

@@ -1,8 +1,9 @@
 // What the control plane remembers: documents, and every revision that ever changed them.
 //
-// An interface, so that a replicated store can take the place of the SQLite file. Whoever
-// implements it promises: a commit is whole or not at all, and durable once it returns; revisions
-// only rise, over restarts too; what Load gives is exactly what was committed.
+// An interface: one control plane keeps a SQLite file (sqlite_store.h), several that serve the same
+// configuration share etcd (controlplane/etcd/etcd_store.h). Whoever implements it promises: a
+// commit is whole or not at all, and durable once it returns; revisions only rise, over restarts
+// too; what Load gives is exactly what was committed.
 #ifndef WHENCE_CONTROLPLANE_STORE_STORE_H_
 #define WHENCE_CONTROLPLANE_STORE_STORE_H_
 
@@ -42,6 +43,8 @@ struct CommitRequest {
   // If set, and the store is at another revision, nothing happens (kAborted): what was validated is
   // not what would be changed.
   std::optional<uint64_t> expected_revision;
+  // For copies: the number that the revision gets. It must be higher than the last.
+  std::optional<uint64_t> as_revision;
 };
 
 struct CommitResult {
@@ -76,8 +79,11 @@ class Store {
  public:
   virtual ~Store() = default;
 
+  // The number of the newest revision; cheap.
+  virtual absl::StatusOr<uint64_t> LatestRevision() = 0;
   virtual absl::StatusOr<Contents> Load() = 0;
-  // kNotFound if a document to delete is not there. On any error nothing was changed.
+  // kNotFound if a document to delete is not there. On any error nothing was changed; but a store
+  // across a network may not know whether it was (kUnavailable, and its message says so).
   virtual absl::StatusOr<CommitResult> Commit(const CommitRequest& request) = 0;
   // The documents as they were at `revision`; at 0 there were none. kNotFound for a revision that
   // never was.

@@ -1,8 +1,6 @@
 // The promises of store.h, kept by the SQLite file: under refusals, failing writes and SIGKILL.
 #include "controlplane/store/sqlite_store.h"
 
-#include "common/net/packed_cidrs.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -16,49 +14,13 @@
 #include <fstream>
 #include <string>
 
+#include "tests/unit/controlplane/store/store_test.h"
+
 namespace whence::store {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
-
-v1::Document Mesh(const std::string& root_namespace) {
-  v1::Document document;
-  document.set_api_version("whence.dev/v1");
-  document.set_kind("Mesh");
-  document.mutable_metadata()->set_name("mesh");
-  document.mutable_mesh()->set_root_namespace(root_namespace);
-  return document;
-}
-
-v1::Document Policy(const std::string& name, const std::string& cidr) {
-  v1::Document document;
-  document.set_api_version("security.istio.io/v1");
-  document.set_kind("AuthorizationPolicy");
-  document.mutable_metadata()->set_name(name);
-  document.mutable_metadata()->set_namespace_("demo");
-  document.mutable_ip_policy()->add_rules()->add_from()->mutable_source()->add_ip_blocks(cidr);
-  return document;
-}
-
-CommitRequest Put(std::vector<v1::Document> documents) {
-  CommitRequest request;
-  request.author = "ana";
-  request.message = "because";
-  request.time = WallTime(std::chrono::microseconds(1'700'000'000'000'001));
-  for (v1::Document& document : documents) {
-    std::string kind = document.has_ip_policy() ? "IpPolicy" : document.kind();
-    request.mutations.push_back(
-        {{kind, document.metadata().namespace_(), document.metadata().name()}, document});
-  }
-  return request;
-}
-
-CommitRequest Remove(const DocumentKey& key) {
-  CommitRequest request;
-  request.mutations.push_back({key, std::nullopt});
-  return request;
-}
 
 class SqliteStoreTest : public ::testing::Test {
  protected:
@@ -80,128 +42,23 @@ class SqliteStoreTest : public ::testing::Test {
   std::string path_;
 };
 
-TEST_F(SqliteStoreTest, GivesBackWhatWasCommittedAfterAReopen) {
-  {
-    auto store = Open();
-    EXPECT_EQ(store->Load()->revision, 0u);
-    auto first = store->Commit(Put({Policy("b", "10.0.0.0/8"), Mesh("istio-system")}));
-    ASSERT_TRUE(first.ok()) << first.status();
-    EXPECT_EQ(first->revision, 1u);
-    EXPECT_EQ(store->Commit(Put({Policy("a", "10.0.0.0/8")}))->revision, 2u);
+class SqliteBackend final : public Backend {
+ public:
+  SqliteBackend() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "whence-store-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) std::abort();
+    directory_ = pattern;
   }
-  auto contents = Open()->Load();
-  ASSERT_TRUE(contents.ok()) << contents.status();
-  EXPECT_EQ(contents->revision, 2u);
-  ASSERT_THAT(contents->documents, SizeIs(3));
-  EXPECT_EQ(contents->documents[0].document().metadata().name(), "a");
-  EXPECT_EQ(contents->documents[1].document().SerializeAsString(),
-            Policy("b", "10.0.0.0/8").SerializeAsString());
-  EXPECT_EQ(contents->documents[1].revision(), 1u);
-  EXPECT_EQ(contents->documents[1].author(), "ana");
-  EXPECT_EQ(contents->documents[1].time_us(), 1'700'000'000'000'001);
-  EXPECT_EQ(contents->documents[2].document().kind(), "Mesh");
-}
+  ~SqliteBackend() override { std::filesystem::remove_all(directory_); }
+  std::unique_ptr<Store> Open() override { return *SqliteStore::Open(directory_ + "/config.db"); }
 
-TEST_F(SqliteStoreTest, MakesNoRevisionOfNoChange) {
-  auto store = Open();
-  ASSERT_TRUE(store->Commit(Put({Mesh("x")})).ok());
-  auto again = store->Commit(Put({Mesh("x")}));
-  ASSERT_TRUE(again.ok());
-  EXPECT_EQ(again->revision, 0u);
-  EXPECT_EQ(again->changes[0].action(), v1::Change::UNCHANGED);
-  EXPECT_EQ(store->Load()->revision, 1u);
-}
+ private:
+  std::string directory_;
+};
 
-TEST_F(SqliteStoreTest, CommitsAllOrNothing) {
-  auto store = Open();
-  ASSERT_TRUE(store->Commit(Put({Mesh("x")})).ok());
-  CommitRequest mixed = Put({Policy("a", "10.0.0.0/8"), Mesh("y")});
-  mixed.mutations.push_back({{"IpPolicy", "demo", "missing"}, std::nullopt});
-  auto refused = store->Commit(mixed);
-  EXPECT_EQ(refused.status().code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("IpPolicy demo/missing"));
-  EXPECT_EQ(store->Load()->revision, 1u);
-  ASSERT_THAT(store->Load()->documents, SizeIs(1));
-  EXPECT_EQ(store->Load()->documents[0].document().mesh().root_namespace(), "x");
-}
-
-TEST_F(SqliteStoreTest, RefusesAnotherRevisionThanExpected) {
-  auto store = Open();
-  ASSERT_TRUE(store->Commit(Put({Mesh("x")})).ok());
-  CommitRequest late = Put({Mesh("y")});
-  late.expected_revision = 0;
-  EXPECT_EQ(store->Commit(late).status().code(), absl::StatusCode::kAborted);
-  late.expected_revision = 1;
-  EXPECT_EQ(store->Commit(late)->revision, 2u);
-}
-
-TEST_F(SqliteStoreTest, RemembersEachDifference) {
-  auto store = Open();
-  ASSERT_TRUE(store->Commit(Put({Policy("a", "10.0.0.0/8")})).ok());
-  ASSERT_TRUE(store->Commit(Put({Policy("a", "11.0.0.0/8"), Mesh("x")})).ok());
-  ASSERT_TRUE(store->Commit(Remove({"IpPolicy", "demo", "a"})).ok());
-  ASSERT_TRUE(store->Commit(Put({Policy("a", "12.0.0.0/8")})).ok());
-
-  auto second = store->Differences(2);
-  ASSERT_TRUE(second.ok()) << second.status();
-  ASSERT_THAT(*second, SizeIs(2));
-  auto block = [](const v1::Document& document) {
-    return document.ip_policy().rules(0).from(0).source().ip_blocks(0);
-  };
-  EXPECT_EQ(block(*(*second)[0].before), "10.0.0.0/8");
-  EXPECT_EQ(block(*(*second)[0].after), "11.0.0.0/8");
-  EXPECT_FALSE((*second)[1].before);
-  auto third = store->Differences(3);
-  EXPECT_EQ(block(*(*third)[0].before), "11.0.0.0/8");
-  EXPECT_FALSE((*third)[0].after);
-  // Created anew: what was deleted before it is not its old value.
-  EXPECT_FALSE((*store->Differences(4))[0].before);
-  EXPECT_EQ(store->Differences(5).status().code(), absl::StatusCode::kNotFound);
-
-  auto history = store->History(3, 0);
-  ASSERT_THAT(*history, SizeIs(3));
-  EXPECT_EQ((*history)[0].revision, 4u);
-  EXPECT_EQ((*history)[0].author, "ana");
-  EXPECT_EQ((*history)[0].message, "because");
-}
-
-TEST_F(SqliteStoreTest, LooksBackToEveryRevision) {
-  CommitRequest known = Put({Policy("a", "10.0.0.0/8"), Mesh("x")});
-  known.author_verified = true;
-  {
-    auto store = Open();
-    ASSERT_TRUE(store->Commit(known).ok());
-    ASSERT_TRUE(store->Commit(Put({Policy("a", "11.0.0.0/8")})).ok());
-    ASSERT_TRUE(store->Commit(Remove({"IpPolicy", "demo", "a"})).ok());
-    ASSERT_TRUE(store->Commit(Put({Policy("b", "12.0.0.0/8")})).ok());
-  }
-  auto store = Open();
-  EXPECT_THAT(store->LoadAt(0)->documents, SizeIs(0));
-  auto first = store->LoadAt(1);
-  ASSERT_TRUE(first.ok()) << first.status();
-  ASSERT_THAT(first->documents, SizeIs(2));
-  EXPECT_EQ(first->documents[0].document().SerializeAsString(),
-            Policy("a", "10.0.0.0/8").SerializeAsString());
-  EXPECT_TRUE(first->documents[0].author_verified());
-  EXPECT_EQ(store->LoadAt(2)->documents[0].revision(), 2u);
-  ASSERT_THAT(store->LoadAt(3)->documents, SizeIs(1));
-  ASSERT_THAT(store->LoadAt(4)->documents, SizeIs(2));
-  EXPECT_EQ(store->LoadAt(4)->documents[0].document().metadata().name(), "b");
-  EXPECT_EQ(store->LoadAt(5).status().code(), absl::StatusCode::kNotFound);
-
-  auto page = store->History(2, 4);
-  ASSERT_THAT(*page, SizeIs(2));
-  EXPECT_EQ((*page)[0].revision, 3u);
-  EXPECT_EQ((*page)[0].changes[0].action(), v1::Change::DELETED);
-  EXPECT_EQ((*page)[0].changes[0].kind(), "AuthorizationPolicy");
-  EXPECT_FALSE((*page)[1].author_verified);
-  EXPECT_TRUE(store->History(1, 2)->front().author_verified);
-  EXPECT_THAT(store->History(1, 2)->front().changes, SizeIs(2));
-
-  EXPECT_EQ((*store->LastChange({"IpPolicy", "demo", "a"}))->revision, 3u);
-  EXPECT_EQ((*store->LastChange({"Mesh", "", "mesh"}))->revision, 1u);
-  EXPECT_EQ(*store->LastChange({"IpPolicy", "demo", "never"}), std::nullopt);
-}
+INSTANTIATE_TEST_SUITE_P(Sqlite, StoreTest,
+                         ::testing::Values(BackendFactory{
+                             "sqlite", [] { return std::make_unique<SqliteBackend>(); }}));
 
 // A file as the first version of the program left it.
 TEST_F(SqliteStoreTest, OpensAFileOfTheFirstSchemaAndGoesOn) {
@@ -243,15 +100,6 @@ TEST_F(SqliteStoreTest, OpensAFileOfTheFirstSchemaAndGoesOn) {
   EXPECT_EQ((*history)[1].changes[0].kind(), "IpPolicy");  // how it was written is not known
   EXPECT_EQ((*history)[0].changes[0].kind(), "AuthorizationPolicy");
   EXPECT_EQ(store->LoadAt(7)->documents[0].revision(), 7u);
-}
-
-TEST_F(SqliteStoreTest, NamesADeletedPolicyAsItWasWritten) {
-  auto store = Open();
-  ASSERT_TRUE(store->Commit(Put({Policy("a", "10.0.0.0/8")})).ok());
-  auto deleted = store->Commit(Remove({"IpPolicy", "demo", "a"}));
-  ASSERT_TRUE(deleted.ok());
-  EXPECT_EQ(deleted->changes[0].kind(), "AuthorizationPolicy");
-  EXPECT_EQ(deleted->changes[0].action(), v1::Change::DELETED);
 }
 
 // A file size limit is the disk that is full, without a disk.
@@ -360,25 +208,6 @@ TEST_F(SqliteStoreTest, SurvivesSigkillInTheMiddleOfCommits) {
 }
 
 // ---- Large sets ----
-
-v1::Document LargeSet(const net::PackedCidrs& content) {
-  v1::Document document;
-  document.set_api_version("whence.dev/v1");
-  document.set_kind("IpSet");
-  document.mutable_metadata()->set_name("big");
-  document.mutable_metadata()->set_namespace_("shop");
-  document.mutable_ip_set()->mutable_packed()->set_v4(content.v4);
-  document.mutable_ip_set()->mutable_packed()->set_v6(content.v6);
-  return document;
-}
-
-net::PackedCidrs Numbers(uint32_t first, uint32_t count) {
-  std::vector<net::Cidr> cidrs;
-  for (uint32_t i = 0; i < count; ++i) {
-    cidrs.emplace_back(net::IpAddress::FromV4((first + i) * 256), 24);
-  }
-  return net::Pack(cidrs);
-}
 
 TEST_F(SqliteStoreTest, KeepsALargeSetOnceAndItsChangesAsDifferences) {
   auto store = Open();
