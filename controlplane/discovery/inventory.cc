@@ -11,6 +11,10 @@ constexpr std::chrono::seconds kBriefBreak(3);
 constexpr std::chrono::minutes kLostFor(10);
 constexpr size_t kMaxLost = 1000;
 
+absl::Status Replaced() {
+  return absl::AbortedError("another stream with the same node id took the place of this one");
+}
+
 int64_t Micros(WallTime time) { return time.time_since_epoch().count(); }
 
 v1::ResourceState ToResourceState(const std::string& type, const std::string& name,
@@ -45,6 +49,7 @@ void Inventory::Remember(std::vector<Agent> agents) {
 }
 
 Inventory::Session Inventory::Connect(Agent agent, Close close, Observe observe) {
+  const std::string id = agent.id;
   Close replaced;
   Session session;
   bool changed;
@@ -65,6 +70,7 @@ Inventory::Session Inventory::Connect(Agent agent, Close close, Observe observe)
     const bool is_same = !is_new && SameWorkload(record.agent.workload, agent.workload);
     SetAgent(&record, std::move(agent));
     record.session = session.id;
+    record.is_elsewhere = false;
     record.close = std::move(close);
     record.observe = std::move(observe);
     record.connected_since = clock_.Now();
@@ -78,18 +84,19 @@ Inventory::Session Inventory::Connect(Agent agent, Close close, Observe observe)
     session.generation = record.generation;
   }
   if (changed) Notify();
-  if (replaced) {
-    replaced(absl::AbortedError("another stream with the same node id took the place of this one"));
-  }
+  NotifyLocal(id);
+  if (replaced) replaced(Replaced());
   return session;
 }
 
 void Inventory::Disconnect(uint64_t session, bool farewell) {
+  std::string id;
   {
     std::lock_guard lock(mutex_);
     auto live = sessions_.find(session);
     if (live == sessions_.end()) return;
-    auto found = records_.find(live->second);
+    id = live->second;
+    auto found = records_.find(id);
     sessions_.erase(live);
     if (farewell) {
       Erase(found);
@@ -107,6 +114,78 @@ void Inventory::Disconnect(uint64_t session, bool farewell) {
   }
   // Always: a lingering agent changes no view, but there is a new expiry.
   Notify();
+  NotifyLocal(id);
+}
+
+void Inventory::ConnectElsewhere(Agent agent) {
+  Close replaced;
+  bool changed;
+  {
+    std::lock_guard lock(mutex_);
+    auto [found, is_new] = records_.try_emplace(agent.id);
+    Record& record = found->second;
+    if (record.session != 0) {
+      conflicts_.fetch_add(1, std::memory_order_relaxed);
+      sessions_.erase(std::exchange(record.session, 0));
+      replaced = std::exchange(record.close, nullptr);
+      record.observe = nullptr;
+    }
+    if (is_new || record.agent.workload.addresses != agent.workload.addresses) {
+      record.addresses_since = clock_.SteadyNow();
+    }
+    const bool is_same = !is_new && SameWorkload(record.agent.workload, agent.workload);
+    lost_.erase(agent.id);
+    SetAgent(&record, std::move(agent));
+    record.is_elsewhere = true;
+    SetLeaving(&record, std::nullopt);
+    record.departed_at.reset();
+    changed = !is_same ? Touch() : SharesAddress(record.agent) ? Compare() : false;
+    if (changed) record.generation = generation_;
+  }
+  if (changed) Notify();
+  if (replaced) replaced(Replaced());
+}
+
+void Inventory::BreakElsewhere(Agent agent, bool control_plane_is_gone) {
+  {
+    std::lock_guard lock(mutex_);
+    const SteadyTime now = clock_.SteadyNow();
+    auto [found, is_new] = records_.try_emplace(agent.id);
+    Record& record = found->second;
+    // Lingering already: what is heard of it again does not lengthen that.
+    if (record.session != 0 || record.leaves_at) return;
+    if (is_new) record.addresses_since = now;
+    const bool is_same = !is_new && SameWorkload(record.agent.workload, agent.workload);
+    SetAgent(&record, std::move(agent));
+    record.is_elsewhere = true;
+    record.departed_at = now;
+    SetLeaving(&record, now + (control_plane_is_gone ? options_.restart_grace : options_.grace));
+    const bool changed = !is_same ? Touch() : SharesAddress(record.agent) ? Compare() : false;
+    if (changed) record.generation = generation_;
+  }
+  Notify();
+}
+
+void Inventory::LeaveElsewhere(const std::string& id) {
+  {
+    std::lock_guard lock(mutex_);
+    auto found = records_.find(id);
+    if (found == records_.end() || !found->second.is_elsewhere) return;
+    Erase(found);
+    Touch();
+  }
+  Notify();
+}
+
+LocalAgent Inventory::Local(const std::string& id) const {
+  std::lock_guard lock(mutex_);
+  auto record = records_.find(id);
+  if (record == records_.end()) return {};
+  using State = LocalAgent::State;
+  const State state = record->second.is_elsewhere   ? State::kElsewhere
+                      : record->second.session == 0 ? State::kBroken
+                                                    : State::kConnected;
+  return {state, record->second.agent.node_bytes};
 }
 
 bool Inventory::Touch() {
@@ -160,7 +239,7 @@ std::shared_ptr<InventoryView> Inventory::MakeView() const {
   // Who claims which address since when, among those who are connected.
   std::map<net::IpAddress, SteadyTime> claimed;
   for (const auto& [id, record] : records_) {
-    if (record.session == 0) continue;
+    if (record.session == 0 && !(record.is_elsewhere && !record.departed_at)) continue;
     for (const net::IpAddress& address : record.agent.workload.addresses) {
       if (holders_.at(address) == 1) continue;
       SteadyTime& since = claimed[address];
@@ -184,6 +263,10 @@ std::shared_ptr<InventoryView> Inventory::MakeView() const {
 
 void Inventory::Notify() const {
   if (listener_) listener_();
+}
+
+void Inventory::NotifyLocal(const std::string& id) const {
+  if (local_listener_) local_listener_(id);
 }
 
 std::shared_ptr<const InventoryView> Inventory::View() const {
@@ -258,17 +341,20 @@ std::vector<std::string> Inventory::Lost() const {
 }
 
 void Inventory::Expire() {
+  std::vector<std::string> expired;
   bool changed = false;
   {
     std::lock_guard lock(mutex_);
     SteadyTime now = clock_.SteadyNow();
     std::erase_if(lost_, [now](const auto& entry) { return now - entry.second >= kLostFor; });
     while (!leaving_.empty() && leaving_.begin()->first <= now) {
-      Erase(records_.find(leaving_.begin()->second));
+      expired.push_back(leaving_.begin()->second);
+      Erase(records_.find(expired.back()));
       changed = Touch();
     }
   }
   if (changed) Notify();
+  for (const std::string& id : expired) NotifyLocal(id);
 }
 
 std::optional<SteadyTime> Inventory::NextExpiry() const {

@@ -11,6 +11,9 @@
 //     to what the agents hold, nothing shrinks and grows again, and policy changes that happened
 //     meanwhile are still served to the first that connects.
 //
+// Where several control planes serve one configuration, the agents of the others are workloads like
+// our own: they come and go by the same rules, in the words of who they are connected to.
+//
 // An id is one agent. A second stream with the same id takes its place (the newest wins: usually
 // the older one is a connection whose death we have not noticed) and the old one is closed.
 #ifndef WHENCE_CONTROLPLANE_DISCOVERY_INVENTORY_H_
@@ -71,6 +74,18 @@ struct InventoryOptions {
   std::chrono::milliseconds restart_grace = std::chrono::seconds(75);
 };
 
+// What is known of an agent here, first hand.
+struct LocalAgent {
+  enum class State {
+    kGone,       // or never was
+    kConnected,  // here
+    kBroken,     // its stream here broke; it keeps its place for a while
+    kElsewhere,  // what is known comes from another control plane
+  };
+  State state = State::kGone;
+  std::string node_bytes;
+};
+
 // Thread-safe. Callbacks run without its lock.
 class Inventory {
  public:
@@ -91,6 +106,21 @@ class Inventory {
   Session Connect(Agent agent, Close close, Observe observe = nullptr);
   // `farewell`: the agent ended the stream itself. A session that was replaced changes nothing.
   void Disconnect(uint64_t session, bool farewell);
+
+  // ---- Agents of other control planes ----
+  // It is connected there; a stream that it has here is older, and is closed.
+  void ConnectElsewhere(Agent agent);
+  // Its stream there broke, or that control plane itself is gone: then it may take longer to return.
+  // Nothing, if it is connected here.
+  void BreakElsewhere(Agent agent, bool control_plane_is_gone);
+  // A farewell, or its grace is over. Nothing, if it is connected here.
+  void LeaveElsewhere(const std::string& id);
+  LocalAgent Local(const std::string& id) const;
+  // Called with an id after Local(id) may have changed by what happened here. Set before the first
+  // Connect.
+  void SetLocalListener(std::function<void(const std::string&)> listener) {
+    local_listener_ = std::move(listener);
+  }
 
   std::shared_ptr<const InventoryView> View() const;
   // Connected and lingering agents, for the next process.
@@ -123,7 +153,8 @@ class Inventory {
  private:
   struct Record {
     Agent agent;
-    uint64_t session = 0;  // 0: not connected
+    uint64_t session = 0;  // 0: not connected here
+    bool is_elsewhere = false;  // what is known of it comes from another control plane
     Close close;
     Observe observe;
     WallTime connected_since{};
@@ -147,10 +178,12 @@ class Inventory {
   bool SharesAddress(const Agent& agent) const;
 
   void Notify() const;
+  void NotifyLocal(const std::string& id) const;
 
   const Clock& clock_;
   const InventoryOptions options_;
   std::function<void()> listener_;
+  std::function<void(const std::string&)> local_listener_;
   std::atomic<uint64_t> conflicts_{0};
 
   mutable std::mutex mutex_;

@@ -209,5 +209,72 @@ TEST(DebounceTest, WaitsForQuietButNotForEver) {
   EXPECT_EQ(debounce.Due(), start + 3s + 50ms);
 }
 
+// ---- Agents of other control planes ----
+
+using State = LocalAgent::State;
+
+TEST_F(InventoryTest, AnAgentElsewhereIsAWorkloadHereAndNotOneOfOurs) {
+  inventory_.ConnectElsewhere(MakeAgent("a/b", {"10.0.0.1"}));
+  EXPECT_THAT(Workloads(), ElementsAre("a/b 10.0.0.1"));
+  EXPECT_THAT(inventory_.ListAgents(), IsEmpty());
+  EXPECT_EQ(inventory_.Local("a/b").state, State::kElsewhere);
+  const uint64_t generation = inventory_.View()->generation;
+  // It moves here and back: nothing that is served changes.
+  Connect("a/b", {"10.0.0.1"});
+  EXPECT_EQ(inventory_.Local("a/b").state, State::kConnected);
+  inventory_.ConnectElsewhere(MakeAgent("a/b", {"10.0.0.1"}));
+  EXPECT_THAT(closed_, ElementsAre("a/b aborted"));
+  EXPECT_EQ(inventory_.Local("a/b").state, State::kElsewhere);
+  EXPECT_EQ(inventory_.connected(), 0u);
+  EXPECT_EQ(inventory_.View()->generation, generation);
+  inventory_.LeaveElsewhere("a/b");
+  EXPECT_THAT(Workloads(), IsEmpty());
+}
+
+TEST_F(InventoryTest, ALateWordFromElsewhereDoesNotTouchWhoIsConnectedHere) {
+  Inventory::Session session = Connect("a/b", {"10.0.0.1"});
+  inventory_.BreakElsewhere(MakeAgent("a/b", {"10.0.0.9"}), true);
+  inventory_.LeaveElsewhere("a/b");
+  EXPECT_THAT(Workloads(), ElementsAre("a/b 10.0.0.1"));
+  EXPECT_THAT(closed_, IsEmpty());
+  // Nor who lingers here.
+  inventory_.Disconnect(session.id, false);
+  EXPECT_EQ(inventory_.Local("a/b").state, State::kBroken);
+  inventory_.LeaveElsewhere("a/b");
+  EXPECT_THAT(Workloads(), ElementsAre("a/b 10.0.0.1"));
+}
+
+TEST_F(InventoryTest, AnAgentThatBreaksElsewhereLingersLongerIfItsControlPlaneIsGone) {
+  inventory_.ConnectElsewhere(MakeAgent("a/b", {"10.0.0.1"}));
+  inventory_.ConnectElsewhere(MakeAgent("a/c", {"10.0.0.2"}));
+  inventory_.BreakElsewhere(MakeAgent("a/b", {"10.0.0.1"}), false);
+  inventory_.BreakElsewhere(MakeAgent("a/c", {"10.0.0.2"}), true);
+  clock_.Advance(14s);
+  inventory_.BreakElsewhere(MakeAgent("a/b", {"10.0.0.1"}), true);  // said again: no longer
+  clock_.Advance(1s);
+  std::vector<std::string> told;
+  inventory_.SetLocalListener([&](const std::string& id) { told.push_back(id); });
+  inventory_.Expire();
+  EXPECT_THAT(Workloads(), ElementsAre("a/c 10.0.0.2"));
+  EXPECT_THAT(told, ElementsAre("a/b"));
+  EXPECT_EQ(inventory_.Local("a/b").state, State::kGone);
+  clock_.Advance(60s);
+  inventory_.Expire();
+  EXPECT_THAT(Workloads(), IsEmpty());
+}
+
+TEST_F(InventoryTest, AnAddressIsNotInheritedAcrossControlPlanes) {
+  inventory_.ConnectElsewhere(MakeAgent("a/gate", {"10.0.0.9"}, trust::Role::kGateway));
+  inventory_.BreakElsewhere(MakeAgent("a/gate", {"10.0.0.9"}, trust::Role::kGateway), true);
+  clock_.Advance(1s);
+  Inventory::Session here = Connect("a/new", {"10.0.0.9"});
+  EXPECT_THAT(Workloads(), ElementsAre("a/gate", "a/new 10.0.0.9"));
+  // And the other way round.
+  inventory_.Disconnect(here.id, false);
+  clock_.Advance(1s);
+  inventory_.ConnectElsewhere(MakeAgent("a/next", {"10.0.0.9"}));
+  EXPECT_THAT(Workloads(), ElementsAre("a/gate", "a/new", "a/next 10.0.0.9"));
+}
+
 }  // namespace
 }  // namespace whence::discovery
