@@ -14,6 +14,8 @@ constexpr char kExamples[] = R"(Examples:
   whence-control                                          # development: everything on loopback
   whence-control --data-dir /var/lib/whence --listen unix:/run/whence/control.sock
   whence-control --listen-tls :15012 --cert control.crt --key control.key --ca ca.crt
+  whence-control --store etcd --etcd-endpoints https://etcd-0:2379,https://etcd-1:2379,https://etcd-2:2379 \
+      --etcd-ca etcd-ca.crt --etcd-cert etcd.crt --etcd-key etcd.key   # one of several replicas
   WHENCE_LOG_RETENTION=30d whence-control --log-max-size 50GiB
   whence-control --webhook :9443 --webhook-cert tls.crt --webhook-key tls.key --inject-image registry.example/whence-agent:1
 
@@ -22,6 +24,9 @@ Exit codes: 0 stopped by a signal, 1 failed, 2 wrong usage.)";
 // The flags as written; what they mean is decided in Interpret.
 struct Flags {
   std::string data_dir = "./whence-data";
+  std::string store = "sqlite", etcd_endpoints, etcd_prefix = "/whence/";
+  std::string etcd_ca, etcd_certificate, etcd_key;
+  bool etcd_insecure = false;
   std::string listen = "127.0.0.1:15010";
   std::string listen_tls = "none";
   std::string certificate, key, client_ca;
@@ -43,6 +48,16 @@ void Declare(CLI::App& app, Flags& flags) {
     app.add_option(flag, value, help)->capture_default_str();
   };
   add("--data-dir", flags.data_dir, "Where config.db and logs.db are");
+  add("--store", flags.store,
+      "Where the configuration is: sqlite (config.db), or etcd (several replicas share it; "
+      "logs.db stays each one's own)");
+  add("--etcd-endpoints", flags.etcd_endpoints, "Its members: http[s]://HOST:PORT,…");
+  add("--etcd-prefix", flags.etcd_prefix, "Of every key");
+  add("--etcd-ca", flags.etcd_ca, "Whose certificates https members have, PEM (default: the system's)");
+  add("--etcd-cert", flags.etcd_certificate, "Certificate to show them, PEM");
+  add("--etcd-key", flags.etcd_key, "Its private key, PEM");
+  app.add_flag("--etcd-insecure", flags.etcd_insecure,
+               "Allow http beyond this machine: whoever reaches that etcd rules the policies");
   add("--listen", flags.listen,
       "gRPC, plaintext: IP:PORT, unix:PATH or none (port 0: any free one)");
   add("--listen-tls", flags.listen_tls, "gRPC over TLS: IP:PORT or none");
@@ -137,9 +152,37 @@ std::string Listeners(const Flags& flags, Config* config) {
   return error;
 }
 
+std::string Store(const Flags& flags, Config* config) {
+  const bool names_etcd =
+      !(flags.etcd_endpoints + flags.etcd_ca + flags.etcd_certificate + flags.etcd_key).empty();
+  if (flags.store == "sqlite") {
+    return names_etcd ? "--etcd-… is for --store etcd, which is not given" : "";
+  }
+  if (flags.store != "etcd") return "--store " + Quoted(flags.store) + ": give sqlite or etcd";
+  if (flags.etcd_endpoints.empty()) return "--store etcd needs --etcd-endpoints";
+  absl::StatusOr<std::vector<etcd::Endpoint>> endpoints =
+      etcd::ParseEndpoints(flags.etcd_endpoints);
+  if (!endpoints.ok()) return "--etcd-endpoints: " + std::string(endpoints.status().message());
+  absl::StatusOr<std::string> prefix = etcd::ParsePrefix(flags.etcd_prefix);
+  if (!prefix.ok()) return "--etcd-prefix: " + std::string(prefix.status().message());
+  if (flags.etcd_certificate.empty() != flags.etcd_key.empty()) {
+    return "--etcd-cert and --etcd-key belong together";
+  }
+  for (const etcd::Endpoint& endpoint : *endpoints) {
+    if (endpoint.is_tls || endpoint.is_local || flags.etcd_insecure) continue;
+    return "--etcd-endpoints " + endpoint.ToString() +
+           " would be spoken to without encryption or authentication: use https://, or allow it "
+           "with --etcd-insecure";
+  }
+  config->etcd = etcd::Options{*std::move(endpoints), *std::move(prefix), flags.etcd_ca,
+                               flags.etcd_certificate, flags.etcd_key};
+  return "";
+}
+
 std::string Interpret(const Flags& flags, Config* config) {
   if (flags.data_dir.empty()) return "--data-dir is empty: give a directory";
   config->data_dir = flags.data_dir;
+  if (std::string error = Store(flags, config); !error.empty()) return error;
   std::optional<std::chrono::seconds> retention = ParseDuration(flags.log_retention);
   if (!retention || retention->count() == 0) {
     return "--log-retention " + Quoted(flags.log_retention) + ": give a duration such as 7d or 12h";

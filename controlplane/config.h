@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "controlplane/etcd/endpoints.h"
 #include "controlplane/listen_address.h"
 #include "controlplane/log/logger.h"
 #include "controlplane/security/tls.h"
@@ -16,6 +17,7 @@ namespace whence::control {
 
 struct Config {
   std::string data_dir;
+  std::optional<etcd::Options> etcd;  // where the configuration is; nullopt: config.db
   std::optional<ListenAddress> listen;      // plaintext gRPC; nullopt: none
   std::optional<ListenAddress> listen_tls;  // gRPC over TLS; nullopt: none
   security::TlsFiles tls;

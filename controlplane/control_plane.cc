@@ -1,8 +1,12 @@
 #include "controlplane/control_plane.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "controlplane/etcd/etcd_store.h"
 #include "controlplane/handover_secret.h"
 #include "controlplane/store/sqlite_store.h"
 
@@ -18,24 +22,61 @@ LogDefaults LogDefaultsOf(const Config& config) {
 
 }  // namespace
 
+absl::Status ControlPlane::OpenConfig(const Config& config, const Clock& clock, Stores* stores) {
+  const std::string file = stores->directory.File("config.db");
+  if (!config.etcd) {
+    absl::Status lost = stores->directory.ExpectNotLost("config.db", "inventory.db");
+    if (!lost.ok()) return lost;
+    auto documents = store::SqliteStore::Open(file);
+    if (!documents.ok()) return documents.status();
+    stores->config = *std::move(documents);
+    auto agents = discovery::InventoryStore::Open(stores->directory.File("inventory.db"));
+    if (!agents.ok()) return agents.status();
+    stores->agents = *std::move(agents);
+    return absl::OkStatus();
+  }
+  auto client = etcd::Client::Make(*config.etcd);
+  if (!client.ok()) return client.status();
+  stores->etcd = *std::move(client);
+  auto documents = etcd::EtcdStore::Open(*stores->etcd, clock);
+  if (!documents.ok()) return documents.status();
+  absl::StatusOr<uint64_t> revision = (*documents)->LatestRevision();
+  if (!revision.ok()) return revision.status();
+  // An empty configuration would take every policy away from agents that were served from the file.
+  if (*revision == 0 && access(file.c_str(), F_OK) == 0) {
+    auto before = store::SqliteStore::Open(file);
+    if (!before.ok()) return before.status();
+    absl::StatusOr<uint64_t> left = (*before)->LatestRevision();
+    if (!left.ok()) return left.status();
+    if (*left != 0) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("etcd holds no configuration, but ", file, " holds revision ", *left,
+                       ": copy it with whencectl store copy, or move the file away"));
+    }
+  }
+  stores->config = *std::move(documents);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& config,
                                                               const Clock& clock,
                                                               const log::Logger& logger) {
   absl::StatusOr<DataDirectory> directory = DataDirectory::Claim(config.data_dir);
   if (!directory.ok()) return directory.status();
-  absl::Status lost = directory->ExpectNotLost("config.db", "inventory.db");
-  if (!lost.ok()) return lost;
-  auto documents = store::SqliteStore::Open(directory->File("config.db"));
-  if (!documents.ok()) return documents.status();
-  auto agents = discovery::InventoryStore::Open(directory->File("inventory.db"));
-  if (!agents.ok()) return agents.status();
+  Stores stores{*std::move(directory), nullptr, nullptr, nullptr, nullptr, ""};
+  if (absl::Status status = OpenConfig(config, clock, &stores); !status.ok()) return status;
   auto logs = access_log::AccessLogStore::Open(
-      directory->File("logs.db"), LimitsBeforeLoad(LogDefaultsOf(config)), clock, logger);
+      stores.directory.File("logs.db"), LimitsBeforeLoad(LogDefaultsOf(config)), clock, logger);
   if (!logs.ok()) return logs.status();
-  auto secret = LoadHandoverSecret(directory->File("handover.key"));
+  stores.logs = *std::move(logs);
+  auto secret = LoadHandoverSecret(stores.directory.File("handover.key"));
+  // Of several replicas, the first one's: their agents prove hand-overs to each other.
+  if (secret.ok() && stores.etcd) {
+    secret = etcd::ReadOrWrite(*stores.etcd, "handover-secret", *secret);
+  }
   if (!secret.ok()) return secret.status();
-  return Stores{std::move(*directory), std::move(*documents), std::move(*agents), std::move(*logs),
-                *std::move(secret)};
+  stores.handover_secret = *std::move(secret);
+  return stores;
 }
 
 ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const Clock& clock,
@@ -73,6 +114,7 @@ absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& 
       [raw = plane.get()](const std::vector<discovery::Agent>& agents) {
         raw->RememberAgents(agents);
       });
+  if (plane->replication_) plane->replication_->Start();
   if (absl::Status status = plane->Listen(config); !status.ok()) return status;
   return plane;
 }
@@ -80,6 +122,11 @@ absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& 
 absl::Status ControlPlane::Load() {
   current_.AddListener(&log_retention_);  // first: it must know the revision that is loaded
   if (absl::Status status = writer_.Load(); !status.ok()) return status;
+  if (stores_.etcd) {
+    replication_ = std::make_unique<etcd::Replication>(
+        *stores_.etcd, inventory_, [this] { return writer_.Refresh(); }, clock_, logger_);
+    return replication_->Join();
+  }
   absl::StatusOr<std::vector<discovery::Agent>> agents = stores_.agents->Load();
   if (agents.ok()) {
     inventory_.Remember(std::move(*agents));
@@ -90,6 +137,7 @@ absl::Status ControlPlane::Load() {
 }
 
 void ControlPlane::RememberAgents(const std::vector<discovery::Agent>& agents) {
+  if (!stores_.agents) return;
   absl::Status saved = stores_.agents->Save(agents);
   if (!saved.ok()) logger_.Warning("agents not remembered", {{"why", saved.ToString()}});
 }
@@ -112,11 +160,18 @@ absl::Status ControlPlane::Listen(const Config& config) {
   WatchCertificates(config);
   if (!config.http) return absl::OkStatus();
   absl::StatusOr<std::unique_ptr<HttpServer>> http =
-      HttpServer::Start(*config.http, MetricSources(), [this] { return writer_.Health(); });
+      HttpServer::Start(*config.http, MetricSources(), [this] { return Health(); });
   if (!http.ok()) return http.status();
   http_ = std::move(*http);
   http_address_ = config.http->ToString(http_->port());
   return absl::OkStatus();
+}
+
+absl::Status ControlPlane::Health() const {
+  const absl::Status written = writer_.Health();
+  // Whether etcd answers again, the watch knows before the next write does.
+  const bool is_passing = written.ok() || absl::IsUnavailable(written);
+  return is_passing && replication_ ? replication_->Health() : written;
 }
 
 lint::Surroundings ControlPlane::SurroundingsOf(const discovery::InventoryView& view) {
@@ -142,6 +197,7 @@ void ControlPlane::WatchCertificates(const Config& config) {
 std::vector<const metrics::Source*> ControlPlane::MetricSources() const {
   std::vector<const metrics::Source*> sources = {&writer_, discovery_service_.get(),
                                                  stores_.logs.get(), &envoy_log_service_, &refusals_};
+  if (replication_) sources.push_back(replication_.get());
   if (certificate_watch_) sources.push_back(certificate_watch_.get());
   if (webhook_) sources.push_back(webhook_.get());
   return sources;
@@ -153,6 +209,7 @@ ControlPlane::~ControlPlane() {
   envoy_log_service_.Shutdown();
   log_service_.Shutdown();
   if (grpc_) grpc_->Shutdown(kShutdownGrace);
+  if (replication_) replication_->Stop();  // before what it calls
 }
 
 }  // namespace whence::control

@@ -7,6 +7,9 @@
 //               ConfigService (on Worker)                               AgentService
 //   logs.db ◄── IngestService, EnvoyLogService, LogService
 //
+// With --store etcd, etcd takes the place of config.db and inventory.db, and Replication tells
+// ConfigWriter and Inventory what other replicas did.
+//
 // It decides nothing. Separate from main so that a test can run it beside an agent, in one process.
 #ifndef WHENCE_CONTROLPLANE_CONTROL_PLANE_H_
 #define WHENCE_CONTROLPLANE_CONTROL_PLANE_H_
@@ -34,6 +37,8 @@
 #include "controlplane/discovery/discovery_service.h"
 #include "controlplane/discovery/inventory.h"
 #include "controlplane/discovery/inventory_store.h"
+#include "controlplane/etcd/client.h"
+#include "controlplane/etcd/replication.h"
 #include "controlplane/grpc_server.h"
 #include "controlplane/http_server.h"
 #include "controlplane/insight/insight_service.h"
@@ -69,20 +74,24 @@ class ControlPlane {
 
   struct Stores {
     DataDirectory directory;  // first: the claim on the files outlasts them
+    std::unique_ptr<etcd::Client> etcd;  // null: the configuration is in config.db
     std::unique_ptr<store::Store> config;
-    std::unique_ptr<discovery::InventoryStore> agents;
+    std::unique_ptr<discovery::InventoryStore> agents;  // null with etcd, which knows them
     std::unique_ptr<access_log::AccessLogStore> logs;
     std::string handover_secret;
   };
 
   ControlPlane(Stores stores, const LogDefaults& log_defaults, const Clock& clock,
                const log::Logger& logger);
+  // etcd's, or config.db and inventory.db.
+  static absl::Status OpenConfig(const Config& config, const Clock& clock, Stores* stores);
   static absl::StatusOr<Stores> OpenStores(const Config& config, const Clock& clock,
                                            const log::Logger& logger);
   absl::Status Load();
   absl::Status Listen(const Config& config);
   void WatchCertificates(const Config& config);
   std::vector<const metrics::Source*> MetricSources() const;
+  absl::Status Health() const;
   void RememberAgents(const std::vector<discovery::Agent>& agents);
 
   const Clock& clock_;
@@ -94,6 +103,7 @@ class ControlPlane {
   model::CurrentConfig current_;
   discovery::Inventory inventory_;
   admin::ConfigWriter writer_;
+  std::unique_ptr<etcd::Replication> replication_;  // with etcd only
   std::unique_ptr<discovery::DiscoveryService> discovery_service_;  // after Load
   access_log::IngestService ingest_service_;
   access_log::LogServiceImpl log_service_;

@@ -10,6 +10,9 @@
 namespace whence::admin {
 namespace {
 
+// Writers at other replicas that get in before.
+constexpr int kMaxTries = 10;
+
 absl::Status NotLoaded() {
   return absl::UnavailableError("the configuration is not loaded yet: retry");
 }
@@ -49,6 +52,22 @@ absl::Status ConfigWriter::Load() {
   return PublishStored();
 }
 
+absl::Status ConfigWriter::Refresh() {
+  std::lock_guard lock(write_mutex_);
+  return RefreshLocked();
+}
+
+absl::Status ConfigWriter::RefreshLocked() {
+  absl::StatusOr<uint64_t> latest = store_.LatestRevision();
+  absl::Status status = latest.status();
+  std::shared_ptr<const model::ConfigState> state = current_.Get();
+  if (status.ok() && state && *latest == state->revision) return status;
+  if (status.ok()) status = PublishStored();
+  std::lock_guard lock(health_mutex_);
+  health_ = status;
+  return status;
+}
+
 absl::Status ConfigWriter::PublishStored() {
   // Read back rather than put together from the plan: what is served is what a restart would serve.
   absl::StatusOr<store::Contents> contents = store_.Load();
@@ -57,43 +76,51 @@ absl::Status ConfigWriter::PublishStored() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<v1::ApplyResponse> ConfigWriter::OnNewest(const Attempt& attempt) {
+  std::lock_guard lock(write_mutex_);
+  if (!current_.Get()) return NotLoaded();
+  for (int tries = 1;; ++tries) {
+    if (absl::Status status = RefreshLocked(); !status.ok()) return status;
+    overtaken_ = false;
+    absl::StatusOr<v1::ApplyResponse> response = attempt(*current_.Get());
+    if (!overtaken_ || tries == kMaxTries) return response;
+  }
+}
+
 absl::StatusOr<v1::ApplyResponse> ConfigWriter::Apply(const v1::ApplyRequest& request,
                                                       const Author& author) {
-  std::lock_guard lock(write_mutex_);
-  std::shared_ptr<const model::ConfigState> state = current_.Get();
-  if (!state) return NotLoaded();
-  lint::Surroundings surroundings = surroundings_ ? surroundings_() : lint::Surroundings();
-  surroundings.now = clock_.Now();
-  return Carry(*state, PlanApply(*state, request, surroundings),
-               {author, request.message(), request.dry_run(), Expected(request)});
+  return OnNewest([&](const model::ConfigState& state) {
+    lint::Surroundings surroundings = surroundings_ ? surroundings_() : lint::Surroundings();
+    surroundings.now = clock_.Now();
+    return Carry(state, PlanApply(state, request, surroundings),
+                 {author, request.message(), request.dry_run(), Expected(request)});
+  });
 }
 
 absl::StatusOr<v1::ApplyResponse> ConfigWriter::Delete(const v1::DeleteRequest& request,
                                                        const Author& author) {
-  std::lock_guard lock(write_mutex_);
-  std::shared_ptr<const model::ConfigState> state = current_.Get();
-  if (!state) return NotLoaded();
-  absl::StatusOr<Plan> plan = PlanDelete(*state, request);
-  if (!plan.ok()) return plan.status();
-  return Carry(*state, *std::move(plan),
-               {author, request.message(), /*dry_run=*/false, Expected(request)});
+  return OnNewest([&](const model::ConfigState& state) -> absl::StatusOr<v1::ApplyResponse> {
+    absl::StatusOr<Plan> plan = PlanDelete(state, request);
+    if (!plan.ok()) return plan.status();
+    return Carry(state, *std::move(plan),
+                 {author, request.message(), /*dry_run=*/false, Expected(request)});
+  });
 }
 
 absl::StatusOr<v1::ApplyResponse> ConfigWriter::Rollback(const v1::RollbackRequest& request,
                                                          const Author& author) {
   // Revision 0 is empty: to delete everything is not what anybody means by going back.
   if (request.revision() == 0) return absl::InvalidArgumentError("rollback to which revision?");
-  std::lock_guard lock(write_mutex_);
-  std::shared_ptr<const model::ConfigState> state = current_.Get();
-  if (!state) return NotLoaded();
-  absl::StatusOr<store::Contents> target = store_.LoadAt(request.revision());
-  if (!target.ok()) return target.status();
-  std::string message = request.message();
-  if (message.empty()) message = absl::StrCat("rollback to revision ", request.revision());
-  Plan plan = PlanRollback(*state, *target);
-  if (absl::Status status = WarnOfUndone(request.revision(), &plan); !status.ok()) return status;
-  return Carry(*state, std::move(plan),
-               {author, std::move(message), request.dry_run(), Expected(request)});
+  return OnNewest([&](const model::ConfigState& state) -> absl::StatusOr<v1::ApplyResponse> {
+    absl::StatusOr<store::Contents> target = store_.LoadAt(request.revision());
+    if (!target.ok()) return target.status();
+    std::string message = request.message();
+    if (message.empty()) message = absl::StrCat("rollback to revision ", request.revision());
+    Plan plan = PlanRollback(state, *target);
+    if (absl::Status status = WarnOfUndone(request.revision(), &plan); !status.ok()) return status;
+    return Carry(state, std::move(plan),
+                 {author, std::move(message), request.dry_run(), Expected(request)});
+  });
 }
 
 absl::Status ConfigWriter::WarnOfUndone(uint64_t target, Plan* plan) {
@@ -175,6 +202,9 @@ absl::StatusOr<v1::ApplyResponse> ConfigWriter::Carry(const model::ConfigState& 
   absl::StatusOr<store::CommitResult> result =
       store_.Commit({std::move(plan.mutations), request.author.name, request.author.verified,
                      request.message, clock_.Now(), state.revision});
+  // Somebody at another replica was quicker: planned again, on what is there now.
+  overtaken_ = absl::IsAborted(result.status());
+  if (overtaken_) return result.status();
   {
     std::lock_guard lock(health_mutex_);
     health_ = result.status();

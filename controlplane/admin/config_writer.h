@@ -26,8 +26,8 @@ struct Author {
   bool verified = false;  // by a client certificate; else it is a claim
 };
 
-// Plans against the current revision, commits on the condition that it still is the current one,
-// and publishes what the store then holds. Thread-safe; calls wait for each other and for the disk.
+// Plans against the newest revision, commits on the condition that it still is the newest one, and
+// publishes what the store then holds. Thread-safe; calls wait for each other and for the store.
 class ConfigWriter final : public metrics::Source {
  public:
   // All must outlive *this.
@@ -38,6 +38,9 @@ class ConfigWriter final : public metrics::Source {
 
   // Publishes what the store holds. To be called once, before serving.
   absl::Status Load();
+  // Publishes what another replica has committed since; nothing, if there is nothing. An error says
+  // that what is published may be old.
+  absl::Status Refresh();
 
   // Faults come back in the response, with `revision` 0. An error means that nothing was committed;
   // kAborted: somebody else has changed what the request is based on, and the message says who.
@@ -47,7 +50,8 @@ class ConfigWriter final : public metrics::Source {
   absl::StatusOr<v1::ApplyResponse> Rollback(const v1::RollbackRequest& request,
                                              const Author& author);
 
-  // Why the last write failed in the store (a full disk); OK once one has succeeded again.
+  // Why the last write failed in the store (a full disk), or the last look; OK once one has
+  // succeeded again.
   absl::Status Health() const;
   void Collect(metrics::TextWriter& out) const override;
 
@@ -59,6 +63,9 @@ class ConfigWriter final : public metrics::Source {
     bool dry_run = false;
     std::optional<uint64_t> if_revision;
   };
+  using Attempt = std::function<absl::StatusOr<v1::ApplyResponse>(const model::ConfigState&)>;
+  // With the newest revision; again, if another replica's writer was quicker.
+  absl::StatusOr<v1::ApplyResponse> OnNewest(const Attempt& attempt);
   absl::StatusOr<v1::ApplyResponse> Carry(const model::ConfigState& state, Plan plan,
                                           const Request& request);
   // What was changed after `target`, and by whom: a rollback takes all of it back.
@@ -67,6 +74,7 @@ class ConfigWriter final : public metrics::Source {
                              const std::optional<uint64_t>& expected);
   absl::Status ToStatus(const std::vector<Conflict>& conflicts);
   absl::Status PublishStored();
+  absl::Status RefreshLocked();
 
   store::Store& store_;
   model::CurrentConfig& current_;
@@ -74,6 +82,7 @@ class ConfigWriter final : public metrics::Source {
   const log::Logger& logger_;
   const std::function<lint::Surroundings()> surroundings_;
   std::mutex write_mutex_;  // Held from planning to publishing.
+  bool overtaken_ = false;  // by write_mutex_: the last commit was
 
   mutable std::mutex health_mutex_;
   absl::Status health_;  // by health_mutex_

@@ -29,6 +29,7 @@ constexpr char kExamples[] = R"(Examples:
   whencectl logs --client 2.2.2.0/24 --decision deny --since 10m -f
   whencectl logs export --since 1d --format csv -o yesterday.csv
   whencectl top denied --since 1h
+  whencectl store copy --from sqlite:/var/lib/whence --to etcd:http://127.0.0.1:2379
 
 Exit codes: 0 good, 1 failed, 2 wrong usage.)";
 
@@ -44,6 +45,7 @@ struct Flags {
   InjectOptions inject, uninject;
   CertsFlags certs;
   InsightFlags insight;
+  StoreCopyOptions copy;
   std::string output = "table";
   std::string kind, name, namespace_name;
   LogFlags logs;
@@ -217,7 +219,9 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
     return "--cert and --key are for TLS: give --ca too";
   }
   std::string error;
-  if (app.got_subcommand("apply")) {
+  if (app.got_subcommand("store")) {
+    options->command = flags.copy;
+  } else if (app.got_subcommand("apply")) {
     flags.apply.default_namespace = flags.namespace_name;
     flags.apply.if_revision = IfRevision(*app.get_subcommand("apply"));
     flags.apply.output = output;
@@ -291,6 +295,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   DeclareInject(app, &flags.inject, &flags.uninject);
   DeclareCerts(app, flags.certs);
   DeclareDoctor(app, flags.insight);
+  DeclareStore(app, &flags.copy);
   NameEnvironment(app);
   CommandLine result;
   Options options;

@@ -12,6 +12,7 @@
 #include "controlplane/ctl/certs_options.h"
 #include "controlplane/ctl/inject_command.h"
 #include "controlplane/ctl/session.h"
+#include "controlplane/ctl/store_command.h"
 #include "whence/v1/admin.pb.h"
 
 namespace whence::ctl {
@@ -121,7 +122,7 @@ using Command =
     std::variant<ApplyOptions, IpSetLoadOptions, GetOptions, DeleteOptions, AgentsOptions, LogsOptions,
                  ExportOptions, TopOptions, ExplainOptions, HistoryOptions, DiffOptions,
                  RollbackOptions, InjectOptions, RefusalsOptions, CertsInitOptions, CertsIssueOptions,
-                 ExplainRecordOptions, ForecastOptions, DoctorOptions>;
+                 ExplainRecordOptions, ForecastOptions, DoctorOptions, StoreCopyOptions>;
 
 struct Options {
   ConnectionOptions connection;

@@ -26,6 +26,9 @@ int Run(const Options& options, std::istream& input, std::ostream& out, std::ost
   if (const auto* issue = std::get_if<CertsIssueOptions>(&options.command)) {
     return CertsIssue(*issue, out, err);
   }
+  if (const auto* copy = std::get_if<StoreCopyOptions>(&options.command)) {
+    return CopyStore(*copy, out, err);
+  }
   absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = Connect(options.connection);
   if (!channel.ok()) {
     err << "whencectl: " << Escape(std::string(channel.status().message())) << "\n";
@@ -40,6 +43,7 @@ int Run(const Options& options, std::istream& input, std::ostream& out, std::ost
                  [&](const AgentsOptions& agents) { return Agents(agents, session); },
                  [&](const RefusalsOptions& refusals) { return Refusals(refusals, session); },
                  [](const CertsInitOptions&) { return kGood; },   // done above
+                 [](const StoreCopyOptions&) { return kGood; },   // done above
                  [](const CertsIssueOptions&) { return kGood; },  // done above
                  [&](const LogsOptions& logs) { return Logs(logs, session); },
                  [&](const ExportOptions& all) { return Export(all, session); },

@@ -49,6 +49,11 @@ int PrintFailure(const Session& session, const grpc::Status& status) {
   std::string reason = Escape(status.error_message());
   switch (status.error_code()) {
     case grpc::StatusCode::UNAVAILABLE:
+      // Its own words: it was reached, and cannot do it now.
+      if (status.error_message().find("etcd does not answer") != std::string::npos) {
+        session.err << "whencectl: " << reason << "\n";
+        break;
+      }
       session.err << "whencectl: cannot reach the control plane at " << Escape(session.address)
                   << ": " << reason << ": is whence-control running? set --control-plane\n";
       break;

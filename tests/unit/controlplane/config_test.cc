@@ -30,6 +30,19 @@ TEST(ConfigTest, HasTheDocumentedDefaults) {
   EXPECT_EQ(line.config->log_max_bytes, uint64_t{10} << 30);
 }
 
+TEST(ConfigTest, FindsEtcd) {
+  CommandLine line = Parse({"--store", "etcd", "--etcd-endpoints", "http://127.0.0.1:1,https://e:2",
+                            "--etcd-prefix", "a"});
+  ASSERT_TRUE(line.config) << line.error;
+  ASSERT_TRUE(line.config->etcd);
+  ASSERT_EQ(line.config->etcd->endpoints.size(), 2u);
+  EXPECT_EQ(line.config->etcd->endpoints[1].ToString(), "https://e:2");
+  EXPECT_EQ(line.config->etcd->prefix, "/a/");
+  EXPECT_FALSE(Parse({}).config->etcd);
+  EXPECT_TRUE(
+      Parse({"--store", "etcd", "--etcd-endpoints", "http://e:1", "--etcd-insecure"}).config);
+}
+
 TEST(ConfigTest, RefusesWrongUsageWithOneLineAndCodeTwo) {
   struct Row {
     std::vector<const char*> arguments;
@@ -51,6 +64,13 @@ TEST(ConfigTest, RefusesWrongUsageWithOneLineAndCodeTwo) {
       {{"--log-max-size", "10 GiB"}, "--log-max-size"},
       {{"--log-level", "loud"}, "--log-level"},
       {{"--data-dir", ""}, "--data-dir"},
+      {{"--store", "mysql"}, "sqlite or etcd"},
+      {{"--store", "etcd"}, "--etcd-endpoints"},
+      {{"--etcd-endpoints", "http://127.0.0.1:2379"}, "--store etcd"},
+      {{"--store", "etcd", "--etcd-endpoints", "127.0.0.1"}, "http://HOST:PORT"},
+      {{"--store", "etcd", "--etcd-endpoints", "http://127.0.0.1:1,http://10.0.0.1:1"},
+       "--etcd-insecure"},
+      {{"--store", "etcd", "--etcd-endpoints", "https://e:1", "--etcd-cert", "c"}, "--etcd-key"},
       {{"--no-such-flag"}, "--no-such-flag"},
       {{"stray"}, "stray"},
   };
