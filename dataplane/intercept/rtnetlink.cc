@@ -23,6 +23,7 @@
 namespace whence::intercept {
 namespace {
 
+constexpr char kLoopback[] = "lo";
 constexpr uint8_t kTcpListen = 10;  // TCP_LISTEN of the kernel's state table
 
 using Buffer = std::array<char, 8192>;
@@ -103,7 +104,9 @@ FibRule ReadRule(Family family, const nlmsghdr* header) {
           U32Or(found[FRA_FWMARK], 0),
           U32Or(found[FRA_FWMASK], 0),
           U32Or(found[FRA_TABLE], rule->table),
-          protocol};
+          protocol,
+          found[FRA_IIFNAME] != nullptr &&
+              std::strcmp(mnl_attr_get_str(found[FRA_IIFNAME]), kLoopback) == 0};
 }
 
 }  // namespace
@@ -142,6 +145,7 @@ absl::Status ChangeFibRule(const FibRule& rule, bool add) {
   mnl_attr_put_u32(request, FRA_FWMASK, rule.mask);
   mnl_attr_put_u32(request, FRA_TABLE, rule.table);
   mnl_attr_put_u8(request, FRA_PROTOCOL, rule.protocol);
+  if (rule.own_packets_only) mnl_attr_put_strz(request, FRA_IIFNAME, kLoopback);
   return ToStatus(Change(request), absl::StrCat(add ? "add: ip " : "undo: ip ", ToCommand(rule)));
 }
 
@@ -171,7 +175,7 @@ absl::StatusOr<std::vector<LocalRoute>> ListTableRoutes(uint32_t table) {
 
 absl::Status ChangeLocalRoute(const LocalRoute& route, bool add) {
   const std::string what = absl::StrCat(add ? "add: ip " : "undo: ip ", ToCommand(route));
-  const unsigned int loopback = if_nametoindex("lo");
+  const unsigned int loopback = if_nametoindex(kLoopback);
   if (loopback == 0) return absl::ErrnoToStatus(errno, what + ": no interface lo");
   Buffer buffer;
   nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
@@ -197,7 +201,7 @@ absl::StatusOr<bool> HasLoopbackAddressSix() {
   body->ifa_family = AF_INET6;
   in6_addr six{};
   six.s6_addr[15] = 6;
-  const unsigned int loopback = if_nametoindex("lo");
+  const unsigned int loopback = if_nametoindex(kLoopback);
   bool found_it = false;
   const int error = Exchange(NETLINK_ROUTE, request, [&](const nlmsghdr* header) {
     const auto* address = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(header));
@@ -221,7 +225,7 @@ absl::Status ChangeLoopbackAddressSix(bool add) {
   auto* body = static_cast<ifaddrmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(ifaddrmsg)));
   body->ifa_family = AF_INET6;
   body->ifa_prefixlen = 128;
-  body->ifa_index = if_nametoindex("lo");
+  body->ifa_index = if_nametoindex(kLoopback);
   in6_addr six{};
   six.s6_addr[15] = 6;
   mnl_attr_put(request, IFA_LOCAL, sizeof(six), &six);
@@ -237,7 +241,7 @@ absl::StatusOr<bool> IsLoopbackUp() {
   request->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
   auto* body = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(request, sizeof(ifinfomsg)));
   body->ifi_family = AF_UNSPEC;
-  body->ifi_index = static_cast<int>(if_nametoindex("lo"));
+  body->ifi_index = static_cast<int>(if_nametoindex(kLoopback));
   bool up = false;
   const int error = Exchange(NETLINK_ROUTE, request, [&](const nlmsghdr* header) {
     up = (static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(header))->ifi_flags & IFF_UP) != 0;

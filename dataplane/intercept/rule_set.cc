@@ -17,6 +17,7 @@ namespace {
 
 // Before the main table, after the local one; both of our rules share it.
 constexpr uint32_t kRulePriority = 133;
+constexpr uint32_t kMainTable = 254;  // RT_TABLE_MAIN
 
 constexpr std::string_view kSignature = "whence/1 before:";
 
@@ -268,7 +269,9 @@ Plan MakePlan(const Intent& intent, const HostFacts& facts) {
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     if (family == Family::kIpv6 && !facts.has_ipv6) continue;
     plan.routes.push_back({family, intent.table});
-    for (const uint32_t mark : {intent.packet_mark, intent.upstream_mark}) {
+    plan.rules.push_back({family, kRulePriority - 1, kListenerMark, 0xffffffff, kMainTable, kOwner,
+                          /*own_packets_only=*/true});
+    for (const uint32_t mark : {intent.packet_mark, kListenerMark, intent.upstream_mark}) {
       plan.rules.push_back({family, kRulePriority, mark, 0xffffffff, intent.table});
     }
   }
@@ -295,11 +298,14 @@ std::string TableText(const Intent& intent, const HostFacts& facts, const Memory
   }
   // No `socket` expression: it would also match the agent's TIME_WAIT sockets, and a client that
   // reuses its port would pass by the agent. tproxy finds established connections itself.
-  absl::StrAppend(&text,
-                  facts.has_ipv6 ? "\t\tmeta l4proto tcp tproxy to :"
-                                 : "\t\tmeta nfproto ipv4 meta l4proto tcp tproxy ip to :",
-                  intent.inbound_port,
-                  absl::StrFormat(" meta mark set 0x%08x accept\n", intent.packet_mark));
+  const std::string to = absl::StrCat(facts.has_ipv6 ? " tproxy to :" : " tproxy ip to :",
+                                      intent.inbound_port, " meta mark set ");
+  const std::string_view family = facts.has_ipv6 ? "" : "meta nfproto ipv4 ";
+  // Opening packets have a mark of their own, so that what answers them instead of the agent gets
+  // nowhere: where a dead agent's TIME_WAIT socket matches, the kernel hands them to the application.
+  absl::StrAppend(&text, "\t\t", ToAbsl(family), "tcp flags != syn / fin,syn,rst,ack", to,
+                  absl::StrFormat("0x%08x accept\n", kListenerMark), "\t\t", ToAbsl(family),
+                  "meta l4proto tcp", to, absl::StrFormat("0x%08x accept\n", intent.packet_mark));
   // tproxy also leaves alone what has a socket of the application's. An opening packet that has one
   // comes from a client that picked the very port by which we connect for it: told so, the client
   // takes another, where it would otherwise send into the void for as long as we are connected.
@@ -360,9 +366,9 @@ std::string_view ToString(Mode mode) {
 std::string_view ToString(OnExit on_exit) { return on_exit == OnExit::kBlock ? "block" : "bypass"; }
 
 std::string ToCommand(const FibRule& rule) {
-  return absl::StrFormat("%srule add pref %d fwmark 0x%x lookup %d",
-                         rule.family == Family::kIpv6 ? "-6 " : "", rule.priority, rule.mark,
-                         rule.table);
+  return absl::StrFormat("%srule add pref %d %sfwmark 0x%x lookup %d",
+                         rule.family == Family::kIpv6 ? "-6 " : "", rule.priority,
+                         rule.own_packets_only ? "iif lo " : "", rule.mark, rule.table);
 }
 
 std::string ToCommand(const LocalRoute& route) {

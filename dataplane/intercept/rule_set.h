@@ -10,6 +10,11 @@
 //   agent (as client, mark 0x53a) -> lo -> application -> reply inherits 0x53a -> rule -> table 133
 //   -> lo -> agent
 //
+// What the kernel answers without a socket (a reset, TIME_WAIT's acknowledgement of the client's end)
+// takes the mark of the packet that it answers. So only opening packets carry 0x539, which leads to
+// lo whatever carries it; all others carry the agent's own 0x53b, which leads to lo what comes in and
+// leaves alone what goes out.
+//
 // REDIRECT: a nat rule changes the destination to the agent's port; conntrack remembers the
 // original one. Nothing is spoofed: the agent calls the application from 127.0.0.6 or ::6, so ::6
 // has to exist on lo.
@@ -93,6 +98,7 @@ struct FibRule {
   uint32_t mask;
   uint32_t table;
   uint8_t protocol = kOwner;
+  bool own_packets_only = false;  // `iif lo`: what this namespace sends itself
   friend auto operator<=>(const FibRule&, const FibRule&) = default;
 };
 

@@ -71,7 +71,10 @@ absl::Status InterceptByTproxy(const Pod& pod, bool mark_spoofed) {
     if (absl::Status s = pod.space.Sysctl(name, "1"); !s.ok()) return s;
   }
   if (absl::Status s = pod.space.Nft(Rules(mark_spoofed)); !s.ok()) return s;
-  return pod.space.Ip(absl::StrCat("rule add fwmark ", kInterceptedMark, " lookup 133\n",  //
+  // The first: acknowledgements that the kernel sends for a connection in TIME_WAIT must leave.
+  return pod.space.Ip(absl::StrCat("rule add pref 132 iif lo fwmark ", kInterceptedMark,
+                                   " lookup main\nrule add fwmark ", kInterceptedMark,
+                                   " lookup 133\n",  //
                                    "rule add fwmark ", kUpstreamMark, " lookup 133\n",
                                    "route add local default dev lo table 133\n"));
 }

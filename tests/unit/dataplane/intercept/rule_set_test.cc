@@ -32,6 +32,7 @@ TEST(RuleSetTest, TproxyFailsClosed) {
 		iifname "lo" return
 		fib daddr type != local return
 		tcp dport @excluded return
+		tcp flags != syn / fin,syn,rst,ack tproxy to :15006 meta mark set 0x0000053b accept
 		meta l4proto tcp tproxy to :15006 meta mark set 0x00000539 accept
 		tcp flags syn / fin,syn,rst,ack socket mark 0x0000053a counter reject with tcp reset
 		tcp flags syn / fin,syn,rst,ack counter drop
@@ -69,6 +70,7 @@ TEST(RuleSetTest, PortsAreSetsAndSortedOnce) {
 		fib daddr type != local return
 		tcp dport @excluded return
 		tcp dport != @included return
+		meta nfproto ipv4 tcp flags != syn / fin,syn,rst,ack tproxy ip to :16006 meta mark set 0x0000053b accept
 		meta nfproto ipv4 meta l4proto tcp tproxy ip to :16006 meta mark set 0x00000539 accept
 		tcp flags syn / fin,syn,rst,ack socket mark 0x0000053a counter reject with tcp reset
 		tcp flags syn / fin,syn,rst,ack counter drop
@@ -159,9 +161,13 @@ TEST(RuleSetTest, PlanOfTproxy) {
             "net.ipv4.conf.lo.rp_filter=2\n"
             "route add local default dev lo table 133\n"
             "-6 route add local default dev lo table 133\n"
+            "rule add pref 132 iif lo fwmark 0x53b lookup 254\n"
             "rule add pref 133 fwmark 0x539 lookup 133\n"
+            "rule add pref 133 fwmark 0x53b lookup 133\n"
             "rule add pref 133 fwmark 0x53a lookup 133\n"
+            "-6 rule add pref 132 iif lo fwmark 0x53b lookup 254\n"
             "-6 rule add pref 133 fwmark 0x539 lookup 133\n"
+            "-6 rule add pref 133 fwmark 0x53b lookup 133\n"
             "-6 rule add pref 133 fwmark 0x53a lookup 133\n");
   for (const FibRule& rule : MakePlan(Normal({}), {.has_ipv6 = false}).rules) {
     EXPECT_EQ(rule.family, Family::kIpv4);

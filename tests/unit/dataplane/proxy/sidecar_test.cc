@@ -1,4 +1,9 @@
 // A sidecar with the real packet rules: what the application sees.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <chrono>
 #include <future>
 
 #include "gmock/gmock.h"
@@ -96,6 +101,23 @@ TEST_P(SidecarTest, ConnectionToTheAgentItselfIsRefused) {
   }
   EXPECT_EQ(origin_->connections(), 0);
   EXPECT_EQ(Count(Counter::kLoops) + Count(Counter::kNotIntercepted), 1u);
+}
+
+// What acknowledges it is no socket any more, but what is left of one (TIME_WAIT): a client that is
+// not answered repeats its end for minutes, and its port is of no use meanwhile.
+TEST_P(SidecarTest, ClientsEndIsAcknowledgedWhenOursCameFirst) {
+  Start(TellPeer());
+  WireEnd client = Connect();
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  client.ReadToEnd();
+  client.Finish();
+  tcp_info info{};
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  do {
+    socklen_t size = sizeof(info);
+    ASSERT_EQ(getsockopt(client.fd(), IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+  } while (info.tcpi_state != TCP_CLOSE && std::chrono::steady_clock::now() < until);
+  EXPECT_EQ(info.tcpi_state, TCP_CLOSE);
 }
 
 TEST_P(SidecarTest, ManyConnectionsFromOneClient) {
