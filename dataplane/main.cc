@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <iostream>
 #include <thread>
+#include <utility>
 
 #include "absl/synchronization/mutex.h"
 #include "dataplane/agent.h"
@@ -20,6 +21,7 @@
 #include "dataplane/log.h"
 #include "dataplane/os/unique_fd.h"
 #include "dataplane/privileges.h"
+#include "dataplane/resident.h"
 #include "dataplane/validate_command.h"
 
 namespace whence {
@@ -35,10 +37,15 @@ os::UniqueFd BlockSignals() {
   return os::UniqueFd(signalfd(-1, &set, SFD_CLOEXEC));
 }
 
-// SIGTERM, SIGINT or SIGHUP; 0: the agent cannot go on.
-int NextSignal(int signals, int failed) {
+// Configuration has come by then, or will be decoded with what comes back for it.
+constexpr int kStartMilliseconds = 2'000;
+
+// SIGTERM, SIGINT or SIGHUP; 0: the agent cannot go on. `starting`: until it has come to rest.
+int NextSignal(int signals, int failed, bool* starting) {
   pollfd polled[2] = {{signals, POLLIN, 0}, {failed, POLLIN, 0}};
-  while (poll(polled, 2, -1) < 0) {
+  int ready = 0;
+  while ((ready = poll(polled, 2, *starting ? kStartMilliseconds : -1)) <= 0) {
+    if (ready == 0 && std::exchange(*starting, false)) GiveBackStartupMemory();
   }
   if (polled[1].revents != 0) return 0;
   signalfd_siginfo info{};
@@ -71,8 +78,9 @@ int Run(const CommandLine& command) {
   if (absl::Status status = DropCapabilities(); !status.ok()) return Fail(status);
   Agent agent(std::move(config), command.ignore_unsupported, *log);
   if (absl::Status status = agent.Start(); !status.ok()) return Fail(status);
+  bool starting = true;
   while (true) {
-    const int signal = NextSignal(signals.get(), agent.failed_fd());
+    const int signal = NextSignal(signals.get(), agent.failed_fd(), &starting);
     if (signal == 0) {
       // A moment for the refusal to reach the control plane, which is where operators look.
       std::this_thread::sleep_for(std::chrono::seconds(1));

@@ -17,6 +17,9 @@ constexpr int kEventsPerRound = 256;
 constexpr std::chrono::milliseconds kLongestSleep{1000};
 constexpr std::chrono::milliseconds kNoSleep{0};
 
+constexpr uint32_t kReading = EPOLLIN | EPOLLRDHUP | EPOLLET;
+constexpr uint32_t kBothWays = kReading | EPOLLOUT;
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create(const Clock& clock) {
@@ -133,8 +136,15 @@ int EventLoop::Register(int fd, EventHandler* handler, uint32_t events) {
   return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
 }
 
-int EventLoop::Add(int fd, EventHandler& handler) {
-  return Register(fd, &handler, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+int EventLoop::Add(int fd, EventHandler& handler, Interest interest) {
+  return Register(fd, &handler, interest == Interest::kBoth ? kBothWays : kReading);
+}
+
+int EventLoop::WatchWritable(int fd, EventHandler& handler) {
+  epoll_event event{};
+  event.events = kBothWays;
+  event.data.ptr = &handler;
+  return ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0 ? 0 : errno;
 }
 
 int EventLoop::AddListener(int fd, EventHandler& handler) {

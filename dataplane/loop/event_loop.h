@@ -1,9 +1,11 @@
 // One thread's epoll loop: readiness, timers, work posted by other threads, and the place where
 // dead objects wait until nothing can refer to them.
 //
-// File descriptors are registered once, edge-triggered for both directions: a state change is told
-// once, and the handler remembers it ("readable until a read says otherwise"). That saves an
-// epoll_ctl per change of interest, which on a proxy is every message.
+// File descriptors are registered edge-triggered: a state change is told once, and the handler
+// remembers it ("readable until a read says otherwise"). That saves an epoll_ctl per change of
+// interest, which on a proxy is every message. Room for writing is told only to those who found
+// none (WatchWritable, once per descriptor): nearly every connection ends without, and would
+// otherwise wake the loop once just to hear that a fresh socket is writable.
 #ifndef WHENCE_DATAPLANE_LOOP_EVENT_LOOP_H_
 #define WHENCE_DATAPLANE_LOOP_EVENT_LOOP_H_
 
@@ -55,8 +57,12 @@ class EventLoop {
   void Post(std::function<void()> task);
   bool InLoopThread() const { return std::this_thread::get_id() == thread_; }
 
-  // Edge-triggered, EPOLLIN | EPOLLOUT | EPOLLRDHUP. 0 or errno. Closing the descriptor removes it.
-  int Add(int fd, EventHandler& handler);
+  // Edge-triggered, for reading; with kBoth also for writing. 0 or errno. Closing the descriptor
+  // removes it.
+  enum class Interest : uint8_t { kRead, kBoth };
+  int Add(int fd, EventHandler& handler, Interest interest);
+  // From now on for both. Tells at once if there is room for writing already.
+  int WatchWritable(int fd, EventHandler& handler);
   // Level-triggered, EPOLLIN: for listeners, which take a bounded number per round.
   int AddListener(int fd, EventHandler& handler);
   void Remove(int fd);

@@ -17,6 +17,9 @@
                          // <netinet/in.h>
 #define SO_ORIGINAL_DST 80
 #endif
+#ifndef TCP_INQ  // in <linux/tcp.h>, which cannot be included beside <netinet/tcp.h>
+#define TCP_INQ 36
+#endif
 #ifndef IP6T_SO_ORIGINAL_DST
 #define IP6T_SO_ORIGINAL_DST 80
 #endif
@@ -62,7 +65,7 @@ absl::StatusOr<UniqueFd> Listen(const net::SocketAddress& address, const ListenO
           options.transparent, "IP_TRANSPARENT", [&] { return SetTransparent(s, v4); }, kNetRaw),
       apply(
           options.mark != 0, "SO_MARK", [&] { return SetMark(s, options.mark); }, kNetRaw),
-      apply(true, "TCP_NODELAY", [&] { return SetInt(s, IPPROTO_TCP, TCP_NODELAY, 1); }),
+      apply(true, "TCP_NODELAY", [&] { return SetNoDelay(s); }),
       apply(true, "SO_KEEPALIVE", [&] { return SetKeepAlive(s); }),
       apply(options.user_timeout.count() > 0, "TCP_USER_TIMEOUT",
             [&] { return SetUserTimeout(s, options.user_timeout); }),
@@ -74,6 +77,8 @@ absl::StatusOr<UniqueFd> Listen(const net::SocketAddress& address, const ListenO
     return ErrnoStatus(error, "bind", purpose, "CAP_NET_BIND_SERVICE");
   }
   if (::listen(s, options.backlog) != 0) return ErrnoStatus(errno, "listen", purpose);
+  // After listen(), which forgets it. Without it nothing is lost but a packet.
+  if (options.delay_acks) DelayAcks(s);
   return fd;
 }
 
@@ -107,11 +112,21 @@ std::optional<net::SocketAddress> OriginalDestination(int fd, bool v4) {
 }
 
 UniqueFd NewTcpSocket(bool v4) {
-  UniqueFd fd(
+  return UniqueFd(
       ::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
-  if (fd) SetInt(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  return fd;
 }
+
+int SetNoDelay(int fd) { return SetInt(fd, IPPROTO_TCP, TCP_NODELAY, 1); }
+
+int DelayAcks(int fd) { return SetInt(fd, IPPROTO_TCP, TCP_QUICKACK, 0); }
+
+int AckNow(int fd) { return SetInt(fd, IPPROTO_TCP, TCP_QUICKACK, 1); }
+
+int SetLowWater(int fd, size_t bytes) {
+  return SetInt(fd, SOL_SOCKET, SO_RCVLOWAT, static_cast<int>(bytes));
+}
+
+int TellRest(int fd) { return SetInt(fd, IPPROTO_TCP, TCP_INQ, 1); }
 
 int SetTransparent(int fd, bool v4) {
   return v4 ? SetInt(fd, IPPROTO_IP, IP_TRANSPARENT, 1)

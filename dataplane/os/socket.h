@@ -22,6 +22,7 @@ struct ListenOptions {
   uint32_t mark = 0;         // SO_MARK, 0: none; accepted sockets inherit it
   bool reuse_port = true;    // SO_REUSEPORT: one listener per worker
   int backlog = 4096;
+  bool delay_acks = false;  // see DelayAcks
   std::chrono::milliseconds user_timeout{0};  // TCP_USER_TIMEOUT of accepted sockets; 0: system's
 };
 
@@ -59,8 +60,17 @@ std::optional<net::SocketAddress> PeerAddress(int fd);
 // nullopt: the connection was not redirected.
 std::optional<net::SocketAddress> OriginalDestination(int fd, bool v4);
 
-// A non-blocking TCP socket with TCP_NODELAY; -1 and errno on error.
+// A non-blocking TCP socket; -1 and errno on error.
 UniqueFd NewTcpSocket(bool v4);
+int SetNoDelay(int fd);
+// Acknowledgements wait for something to go along with. On a listener: for what it accepts.
+int DelayAcks(int fd);
+// What waits goes now, and so does the next.
+int AckNow(int fd);
+// Readable is told when so many bytes have come, or an end or an error.
+int SetLowWater(int fd, size_t bytes);
+// From now on recvmsg says how many bytes are left (TCP_CM_INQ).
+int TellRest(int fd);
 // May be bound to an address that is not ours. Needs CAP_NET_RAW or CAP_NET_ADMIN.
 int SetTransparent(int fd, bool v4);
 int SetMark(int fd, uint32_t mark);

@@ -1,43 +1,57 @@
 #include "dataplane/proxy/buffer.h"
 
+#include <sys/mman.h>
+
+#include <cstdlib>
+
 namespace whence::proxy {
+
+Pages::Pages(size_t bytes) : size_(bytes) {
+  void* const at =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) std::abort();
+  data_ = static_cast<char*>(at);
+}
+
+Pages::~Pages() {
+  if (data_ != nullptr) ::munmap(data_, size_);
+}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this == &other) return *this;
   Reset();
   pool_ = std::exchange(other.pool_, nullptr);
   memory_ = std::move(other.memory_);
-  size_ = std::exchange(other.size_, 0);
   return *this;
 }
 
 void Buffer::Reset() {
-  if (memory_ == nullptr) return;
-  pool_->Give(std::move(memory_), size_);
-  pool_ = nullptr;
-  size_ = 0;
+  if (pool_ == nullptr) return;
+  std::exchange(pool_, nullptr)->Give(std::move(memory_));
 }
 
 Buffer BufferPool::Take(size_t bytes) {
   for (Size& size : sizes_) {
     if (bytes > size.bytes) continue;
-    if (size.free.empty()) {
-      return Buffer(this, std::unique_ptr<char[]>(new char[size.bytes]), size.bytes);
-    }
-    std::unique_ptr<char[]> memory = std::move(size.free.back());
-    size.free.pop_back();
-    return Buffer(this, std::move(memory), size.bytes);
+    return Buffer(this, size.free.empty() ? Pages(size.bytes) : size.free.Take());
   }
-  return Buffer(this, std::unique_ptr<char[]>(new char[bytes]), bytes);
+  return Buffer(this, Pages(bytes));
 }
 
-void BufferPool::Give(std::unique_ptr<char[]> memory, size_t size) {
-  for (Size& pooled : sizes_) {
-    if (pooled.bytes == size && pooled.free.size() < pooled.keep) {
-      pooled.free.push_back(std::move(memory));
-      return;
-    }
+void BufferPool::Give(Pages memory) {
+  for (Size& size : sizes_) {
+    if (size.bytes == memory.size()) return size.free.Give(std::move(memory));
   }
+}
+
+void BufferPool::Trim() {
+  for (Size& size : sizes_) size.free.Trim();
+}
+
+size_t BufferPool::idle_bytes() const {
+  size_t bytes = 0;
+  for (const Size& size : sizes_) bytes += size.bytes * size.free.size();
+  return bytes;
 }
 
 std::span<char> ReadBuffer::Room(BufferPool& pool, size_t bytes) {

@@ -10,59 +10,85 @@
 #include <span>
 #include <string_view>
 #include <utility>
-#include <vector>
+
+#include "dataplane/proxy/spares.h"
 
 namespace whence::proxy {
 
 class BufferPool;
+
+// Memory of whole pages, straight from the system: it can be given back whatever lies around it.
+class Pages {
+ public:
+  Pages() = default;
+  explicit Pages(size_t bytes);  // ends the process if there is none left, as `new` would
+  Pages(Pages&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Pages& operator=(Pages&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~Pages();
+
+  char* data() const { return data_; }
+  size_t size() const { return size_; }
+
+ private:
+  char* data_ = nullptr;
+  size_t size_ = 0;
+};
 
 // A chunk of memory, move-only; goes back to its pool when destroyed. The pool outlives it.
 class Buffer {
  public:
   Buffer() = default;
   Buffer(Buffer&& other) noexcept
-      : pool_(std::exchange(other.pool_, nullptr)),
-        memory_(std::move(other.memory_)),
-        size_(std::exchange(other.size_, 0)) {}
+      : pool_(std::exchange(other.pool_, nullptr)), memory_(std::move(other.memory_)) {}
   Buffer& operator=(Buffer&& other) noexcept;
   ~Buffer() { Reset(); }
 
-  explicit operator bool() const { return memory_ != nullptr; }
-  char* data() const { return memory_.get(); }
-  size_t size() const { return size_; }
+  explicit operator bool() const { return data() != nullptr; }
+  char* data() const { return memory_.data(); }
+  size_t size() const { return memory_.size(); }
   void Reset();
 
  private:
   friend class BufferPool;
-  Buffer(BufferPool* pool, std::unique_ptr<char[]> memory, size_t size)
-      : pool_(pool), memory_(std::move(memory)), size_(size) {}
+  Buffer(BufferPool* pool, Pages memory) : pool_(pool), memory_(std::move(memory)) {}
 
   BufferPool* pool_ = nullptr;
-  std::unique_ptr<char[]> memory_;
-  size_t size_ = 0;
+  Pages memory_;
 };
 
-// Two sizes: one that holds the largest head, and one for long bodies and TCP, where fewer and
-// larger system calls save a third of the work. Last in, first out: the next user finds it in the
-// cache. Loop-affine.
+// Three sizes: a page for what we write ourselves, mostly heads; one that holds the largest head;
+// and one for long bodies and TCP, where fewer and larger system calls save a third of the work.
+// Last in, first out: the next user finds it in the cache. Loop-affine.
 class BufferPool {
  public:
+  static constexpr size_t kSmall = 4 * 1024;
   static constexpr size_t kNormal = 64 * 1024;
   static constexpr size_t kLarge = 256 * 1024;
 
-  // At least `bytes`, of the smallest size that fits; beyond kLarge: exactly, and not pooled.
+  // At least `bytes`, of the smallest size that fits; beyond kLarge: not pooled.
   Buffer Take(size_t bytes);
+
+  // Gives back to the system what lay unused ever since the last call, so that an hour's flood does
+  // not cost memory for a day. Called every second or so.
+  void Trim();
+  // Bytes that wait here for use.
+  size_t idle_bytes() const;
 
  private:
   friend class Buffer;
   struct Size {
     size_t bytes;
-    size_t keep;  // what more comes back goes to the allocator: a flood leaves no trace
-    std::vector<std::unique_ptr<char[]>> free;
+    Spares<Pages> free;
   };
-  void Give(std::unique_ptr<char[]> memory, size_t size);
+  void Give(Pages memory);
 
-  std::array<Size, 2> sizes_ = {{{kNormal, 64, {}}, {kLarge, 16, {}}}};
+  std::array<Size, 3> sizes_ = {
+      {{kSmall, Spares<Pages>(4096)}, {kNormal, Spares<Pages>(1024)}, {kLarge, Spares<Pages>(64)}}};
 };
 
 // What one connection has sent us, in place, in two parts:

@@ -16,6 +16,13 @@ constexpr int kTriesInARow = 4;
 
 bool IsUnderWay(int error) { return error == 0 || error == EINPROGRESS; }
 
+// What completes the handshake then goes with our first bytes.
+os::UniqueFd NewSocket(bool v4, bool speaks_first) {
+  os::UniqueFd fd = os::NewTcpSocket(v4);
+  if (fd && speaks_first) os::DelayAcks(fd.get());
+  return fd;
+}
+
 Outcome ConnectFrom(int fd, const net::SocketAddress& destination) {
   const int error = os::Connect(fd, destination);
   if (IsUnderWay(error)) return Outcome::kStarted;
@@ -41,13 +48,14 @@ Upstream::Key Connector::KeyOf(const net::SocketAddress& destination, const Sour
 }
 
 Outcome Connector::ConnectSpoofed(const net::SocketAddress& destination,
-                                  const net::IpAddress& source, os::UniqueFd* out) {
+                                  const net::IpAddress& source, bool speaks_first,
+                                  os::UniqueFd* out) {
   for (int tries = 0; tries < kPortTries; ++tries) {
     if (tries > 0) counters_.Add(Counter::kSourcePortRetries);
     if (tries > 0 && tries % kTriesInARow == 0) ports_.Jump();
     const net::SocketAddress from{source, ports_.Next()};
     if (tuples_.Contains(from, destination)) continue;
-    os::UniqueFd fd = os::NewTcpSocket(source.is_v4());
+    os::UniqueFd fd = NewSocket(source.is_v4(), speaks_first);
     if (!fd) return Outcome::kFailed;
     if (os::SetTransparent(fd.get(), source.is_v4()) != 0 ||
         os::SetMark(fd.get(), options_.marks.upstream) != 0 || os::SetReuseAddress(fd.get()) != 0) {
@@ -66,54 +74,72 @@ Outcome Connector::ConnectSpoofed(const net::SocketAddress& destination,
 }
 
 Outcome Connector::TryOpen(const net::SocketAddress& destination, const SourceChoice& source,
-                           os::UniqueFd* out) {
+                           bool speaks_first, os::UniqueFd* out) {
   switch (source.kind) {
     case SourceChoice::Kind::kUnavailable:
       if (source.address.is_v4() != destination.ip.is_v4()) counters_.Add(Counter::kSourceFamily);
       return Outcome::kSourceUnavailable;
     case SourceChoice::Kind::kSpoofed:
-      return ConnectSpoofed(destination, source.address, out);
+      return ConnectSpoofed(destination, source.address, speaks_first, out);
     case SourceChoice::Kind::kFixed:
     case SourceChoice::Kind::kOwn:
       break;
   }
-  *out = os::NewTcpSocket(destination.ip.is_v4());
+  *out = NewSocket(destination.ip.is_v4(), speaks_first);
   if (!*out) return Outcome::kFailed;
   return source.kind == SourceChoice::Kind::kFixed
              ? ConnectFixed(out->get(), destination, source.address)
              : ConnectFrom(out->get(), destination);
 }
 
+Outcome Connector::Begin(os::UniqueFd fd, const net::SocketAddress& destination,
+                         const SourceChoice& source, std::string_view first_bytes,
+                         UpstreamUser& user,
+                         const std::optional<proxy_protocol::HandoverKey>& announce,
+                         Opened* opened) {
+  if (!is_near()) {
+    // A host can vanish; an application in our own pod cannot without its sockets being closed.
+    os::SetUserTimeout(fd.get(), options_.limits.user_timeout);
+    os::SetKeepAlive(fd.get());
+  }
+  auto upstream = std::make_unique<Upstream>(
+      loop_, std::move(fd), KeyOf(destination, source, announce.has_value()), user);
+  upstream->is_spoofed = source.kind == SourceChoice::Kind::kSpoofed;
+  if (announce) upstream->Announce(*announce);
+  if (is_near() && !announce && !first_bytes.empty()) opened->sent = upstream->SendFirst(first_bytes);
+  // One that fails here was never registered, so that no event can name it.
+  if (upstream->state() == Upstream::State::kFailed ||
+      !upstream->Start(options_.limits.connect_timeout)) {
+    return Outcome::kFailed;
+  }
+  opened->upstream = std::move(upstream);
+  return Outcome::kStarted;
+}
+
 Connector::Opened Connector::Open(const net::SocketAddress& destination, const SourceChoice& source,
-                                  const std::optional<SourceChoice>& fallback, UpstreamUser& user,
+                                  const std::optional<SourceChoice>& fallback,
+                                  std::string_view first_bytes, UpstreamUser& user,
                                   const std::optional<proxy_protocol::HandoverKey>& announce) {
   Opened opened{Outcome::kFailed, nullptr};
   os::UniqueFd fd;
   const SourceChoice* used = &source;
-  opened.outcome = TryOpen(destination, source, &fd);
+  const bool speaks_first = is_near() && !announce && !first_bytes.empty();
+  opened.outcome = TryOpen(destination, source, speaks_first, &fd);
   if (fallback && (opened.outcome == Outcome::kSourceUnavailable ||
                    opened.outcome == Outcome::kSourceExhausted)) {
     counters_.Add(Counter::kSourceFallback);
     opened.fell_back = true;
     used = &*fallback;
-    opened.outcome = TryOpen(destination, *fallback, &fd);
+    opened.outcome = TryOpen(destination, *fallback, speaks_first, &fd);
   }
   if (opened.outcome == Outcome::kStarted) {
-    os::SetUserTimeout(fd.get(), options_.limits.user_timeout);
-    opened.upstream =
-        std::make_unique<Upstream>(loop_, std::move(fd),
-                                   KeyOf(destination, *used, announce.has_value()), user);
-    if (announce) opened.upstream->Announce(*announce);
-    if (opened.upstream->Start(options_.limits.connect_timeout)) {
-      counters_.Add(Counter::kUpstreamConnects);
-      return opened;
-    }
-    opened.upstream.reset();  // never registered: no event can name it
-    opened.outcome = Outcome::kFailed;
+    opened.outcome =
+        Begin(std::move(fd), destination, *used, first_bytes, user, announce, &opened);
   }
-  counters_.Add(opened.outcome == Outcome::kSourceUnavailable ? Counter::kSourceUnavailable
-                : opened.outcome == Outcome::kSourceExhausted ? Counter::kSourcePortExhausted
-                                                              : Counter::kUpstreamConnectFailed);
+  counters_.Add(opened.outcome == Outcome::kStarted             ? Counter::kUpstreamConnects
+                : opened.outcome == Outcome::kSourceUnavailable ? Counter::kSourceUnavailable
+                : opened.outcome == Outcome::kSourceExhausted   ? Counter::kSourcePortExhausted
+                                                                : Counter::kUpstreamConnectFailed);
   return opened;
 }
 

@@ -3,6 +3,8 @@
 #define WHENCE_DATAPLANE_PROXY_CONNECTOR_H_
 
 #include <memory>
+#include <optional>
+#include <string_view>
 
 #include "dataplane/proxy/counters.h"
 #include "dataplane/proxy/data_plane.h"
@@ -29,11 +31,17 @@ class Connector {
     Outcome outcome;
     std::unique_ptr<Upstream> upstream;
     bool fell_back = false;  // from our own address, as the topology allows
+    size_t sent = 0;         // so many of the first bytes are on their way
   };
   // Never another source than `source`, unless `fallback` names one. Failures are counted here.
+  //
+  // `first_bytes` (may be empty): what to send first. The application of a sidecar is on the same
+  // machine, where connect() comes back with the handshake done: then they go at once, which saves
+  // an event, and `upstream` is open already.
   // `announce`: the receiver's key, if the connection is to begin with our proof (Upstream).
   Opened Open(const net::SocketAddress& destination, const SourceChoice& source,
-              const std::optional<SourceChoice>& fallback, UpstreamUser& user,
+              const std::optional<SourceChoice>& fallback, std::string_view first_bytes,
+              UpstreamUser& user,
               const std::optional<proxy_protocol::HandoverKey>& announce = std::nullopt);
 
   // How the connections that Open makes are kept apart.
@@ -41,10 +49,17 @@ class Connector {
                              bool announced = false);
 
  private:
+  // The application is on this machine.
+  bool is_near() const { return options_.role == trust::Role::kSidecar; }
+  // `speaks_first`: we do, as soon as it is connected.
   Outcome TryOpen(const net::SocketAddress& destination, const SourceChoice& source,
-                  os::UniqueFd* out);
+                  bool speaks_first, os::UniqueFd* out);
+  // With the socket that TryOpen made.
+  Outcome Begin(os::UniqueFd fd, const net::SocketAddress& destination, const SourceChoice& source,
+                std::string_view first_bytes, UpstreamUser& user,
+                const std::optional<proxy_protocol::HandoverKey>& announce, Opened* opened);
   Outcome ConnectSpoofed(const net::SocketAddress& destination, const net::IpAddress& source,
-                         os::UniqueFd* out);
+                         bool speaks_first, os::UniqueFd* out);
 
   loop::EventLoop& loop_;
   const DataPlaneOptions& options_;

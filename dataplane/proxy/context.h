@@ -19,6 +19,7 @@
 #include "dataplane/proxy/data_plane.h"
 #include "dataplane/proxy/request_id.h"
 #include "dataplane/proxy/source_port.h"
+#include "dataplane/proxy/spares.h"
 #include "dataplane/proxy/upstream_pool.h"
 
 namespace whence::proxy {
@@ -63,7 +64,7 @@ struct Context {
   std::vector<char> forwarding_memory;
   std::vector<char> target_memory;
   std::string route_memory;  // a rewritten target, or a Location; keeps its capacity
-  std::vector<std::unique_ptr<Exchange>> spare_exchanges;
+  Spares<std::unique_ptr<Exchange>> spare_exchanges;
   http::HttpDate date;
 
   // For a Date field. Valid until the next call.

@@ -41,6 +41,7 @@ absl::Status OpenListeners(const DataPlaneOptions& options, const std::vector<Li
                                    .mark = spec.transparent ? options.marks.listener : 0,
                                    .reuse_port = true,
                                    .backlog = static_cast<int>(options.limits.listen_backlog),
+                                   .delay_acks = true,
                                    .user_timeout = options.limits.user_timeout};
     for (Worker::Update& update : *updates) {
       auto fd = os::Listen(spec.address, listen);

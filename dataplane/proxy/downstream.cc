@@ -22,7 +22,7 @@ Downstream::~Downstream() {
 }
 
 bool Downstream::Start() {
-  if (context_.loop.Add(stream.fd(), *this) != 0) return false;
+  if (!stream.Register(context_.loop, *this, loop::EventLoop::Interest::kRead)) return false;
   header_rule_ = trust::ProxyHeaderRuleFor(context_.snapshot->topology, peer());
   // A control plane from before the proofs sends no key: then an agent's address has to do.
   if (!context_.snapshot->handover_key) facts_.agent_word = trust::AgentWord::kOwn;
@@ -55,6 +55,7 @@ void Downstream::TakeHeader() {
     if (ParseHeader()) return;
     if (io == Io::kEnd) return RefuseHeader(Counter::kProxyMalformed);
   }
+  if (!in.empty()) stream.AckNow();
   in.Trim();
 }
 
@@ -182,6 +183,7 @@ void Downstream::BeginDetection() {
   if (protocol != snapshot::Protocol::kDetect) return Begin(protocol);
   ArmTimer(context_.options.limits.detection_timeout);
   if (!in.raw().empty()) Classify(stream.at_end());
+  if (header_taken_ && in.raw().empty()) stream.AckNow();
   if (!session_ && !closed()) DetectProtocol();
 }
 
@@ -192,6 +194,7 @@ void Downstream::Begin(snapshot::Protocol protocol, bool silent) {
     session_ = std::make_unique<HttpSession>(context_, *this);
   } else {
     context_.counters.Add(Counter::kConnectionsTcp);
+    stream.AckNow();
     session_ = std::make_unique<TcpSession>(context_, *this, silent);
   }
   session_->OnDownstream();
@@ -244,6 +247,7 @@ void Downstream::Classify(bool ended) {
   if (detected == Detected::kHttp) return Begin(snapshot::Protocol::kHttp);
   // An end without a whole first line: whatever it is, it will not become HTTP.
   if (detected == Detected::kOther || ended) return Begin(snapshot::Protocol::kTcp);
+  stream.AckNow();
 }
 
 void Downstream::OnTimer() {

@@ -2,6 +2,7 @@
 #ifndef WHENCE_DATAPLANE_PROXY_EXCHANGE_H_
 #define WHENCE_DATAPLANE_PROXY_EXCHANGE_H_
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,8 +18,18 @@
 #include "dataplane/proxy/balancer.h"
 #include "dataplane/proxy/buffer.h"
 #include "dataplane/proxy/source_choice.h"
+#include "dataplane/proxy/stream.h"
 
 namespace whence::proxy {
+
+// Bodies at least this long are read in large pieces.
+inline constexpr uint64_t kLongBody = 128 * 1024;
+
+// What is certain to come behind the bytes in `in`, of which the decoder has passed none of `raw`.
+inline uint64_t BytesAhead(const http::BodyDecoder& body, const ReadBuffer& in) {
+  if (body.framing() != http::BodyFraming::kContentLength) return Stream::kUnknown;
+  return body.payload_ahead() - std::min<uint64_t>(body.payload_ahead(), in.raw().size());
+}
 
 // Taken from and given back to Context::spare_exchanges. An idle connection has none.
 struct Exchange {
@@ -31,10 +42,13 @@ struct Exchange {
   WriteBuffer to_upstream;  // the head; kept until the response begins, for a retry
   bool http10 = false;      // the client's version: no chunks and no interim responses
   bool expects_continue = false;
-  bool keep_alive = false;           // downstream may carry another request
-  bool client_closes = false;        // the client said that it sends no other
-  bool idempotent_bodiless = false;  // may be sent again when a stale connection swallowed it
-  bool request_given_up = false;     // upstream takes no more of it
+  bool keep_alive = false;                // downstream may carry another request
+  bool client_closes = false;             // the client said that it sends no other
+  bool idempotent_bodiless = false;       // may be sent again when a stale connection swallowed it
+  bool authenticates_connection = false;  // by NTLM or Negotiate: the upstream is this client's
+  bool request_given_up = false;          // upstream takes no more of it
+  bool had_body = false;
+  bool rest_of_request_asked = false, rest_of_response_asked = false;  // Stream::AckNow
 
   // Where it goes.
   net::SocketAddress destination;

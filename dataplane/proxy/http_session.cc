@@ -10,8 +10,6 @@ namespace {
 
 // Per event and connection; then the others' turn.
 constexpr int kMostSteps = 32;
-// More that come back go to the allocator: a flood leaves no trace.
-constexpr size_t kSpareExchanges = 256;
 
 }  // namespace
 
@@ -69,6 +67,7 @@ bool HttpSession::AwaitHead() {
     }
     unparsed_ = false;
     if (TakeHead()) return true;
+    downstream_.stream.AckNow();
   }
   if (downstream_.stream.at_end()) return HeadEnded();  // read behind the body before this head
   if (!downstream_.stream.readable()) return false;
@@ -121,12 +120,8 @@ bool HttpSession::TakeHead() {
 }
 
 void HttpSession::BeginExchange() {
-  if (context_.spare_exchanges.empty()) {
-    exchange_ = std::make_unique<Exchange>();
-  } else {
-    exchange_ = std::move(context_.spare_exchanges.back());
-    context_.spare_exchanges.pop_back();
-  }
+  auto& spare = context_.spare_exchanges;
+  exchange_ = spare.empty() ? std::make_unique<Exchange>() : spare.Take();
   context_.ring.Begin();
   exchange_->record = downstream_.NewRecord();
   exchange_->began = context_.loop.now();
@@ -158,8 +153,25 @@ bool HttpSession::MoveExchange() {
     FinishExchange();
     return true;
   }
-  if (moved) downstream_.ArmTimer(context_.options.limits.stream_idle_timeout);
+  if (moved) {
+    downstream_.ArmTimer(context_.options.limits.stream_idle_timeout);
+  } else {
+    AskForRest();
+  }
   return moved;
+}
+
+void HttpSession::AskForRest() {
+  Exchange& x = *exchange_;
+  if (!x.request_body.done() && !x.rest_of_request_asked) {
+    x.rest_of_request_asked = true;
+    downstream_.stream.AckNow();
+  }
+  const bool has_begun = x.response_head_done || (upstream_ && !upstream_->in.empty());
+  if (has_begun && upstream_ && !x.local && !x.response_over() && !x.rest_of_response_asked) {
+    x.rest_of_response_asked = true;
+    upstream_->stream.AckNow();
+  }
 }
 
 void HttpSession::WriteRecord() {
@@ -175,9 +187,8 @@ void HttpSession::WriteRecord() {
   context_.counters.Add(Counter::kBytesOut, record.bytes_out);
   downstream_.Push(&record);
   CountEndpoint(nullptr);
-  if (context_.spare_exchanges.size() >= kSpareExchanges) return exchange_.reset();
   *exchange_ = Exchange();
-  context_.spare_exchanges.push_back(std::move(exchange_));
+  context_.spare_exchanges.Give(std::move(exchange_));
 }
 
 void HttpSession::FinishExchange() {
@@ -205,7 +216,11 @@ void HttpSession::FinishExchange() {
   if (upstream_ && !x.local) {
     // What else it says belongs to no request: the next one must not get it for its answer.
     const bool silent = upstream_->in.empty() && !upstream_->stream.readable();
-    ReleaseUpstream(clean && silent && !upstream_->stream.at_end());
+    const bool reusable = clean && silent && !upstream_->stream.at_end();
+    // Both sides have said all there is. A reset ends it with one packet and leaves no TIME_WAIT;
+    // who sent a body may not have been read to the end, and gets the slower way.
+    if (!reusable && request_whole && !truncated && !x.had_body && silent) upstream_->Reset();
+    ReleaseUpstream(reusable);
   }
   WriteRecord();
   if (truncated) return Close(reset);
@@ -213,6 +228,7 @@ void HttpSession::FinishExchange() {
   phase_ = Phase::kHead;
   unparsed_ = true;
   downstream_.in.Trim();
+  downstream_.stream.EndPace();
   downstream_.ArmTimer(context_.keep_alive_timeout());
 }
 
@@ -227,21 +243,38 @@ void HttpSession::ReleaseUpstream(bool reusable) {
       return ReleaseUpstream(/*reusable=*/false);
     }
     upstream_->in.Trim();
+    upstream_->stream.EndPace();
+    upstream_->CancelTimer();  // a request's clock
     const bool is_ours_alone = downstream_.listener_port() == 0;
-    if (!is_ours_alone) context_.pool.Give(std::move(upstream_));
+    if (!is_ours_alone) GiveUpstreamAway();
     return;
   }
   upstream_->Close();
   context_.loop.Retire(std::move(upstream_));
 }
 
+bool HttpSession::GiveUpstreamAway() {
+  if (upstream_->is_personal || !upstream_->used || context_.draining) return false;
+  const Limits& limits = context_.options.limits;
+  if (downstream_.listener_port() != 0) {
+    const auto own = upstream_->idle_timeout;
+    context_.pool.Give(std::move(upstream_), own.count() > 0 ? own : limits.pool_idle_timeout);
+    return true;
+  }
+  // From our own address it could be anybody's.
+  if (!upstream_->is_spoofed) return false;
+  context_.pool.Give(std::move(upstream_), limits.warm_idle_timeout);
+  return true;
+}
+
 void HttpSession::EndConnection(bool client_may_send) {
+  // What was not clean is gone already: this one waits for a next request, though not for ours.
+  if (upstream_ && !GiveUpstreamAway()) ReleaseUpstream(/*reusable=*/false);
   const bool more_waits = !downstream_.in.raw().empty() || downstream_.stream.readable();
   if (downstream_.stream.at_end() || (!client_may_send && !more_waits)) return Close(false);
   // Closing with unread bytes would send a reset, which can overtake our answer. So we end our side
   // and read on for a moment (RFC 9112, 9.6).
   phase_ = Phase::kDiscard;
-  ReleaseUpstream(/*reusable=*/false);
   downstream_.stream.ShutdownWrite();
   downstream_.ArmTimer(context_.options.limits.linger_timeout);
 }
@@ -391,8 +424,9 @@ void HttpSession::Abort(Flag flag) {
 
 void HttpSession::Close(bool reset) {
   if (phase_ == Phase::kClosed) return;
+  const bool is_idle = phase_ == Phase::kHead;
   phase_ = Phase::kClosed;
-  if (upstream_) {
+  if (upstream_ && !(is_idle && GiveUpstreamAway())) {
     if (reset) upstream_->stream.Reset();
     if (upstream_->stream.open()) upstream_->Close();
     upstream_->CancelTimer();

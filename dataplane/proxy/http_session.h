@@ -10,8 +10,9 @@
 // While an exchange is under way the next request stays unread behind it. Bodies move through two
 // bounded buffers, one per direction: when one is full its sender is no longer read from.
 //
-// The upstream connection stays with this session for its next requests (sidecar), or goes to the
-// pool between requests (gateway). It is reused only if both messages on it ended cleanly.
+// The upstream connection stays with this session for its next requests and then waits in the pool
+// for the next connection of the same client (sidecar), or goes to the pool between requests
+// (gateway). It is reused only if both messages on it ended cleanly.
 //
 // Files: http_session.cc has the states, request_side.cc and response_side.cc the two directions of
 // an exchange, route_side.cc what a gateway's route asks for.
@@ -69,12 +70,16 @@ class HttpSession final : public Session, private UpstreamUser {
   // The client sends no more, and what it sent is no whole head.
   bool HeadEnded();
   bool MoveExchange();
+  // Nothing moves: makes sure that neither side waits for us.
+  void AskForRest();
   bool MoveTunnel();
   bool Discard();
   void BeginExchange();
   void FinishExchange();
   void WriteRecord();
   void ReleaseUpstream(bool reusable);
+  // Whether another downstream connection may have the upstream after us; if so, it is given away.
+  bool GiveUpstreamAway();
   void EndConnection(bool client_may_send);
   // Ends exchange and connection at once; the client sees that something broke.
   void Abort(access_log::Flag flag);

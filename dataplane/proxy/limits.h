@@ -37,9 +37,12 @@ struct Limits {
   // Outlasts two lost SYNs (sent again after 1 s and 3 s), so one drop is no failed hop.
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds tcp_idle_timeout{3'600'000};
-  // Unused upstream connection of a gateway.
-  std::chrono::milliseconds pool_idle_timeout{60'000};
-  uint32_t max_idle_per_endpoint = 64;  // per worker
+  // Unused upstream connections, per worker. A sidecar keeps one warm for the next connection of
+  // the same client, but not for long: an application may serve no more than a few at a time.
+  std::chrono::milliseconds pool_idle_timeout{60'000};  // gateways
+  std::chrono::milliseconds warm_idle_timeout{5'000};   // sidecars
+  uint32_t max_idle_per_endpoint = 64;  // and per client where the source is the client's
+  uint32_t max_idle = 1'024;            // in all
   // After an answer that ends a connection: how long we read on, so that our close does not turn
   // into a reset that destroys the answer under way (RFC 9112, 9.6).
   std::chrono::milliseconds linger_timeout{2'000};

@@ -22,6 +22,7 @@ Relay::Step Relay::MoveOnce(Direction& direction) {
     const auto [io, bytes] = from.Read(buffer.Room(pool_, BufferPool::kLarge));
     if (io == Io::kBroken) return Step::kFromBroken;
     buffer.Filled(bytes);
+    from.NotePace(bytes, Stream::kUnknown);
     if (io != Io::kBlocked) step = Step::kMoved;
     if (direction.first_bytes != nullptr && !direction.first_bytes->Admits(buffer.raw())) {
       return Step::kForbidden;

@@ -71,6 +71,20 @@ std::string_view ConnectionFor(const http::RequestHead& head) {
   return te ? "upgrade, te" : "upgrade";
 }
 
+// RFC 4559, 6: one such header vouches for all that follows on the connection.
+bool AuthenticatesConnection(const http::RequestHead& head) {
+  for (size_t i = 0; i < head.fields.size(); ++i) {
+    const http::HeaderField& field = head.fields[i];
+    if (head.ids[i] != http::FieldId::kOther || !EqualsIgnoreCase(field.name, "authorization")) {
+      continue;
+    }
+    for (const std::string_view scheme : {"negotiate", "ntlm"}) {
+      if (EqualsIgnoreCase(field.value.substr(0, scheme.size()), scheme)) return true;
+    }
+  }
+  return false;
+}
+
 size_t AddedBytes(const trust::Forwarding& plan) {
   size_t bytes = 0;
   for (const http::HeaderField& field : plan.Added()) {
@@ -106,6 +120,7 @@ void HttpSession::Serve(const http::RequestHead& head) {
   downstream_.in.Skip(head.head_bytes);
   x.record.bytes_in = head.head_bytes;
   x.request_body = http::BodyDecoder(head.framing, head.content_length);
+  x.had_body = !x.request_body.done();
   x.http10 = head.minor_version == 0;
   x.expects_continue = head.expect_continue;
   x.client_closes = !head.keep_alive;
@@ -115,6 +130,7 @@ void HttpSession::Serve(const http::RequestHead& head) {
   x.keep_alive = head.keep_alive && !was_last && !context_.draining;
   x.idempotent_bodiless = x.request_body.done() && IsSafeToRepeat(head.method);
   x.idempotent = IsIdempotent(head.method);
+  x.authenticates_connection = AuthenticatesConnection(head);
   x.response_context = {.head = head.method == "HEAD",
                         .connect = head.method == "CONNECT",
                         .upgrade_requested = !head.upgrade.empty()};
@@ -204,7 +220,10 @@ bool HttpSession::WriteUpstreamHead(const http::RequestHead& head, const trust::
   constexpr size_t kOwnLines = 192;
   const size_t room = head.head_bytes + target.size() + host.size() + AddedBytes(plan) +
                       (edit == nullptr ? 0 : edit->line_bytes) + kOwnLines;
-  http::HeadWriter writer(x.to_upstream.Room(context_.buffers, room));
+  // What may have to be sent again is kept behind the head.
+  const bool keeps_body = x.tries_left > 0 && !x.request_body.done();
+  http::HeadWriter writer(
+      x.to_upstream.Room(context_.buffers, keeps_body ? std::max(room, BufferPool::kNormal) : room));
   writer.RequestLine(head.method, target);
   if (host.empty()) {
     writer.Field("host", x.destination.ToString());
@@ -236,11 +255,16 @@ void HttpSession::ObtainUpstream() {
   Exchange& x = *exchange_;
   const Upstream::Key key = Connector::KeyOf(x.destination, x.source, x.handover_key.has_value());
   if (upstream_ && upstream_->key() != key) ReleaseUpstream(/*reusable=*/false);
-  if (!upstream_) {
+  // A client's new connection cannot have gone stale, so what may be lost on one that has, and not
+  // be sent again, gets a new one upstream as well.
+  const bool may_be_stale = x.idempotent_bodiless || downstream_.listener_port() != 0;
+  if (!upstream_ && may_be_stale) {
     upstream_ = context_.pool.Take(key);
     if (upstream_) upstream_->set_user(*this);
   }
-  if (!upstream_) return ConnectUpstream();
+  if (!upstream_) ConnectUpstream();
+  if (!upstream_) return;
+  upstream_->is_personal |= x.authenticates_connection;
   if (upstream_->state() == Upstream::State::kOpen) {
     if (upstream_->used) context_.counters.Add(Counter::kUpstreamReused);
     x.record.upstream_source = upstream_->local_address();
@@ -249,12 +273,17 @@ void HttpSession::ObtainUpstream() {
 
 void HttpSession::ConnectUpstream() {
   Exchange& x = *exchange_;
+  // With a body it goes with the body's first bytes, in one call and one packet.
+  const std::string_view first_bytes =
+      x.request_body.done() ? x.to_upstream.pending() : std::string_view();
   Connector::Opened opened = context_.connector.Open(
-      x.destination, x.source, FallbackSource(context_.snapshot->topology), *this, x.handover_key);
+      x.destination, x.source, FallbackSource(context_.snapshot->topology), first_bytes, *this,
+      x.handover_key);
   if (opened.fell_back) x.record.Add(Flag::kSourceFallback);
   switch (opened.outcome) {
     case Connector::Outcome::kStarted:
       upstream_ = std::move(opened.upstream);
+      x.to_upstream.Sent(opened.sent);
       x.record.upstream_source = upstream_->local_address();
       if (x.timed || x.limits.connect_timeout.count() > 0) TimeConnect();
       return;
@@ -312,12 +341,16 @@ bool HttpSession::ReadRequestBody() {
   if (x.request_body.done()) return false;
   bool moved = false;
   if (downstream_.stream.readable()) {
-    const std::span<char> room = in.Room(context_.buffers, BufferPool::kNormal);
+    const bool is_long =
+        downstream_.stream.fast() || x.request_body.payload_ahead() >= kLongBody;
+    const std::span<char> room =
+        in.Room(context_.buffers, is_long ? BufferPool::kLarge : BufferPool::kNormal);
     if (room.empty()) {
       context_.counters.Add(Counter::kBufferFullIn);
     } else {
       const auto [io, bytes] = downstream_.stream.Read(room);
       in.Filled(bytes);
+      downstream_.stream.NotePace(bytes, BytesAhead(x.request_body, in));
       moved = io == Io::kMoved;
       if (io == Io::kBroken) return BreakOff();
     }

@@ -15,8 +15,6 @@ using access_log::Flag;
 namespace {
 
 constexpr size_t kOwnLines = 128;  // status line (its reason aside), Connection, Date
-// Bodies at least this long are read in large pieces.
-constexpr uint64_t kLongBody = 128 * 1024;
 
 }  // namespace
 
@@ -45,7 +43,8 @@ bool HttpSession::ReadResponse() {
   Exchange& x = *exchange_;
   Upstream& up = *upstream_;
   if (!up.stream.readable() || x.response_over()) return false;
-  const bool is_long = x.response_head_done && x.response_body.payload_ahead() >= kLongBody;
+  const bool is_long = x.response_head_done && (up.stream.fast() ||
+                                                x.response_body.payload_ahead() >= kLongBody);
   const std::span<char> room =
       up.in.Room(context_.buffers, is_long ? BufferPool::kLarge : BufferPool::kNormal);
   if (room.empty()) {
@@ -54,6 +53,7 @@ bool HttpSession::ReadResponse() {
   }
   const auto [io, bytes] = up.stream.Read(room);
   up.in.Filled(bytes);
+  if (x.response_head_done) up.stream.NotePace(bytes, BytesAhead(x.response_body, up.in));
   return io != Io::kBlocked;
 }
 
@@ -156,6 +156,7 @@ bool HttpSession::WriteResponseHead(const http::ResponseHead& head) {
   x.record.status = static_cast<uint16_t>(head.status);
   x.response_head_done = true;
   if (x.timed) TimeResponse();
+  if (head.status == 401 || head.status == 407) upstream_->is_personal = true;
   // What follows the head of a tunnel is not a body: the relay takes it.
   x.response_body =
       head.tunnel ? http::BodyDecoder() : http::BodyDecoder(head.framing, head.content_length);
@@ -226,7 +227,9 @@ bool HttpSession::SendResponse() {
       x.local || !upstream_ || !x.response_head_done || x.tunnel ? kNothing : upstream_->in.ready();
   if (x.to_downstream.empty() && body.empty()) return false;
   if (!downstream_.stream.writable()) return false;
-  const auto [io, bytes] = downstream_.stream.Write(x.to_downstream.pending(), body);
+  // Unless the connection goes on, its end follows these bytes.
+  const bool is_last = x.response_over() && !x.keep_alive && !x.tunnel;
+  const auto [io, bytes] = downstream_.stream.Write(x.to_downstream.pending(), body, is_last);
   if (io == Io::kBroken) {
     context_.counters.Add(Counter::kDownstreamResets);
     Abort(Flag::kDownstreamReset);

@@ -1,14 +1,56 @@
 #include "dataplane/proxy/stream.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "dataplane/os/socket.h"
 
+#ifndef TCP_CM_INQ  // in <linux/tcp.h>, which cannot be included beside <netinet/tcp.h>
+#define TCP_CM_INQ 36
+#endif
+
 namespace whence::proxy {
+namespace {
+
+// Pieces that a fast stream is read in; half of what the smallest large receive buffer holds.
+constexpr size_t kPiece = 256 * 1024;
+// A stream that brings so much in so short a time is fast: 64 MB/s. A piece then waits 4 ms at most.
+constexpr uint64_t kFastBytes = 512 * 1024;
+constexpr std::chrono::milliseconds kFastTime{8};
+// A read shorter than this says nothing of a stream's speed.
+constexpr size_t kLongRead = 16 * 1024;
+// After so long without a whole piece a stream is slow again, and gets what has come.
+constexpr std::chrono::milliseconds kPieceTime{8};
+
+}  // namespace
+
+bool Stream::Register(loop::EventLoop& loop, loop::EventHandler& handler,
+                      loop::EventLoop::Interest interest) {
+  loop_ = &loop;
+  handler_ = &handler;
+  watches_writable_ = interest == loop::EventLoop::Interest::kBoth;
+  return loop.Add(fd_.get(), handler, interest) == 0;
+}
+
+void Stream::DisableNagle() {
+  os::SetNoDelay(fd_.get());
+  nagle_ = Nagle::kOff;
+}
+
+void Stream::Block() {
+  writable_ = false;
+  if (watches_writable_ || loop_ == nullptr) return;
+  watches_writable_ = true;
+  // It is registered, so that nothing can go wrong but a bug.
+  loop_->WatchWritable(fd_.get(), *handler_);
+}
 
 void Stream::Note(uint32_t events) {
   if (events & (EPOLLIN | EPOLLRDHUP)) readable_ = true;
@@ -17,12 +59,36 @@ void Stream::Note(uint32_t events) {
   if (events & (EPOLLHUP | EPOLLERR)) readable_ = writable_ = hung_up_ = true;
 }
 
+ssize_t Stream::Receive(std::span<char> room, std::optional<size_t>* rest) {
+  if (!fast() || !pace_->tells_rest) return ::recv(fd_.get(), room.data(), room.size(), 0);
+  iovec part{room.data(), room.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  const ssize_t n = ::recvmsg(fd_.get(), &message, 0);
+  if (n < 0) return n;
+  for (const cmsghdr* at = CMSG_FIRSTHDR(&message); at != nullptr;
+       at = CMSG_NXTHDR(&message, const_cast<cmsghdr*>(at))) {
+    if (at->cmsg_level != SOL_TCP || at->cmsg_type != TCP_CM_INQ) continue;
+    int left = 0;
+    std::memcpy(&left, CMSG_DATA(at), sizeof(left));
+    *rest = static_cast<size_t>(std::max(left, 0));
+  }
+  return n;
+}
+
 Stream::Result Stream::Read(std::span<char> room) {
-  const ssize_t n = ::recv(fd_.get(), room.data(), room.size(), 0);
+  std::optional<size_t> rest;
+  const ssize_t n = Receive(room, &rest);
   if (n > 0) {
     // A short read has emptied the socket; only an end that was announced before can still be in
-    // it, and no further event would tell.
-    if (static_cast<size_t>(n) < room.size()) readable_ = peer_shut_ || hung_up_;
+    // it, and no further event would tell. Less than a fast stream's piece is told of later.
+    const bool emptied =
+        rest ? *rest < pace_->low_water : static_cast<size_t>(n) < room.size();
+    if (emptied) readable_ = peer_shut_ || hung_up_;
     return {Io::kMoved, static_cast<size_t>(n)};
   }
   if (n == 0) {
@@ -39,19 +105,21 @@ Stream::Result Stream::Read(std::span<char> room) {
   return {Io::kBroken};
 }
 
-Stream::Result Stream::Write(std::string_view first, std::string_view second) {
+Stream::Result Stream::Write(std::string_view first, std::string_view second, bool last) {
+  if (nagle_ == Nagle::kOffAtNextWrite && written_) DisableNagle();
+  written_ = true;
   iovec parts[2] = {{const_cast<char*>(first.data()), first.size()},
                     {const_cast<char*>(second.data()), second.size()}};
   msghdr message{};
   message.msg_iov = first.empty() ? parts + 1 : parts;
   message.msg_iovlen = first.empty() || second.empty() ? 1 : 2;
-  const ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+  const ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | (last ? MSG_MORE : 0));
   if (n >= 0) {
-    if (static_cast<size_t>(n) < first.size() + second.size()) writable_ = false;
+    if (static_cast<size_t>(n) < first.size() + second.size()) Block();
     return {Io::kMoved, static_cast<size_t>(n)};
   }
   if (errno == EAGAIN || errno == EINTR) {
-    writable_ = errno == EINTR;
+    if (errno != EINTR) Block();
     return {Io::kBlocked};
   }
   writable_ = false;
@@ -61,15 +129,57 @@ Stream::Result Stream::Write(std::string_view first, std::string_view second) {
   return {Io::kBroken};
 }
 
+void Stream::NotePace(size_t bytes, uint64_t ahead) {
+  if (pace_ == nullptr) {
+    if (bytes < kLongRead || ahead < kFastBytes) return;
+    pace_ = std::make_unique<Pace>(
+        +[](void* self) { static_cast<Stream*>(self)->EndPace(); }, this);
+  }
+  const SteadyTime now = loop_->now();
+  if (!fast()) {
+    if (now - pace_->since > kFastTime) {
+      pace_->since = now;
+      pace_->bytes = 0;
+    }
+    pace_->bytes += bytes;
+    if (pace_->bytes < kFastBytes || ahead < kPiece) return;
+    pace_->bytes = 0;
+    if (!pace_->tells_rest) pace_->tells_rest = os::TellRest(fd_.get()) == 0;
+  }
+  const size_t piece = static_cast<size_t>(std::min<uint64_t>(kPiece, ahead));
+  SetLowWater(std::max<size_t>(piece, 1));
+  if (fast()) loop_->ArmAfter(pace_->late, kPieceTime);
+}
+
+void Stream::AckNow() { os::AckNow(fd_.get()); }
+
+void Stream::SetLowWater(size_t bytes) {
+  if (pace_->low_water == bytes) return;
+  // Lowered, it tells of what lies there already.
+  if (os::SetLowWater(fd_.get(), bytes) != 0) bytes = 1;
+  pace_->low_water = bytes;
+  if (bytes == 1) pace_->late.Cancel();
+}
+
+bool Stream::IsSilent() const {
+  char byte;
+  return ::recv(fd_.get(), &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
+}
+
 void Stream::ShutdownWrite() {
   if (write_shut_) return;
   write_shut_ = true;
   ::shutdown(fd_.get(), SHUT_WR);
 }
 
+void Stream::Close() {
+  fd_.Reset();
+  pace_.reset();
+}
+
 void Stream::Reset() {
   if (fd_) os::ResetOnClose(fd_.get());
-  fd_.Reset();
+  Close();
 }
 
 }  // namespace whence::proxy

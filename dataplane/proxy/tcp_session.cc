@@ -130,8 +130,8 @@ bool TcpSession::Start() {
   const SourceChoice source =
       ChooseSource(snapshot.topology, context_.options.interception, downstream_.peer(),
                    judgement.resolution.client, destination->address.ip);
-  Connector::Opened opened = context_.connector.Open(destination->address, source,
-                                                     FallbackSource(snapshot.topology), *this);
+  Connector::Opened opened = context_.connector.Open(
+      destination->address, source, FallbackSource(snapshot.topology), /*first_bytes=*/{}, *this);
   if (opened.fell_back) record_.Add(Flag::kSourceFallback);
   switch (opened.outcome) {
     case Connector::Outcome::kStarted:

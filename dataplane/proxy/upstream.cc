@@ -8,7 +8,7 @@
 namespace whence::proxy {
 
 Upstream::Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, UpstreamUser& user)
-    : stream(std::move(fd)),
+    : stream(std::move(fd), Stream::Nagle::kOffAtNextWrite),
       loop_(loop),
       key_(key),
       user_(&user),
@@ -17,6 +17,7 @@ Upstream::Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, Upstr
           +[](void* self) { static_cast<Upstream*>(self)->OnTimeout(); }, this) {}
 
 void Upstream::Announce(const proxy_protocol::HandoverKey& receiver) {
+  stream.DisableNagle();  // what follows must not wait until this is acknowledged
   const auto own = os::LocalAddress(stream.fd());
   if (!own) return;  // then the connection is broken, which the loop will tell
   const proxy_protocol::HandoverProof proof = proxy_protocol::Prove(
@@ -33,9 +34,18 @@ bool Upstream::SendAnnouncement() {
   return os::SendAhead(stream.fd(), {announcement_.data(), announcement_bytes_});
 }
 
+size_t Upstream::SendFirst(std::string_view bytes) {
+  const auto [io, sent] = stream.Write(bytes);
+  if (io == Io::kMoved) state_ = State::kOpen;
+  if (io == Io::kBroken) state_ = State::kFailed;
+  return sent;
+}
+
 bool Upstream::Start(std::chrono::milliseconds timeout) {
-  if (loop_.Add(stream.fd(), *this) != 0) return false;
-  ArmTimer(timeout);
+  using Interest = loop::EventLoop::Interest;
+  const bool is_settled = state_ == State::kOpen && stream.writable();
+  if (!stream.Register(loop_, *this, is_settled ? Interest::kRead : Interest::kBoth)) return false;
+  if (state_ == State::kConnecting) ArmTimer(timeout);
   return true;
 }
 
@@ -44,7 +54,7 @@ void Upstream::OnEvents(uint32_t events) {
   if (state_ == State::kConnecting) {
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
     timer_.Cancel();
-    error_ = os::TakeError(stream.fd());
+    if (events & (EPOLLERR | EPOLLHUP)) error_ = os::TakeError(stream.fd());
     if (error_ == 0 && !SendAnnouncement()) error_ = EPIPE;
     state_ = error_ == 0 ? State::kOpen : State::kFailed;
   }
@@ -72,6 +82,11 @@ const net::IpAddress& Upstream::local_address() {
 void Upstream::Close() {
   timer_.Cancel();
   stream.Close();
+}
+
+void Upstream::Reset() {
+  timer_.Cancel();
+  stream.Reset();
 }
 
 }  // namespace whence::proxy

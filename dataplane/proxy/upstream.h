@@ -54,7 +54,11 @@ class Upstream final : public loop::EventHandler {
   // Before Start.
   void Announce(const proxy_protocol::HandoverKey& receiver);
 
-  // Registers with the loop and lets `timeout` run. False: out of memory for the registration.
+  // Before Start: sends as much of `bytes` as it takes. Open if it took any, failed if it was
+  // refused; still connecting otherwise, with nothing sent. Returns how many were.
+  size_t SendFirst(std::string_view bytes);
+  // Registers with the loop and, unless it is open already, lets `timeout` run. False: out of
+  // memory for the registration.
   bool Start(std::chrono::milliseconds timeout);
   void OnEvents(uint32_t events) override;
 
@@ -75,12 +79,18 @@ class Upstream final : public loop::EventHandler {
   // Closes it in order: what is still to be sent will be. If it had more to say the kernel resets
   // it. TIME_WAIT does not cost us the port: an explicitly bound port may be used again at once.
   void Close();
+  // Closes it at once. REQUIRES: neither side has more to say.
+  void Reset();
 
   Stream stream;
   ReadBuffer in;
   bool used = false;                          // carried a request before: it may have gone stale
   uint32_t requests = 0;                      // carried, where they are limited
   std::chrono::milliseconds idle_timeout{0};  // its cluster's own; 0: the agent's
+  // The application may know by it who asks (a 401 was answered on it, as NTLM does): it stays with
+  // its downstream connection.
+  bool is_personal = false;
+  bool is_spoofed = false;  // key().source is a client's address
 
  private:
   void OnTimeout();

@@ -3,27 +3,46 @@
 #include <algorithm>
 
 namespace whence::proxy {
+namespace {
+
+constexpr size_t kKeptEntries = 64;
+
+}  // namespace
 
 std::unique_ptr<Upstream> UpstreamPool::Take(const Upstream::Key& key) {
   const auto at = idle_.find(key);
-  if (at == idle_.end() || at->second.empty()) return nullptr;
-  std::unique_ptr<Upstream> upstream = std::move(at->second.back());
-  at->second.pop_back();
-  upstream->CancelTimer();
-  return upstream;
+  if (at == idle_.end()) return nullptr;
+  std::unique_ptr<Upstream> taken;
+  while (taken == nullptr && !at->second.empty()) {
+    taken = std::move(at->second.back());
+    at->second.pop_back();
+    --count_;
+    if (taken->stream.IsSilent()) {
+      taken->CancelTimer();
+    } else {
+      taken->Close();
+      loop_.Retire(std::move(taken));
+    }
+  }
+  // Few empty entries may wait for the next Give, which then need not allocate; but not one for every
+  // client of the past.
+  if (at->second.empty() && idle_.size() > kKeptEntries) idle_.erase(at);
+  return taken;
 }
 
-void UpstreamPool::Give(std::unique_ptr<Upstream> idle) {
+void UpstreamPool::Give(std::unique_ptr<Upstream> idle, std::chrono::milliseconds timeout) {
   auto& same = idle_[idle->key()];
-  if (same.size() >= limits_.max_idle_per_endpoint) {
+  if (same.size() >= limits_.max_idle_per_endpoint || count_ >= limits_.max_idle) {
     counters_.Add(Counter::kPoolFull);
+    if (same.empty()) idle_.erase(idle->key());
     idle->Close();
     loop_.Retire(std::move(idle));
     return;
   }
   idle->set_user(*this);
   idle->in.Trim();
-  idle->ArmTimer(idle->idle_timeout.count() > 0 ? idle->idle_timeout : limits_.pool_idle_timeout);
+  idle->ArmTimer(timeout);
+  ++count_;
   same.push_back(std::move(idle));
 }
 
@@ -40,6 +59,7 @@ void UpstreamPool::OnUpstream(Upstream& upstream) {
   upstream.Close();
   loop_.Retire(std::move(*found));
   same.erase(found);
+  --count_;
   if (same.empty()) idle_.erase(at);
 }
 
@@ -51,6 +71,7 @@ void UpstreamPool::Clear() {
     }
   }
   idle_.clear();
+  count_ = 0;
 }
 
 }  // namespace whence::proxy

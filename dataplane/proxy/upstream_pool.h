@@ -1,5 +1,6 @@
 // Idle upstream connections of one worker, by source and destination: last in, first out, so that
-// few stay warm and the rest time out. Loop-affine.
+// few stay warm and the rest time out. Where connections leave with the client's address, that is
+// the source, so that no client ever gets another's. Loop-affine.
 #ifndef WHENCE_DATAPLANE_PROXY_UPSTREAM_POOL_H_
 #define WHENCE_DATAPLANE_PROXY_UPSTREAM_POOL_H_
 
@@ -21,8 +22,9 @@ class UpstreamPool final : public UpstreamUser {
 
   // Null: none idle. The new owner sets itself as the user.
   std::unique_ptr<Upstream> Take(const Upstream::Key& key);
-  // Keeps it for the next Take, or closes it if there are enough. REQUIRES: nothing is in flight.
-  void Give(std::unique_ptr<Upstream> idle);
+  // Keeps it for the next Take, for `timeout` at most, or closes it if there are enough. REQUIRES:
+  // nothing is in flight.
+  void Give(std::unique_ptr<Upstream> idle, std::chrono::milliseconds timeout);
 
   // An idle connection has nothing to say: an end, an error or unasked bytes, all mean that it is
   // of no more use.
@@ -34,6 +36,7 @@ class UpstreamPool final : public UpstreamUser {
   loop::EventLoop& loop_;
   const Limits& limits_;
   WorkerCounters& counters_;
+  size_t count_ = 0;
   absl::flat_hash_map<Upstream::Key, std::vector<std::unique_ptr<Upstream>>> idle_;
 };
 

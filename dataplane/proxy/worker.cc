@@ -9,6 +9,9 @@
 namespace whence::proxy {
 namespace {
 
+// The loop wakes up so often anyway.
+constexpr std::chrono::milliseconds kTrimInterval{1'000};
+
 uint64_t Random64(std::random_device& random) { return uint64_t{random()} << 32 | random(); }
 
 }  // namespace
@@ -29,6 +32,8 @@ Worker::Worker(int index, const DataPlaneOptions& options, SharedState& shared,
           +[](void* self) { static_cast<Worker*>(self)->EndAccepting(); }, this),
       expiry_(
           +[](void* self) { static_cast<Worker*>(self)->OnExpiry(); }, this),
+      trim_(
+          +[](void* self) { static_cast<Worker*>(self)->Trim(); }, this),
       context_{.loop = *loop_,
                .options = options,
                .counters = counters_,
@@ -59,7 +64,14 @@ Worker::~Worker() { Stop(); }
 void Worker::Start(Update first) {
   context_.snapshot = first.snapshot;  // the thread does not run yet
   Apply(std::move(first));
+  loop_->ArmAfter(trim_, kTrimInterval);
   thread_ = std::thread([this] { loop_->Run(); });
+}
+
+void Worker::Trim() {
+  context_.buffers.Trim();
+  context_.spare_exchanges.Trim();
+  loop_->ArmAfter(trim_, kTrimInterval);
 }
 
 void Worker::Apply(Update update) {

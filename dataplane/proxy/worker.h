@@ -66,6 +66,8 @@ class Worker final : public DownstreamOwner {
   void EndAccepting();
   void CloseListeners(const std::vector<ListenSpec>& specs);
   void CutHere(access_log::Flag reason);
+  // Gives back the memory that the last second did not need.
+  void Trim();
 
   SharedState& shared_;
   WorkerCounters counters_;
@@ -73,6 +75,7 @@ class Worker final : public DownstreamOwner {
   loop::Timer drain_accept_;
   loop::Timer expiry_;
   std::optional<WallTime> next_expiry_;
+  loop::Timer trim_;
   Context context_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::unique_ptr<Downstream>> connections_;  // in no order

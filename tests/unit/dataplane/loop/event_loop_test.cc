@@ -70,8 +70,8 @@ TEST_F(EventLoopTest, RetiredHandlersLiveToTheEndOfTheRound) {
   auto b = std::make_unique<Peer>(*loop_, fds[1], &alive);
   a->other = &b;
   b->other = &a;
-  ASSERT_EQ(loop_->Add(fds[0], *a), 0);
-  ASSERT_EQ(loop_->Add(fds[1], *b), 0);
+  ASSERT_EQ(loop_->Add(fds[0], *a, EventLoop::Interest::kBoth), 0);
+  ASSERT_EQ(loop_->Add(fds[1], *b, EventLoop::Interest::kBoth), 0);
   ASSERT_EQ(::write(fds[0], "x", 1), 1);
   ASSERT_EQ(::write(fds[1], "x", 1), 1);
   loop_->Run();

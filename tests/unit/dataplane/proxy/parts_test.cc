@@ -7,6 +7,7 @@
 #include "dataplane/proxy/dechunk.h"
 #include "dataplane/proxy/error_response.h"
 #include "dataplane/proxy/request_id.h"
+#include "dataplane/proxy/spares.h"
 #include "gtest/gtest.h"
 
 namespace whence::proxy {
@@ -56,6 +57,36 @@ TEST(ReadBufferTest, GivesItsMemoryBackWhenEmpty) {
   first.Trim();
   Put(pool, second, "y");
   EXPECT_EQ(second.raw().data(), memory);
+}
+
+TEST(BufferPoolTest, GivesBackWhatTwoTrimsFoundUnused) {
+  BufferPool pool;
+  {
+    const Buffer head = pool.Take(300);
+    const Buffer body = pool.Take(BufferPool::kLarge);
+    EXPECT_EQ(head.size(), BufferPool::kSmall);
+    EXPECT_EQ(body.size(), BufferPool::kLarge);
+  }
+  EXPECT_EQ(pool.idle_bytes(), BufferPool::kSmall + BufferPool::kLarge);
+  pool.Trim();
+  EXPECT_EQ(pool.idle_bytes(), BufferPool::kSmall + BufferPool::kLarge) << "used since the last";
+  { const Buffer head = pool.Take(300); }
+  pool.Trim();
+  EXPECT_EQ(pool.idle_bytes(), BufferPool::kSmall);
+  pool.Trim();
+  EXPECT_EQ(pool.idle_bytes(), 0u);
+}
+
+TEST(SparesTest, KeepsWhatIsInUseAndNoMoreThanItMay) {
+  Spares<int> spares(3);
+  for (int i = 1; i <= 5; ++i) spares.Give(i);
+  EXPECT_EQ(spares.size(), 3u);
+  spares.Trim();
+  EXPECT_EQ(spares.Take(), 3) << "the last one given is the warmest";
+  spares.Give(3);
+  spares.Trim();
+  EXPECT_EQ(spares.size(), 1u);
+  EXPECT_EQ(spares.Take(), 3);
 }
 
 TEST(WriteBufferTest, CanSendAllOfItAgain) {

@@ -1,0 +1,169 @@
+// An upstream connection that stays warm for the next connection of the same client: when it may be
+// used again, and when it must not.
+#include <atomic>
+
+#include "gmock/gmock.h"
+#include "tests/unit/dataplane/proxy/sidecar_fixture.h"
+
+namespace whence::proxy {
+namespace {
+
+class SidecarReuseTest : public SidecarTest {
+ protected:
+  void SetUp() override {
+    SidecarTest::SetUp();
+    options_.workers = 1;  // or the next connection may come to a worker that has none to offer
+  }
+
+  // On a connection of its own, which ends with the answer.
+  std::string Ask(std::string_view request) {
+    WireEnd client = Connect();
+    EXPECT_TRUE(client.connected());
+    if (topology_.trust_mesh_gateways && !topology_.mesh_gateways.empty()) {
+      client.Send(Announce(client));
+    }
+    client.Send(request);
+    const std::string answer = client.ReadToEnd();
+    EXPECT_THAT(answer, testing::StartsWith("HTTP/1.1 "));
+    return answer;
+  }
+  static std::string Get(const std::string& fields = "") {
+    return "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + fields + "\r\n";
+  }
+  // Every connection through this one hop, which speaks for many clients.
+  void TrustTheHop() {
+    topology_.upstream_source = trust::UpstreamSource::kTrustedClient;
+    topology_.trust_mesh_gateways = true;
+    topology_.mesh_gateways = net::CidrSet({*net::Cidr::Parse(client_ip().ToString())});
+  }
+
+  // Of the origin, whose threads outlive the test's body.
+  std::atomic<bool> told_ = false;
+  std::atomic<int> ended_ = 0;
+};
+
+TEST_P(SidecarReuseTest, ServesTheNextConnectionOfTheSameClient) {
+  Start(TellPeer());
+  const net::SocketAddress first = PeerIn(Ask(Get()));
+  const net::SocketAddress second = PeerIn(Ask(Get()));
+  EXPECT_EQ(first.ip, ExpectedSource());
+  EXPECT_EQ(second.ip, ExpectedSource());
+  // From an address that many clients share, it could be anybody's.
+  EXPECT_EQ(first == second, tproxy());
+  EXPECT_EQ(origin_->connections(), tproxy() ? 1 : 2);
+}
+
+TEST_P(SidecarReuseTest, ClientThatEndsAKeptConnectionLeavesItsUpstream) {
+  Start(TellPeer());
+  {
+    WireEnd client = Connect();
+    client.Send(kGet);
+    client.ReadResponse();
+  }
+  while (Count(Counter::kConnectionsActive) > 0) std::this_thread::yield();
+  Ask(Get());
+  EXPECT_EQ(origin_->connections(), tproxy() ? 1 : 2);
+}
+
+TEST_P(SidecarReuseTest, NoClientEverGetsAnothers) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
+  TrustTheHop();
+  Start(TellPeer());
+  const std::string one = v4() ? "123.120.247.15" : "2001:db8::15";
+  const std::string other = v4() ? "123.120.247.16" : "2001:db8::16";
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(PeerIn(Ask(Get("X-Forwarded-For: " + one + "\r\n"))).ip, Ip(one));
+    EXPECT_EQ(PeerIn(Ask(Get("X-Forwarded-For: " + other + "\r\n"))).ip, Ip(other));
+  }
+  EXPECT_EQ(origin_->connections(), 2);
+}
+
+// What must not be sent twice must not be lost on a connection that the application is just
+// closing.
+TEST_P(SidecarReuseTest, RequestThatChangesSomethingGetsANewOne) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is kept";
+  Start(TellPeer());
+  Ask(Get());
+  Ask("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi");
+  EXPECT_EQ(origin_->connections(), 2);
+}
+
+TEST_P(SidecarReuseTest, AuthenticatedConnectionStaysWithItsClient) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is kept";
+  Start(HttpOrigin([](const std::string& head, const std::string&) {
+    if (head.find("/secret") == std::string::npos) return Ok("x");
+    return std::string(
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM\r\n"
+        "Content-Length: 0\r\n\r\n");
+  }));
+  Ask("GET /secret HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  Ask(Get());
+  EXPECT_EQ(origin_->connections(), 2);
+  Ask(Get("Authorization: Negotiate dG9rZW4=\r\n"));
+  EXPECT_EQ(origin_->connections(), 2) << "it was free until then";
+  Ask(Get());
+  EXPECT_EQ(origin_->connections(), 3);
+}
+
+TEST_P(SidecarReuseTest, UnaskedBytesSpoilIt) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is kept";
+  Start([&](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    end.Send(Ok("asked"));
+    while (Count(Counter::kConnectionsActive) > 0) std::this_thread::yield();
+    end.Send(Ok("unasked"));
+    told_ = true;
+    end.ReadToEnd();
+  });
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_THAT(Ask(Get()), testing::EndsWith("asked"));
+    EXPECT_EQ(origin_->connections(), i);
+    while (!told_) std::this_thread::yield();
+    told_ = false;
+  }
+}
+
+TEST_P(SidecarReuseTest, StaleOneIsReplacedUnseen) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is kept";
+  Start([](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    end.Send(Ok("once"));
+    end.ReadThrough("\r\n\r\n");  // and swallows the second
+  });
+  EXPECT_THAT(Ask(Get()), testing::EndsWith("once"));
+  EXPECT_THAT(Ask(Get()), testing::EndsWith("once"));
+  EXPECT_EQ(origin_->connections(), 2);
+  EXPECT_EQ(Count(Counter::kUpstreamRetries), 1u);
+}
+
+TEST_P(SidecarReuseTest, IsNotKeptForLong) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is kept";
+  options_.limits.warm_idle_timeout = std::chrono::milliseconds(20);
+  Start([&](WireEnd& end) {
+    HttpOrigin([](const std::string&, const std::string&) { return Ok("x"); })(end);
+    ++ended_;
+  });
+  Ask(Get());
+  while (ended_ == 0) std::this_thread::yield();
+  Ask(Get());
+  EXPECT_EQ(origin_->connections(), 2);
+}
+
+TEST_P(SidecarReuseTest, ThereIsABoundOnHowManyAreKept) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is kept";
+  options_.limits.max_idle = 1;
+  TrustTheHop();
+  Start(TellPeer());
+  const std::string prefix = v4() ? "123.120.247." : "2001:db8::";
+  for (int i = 1; i <= 3; ++i) Ask(Get("X-Forwarded-For: " + prefix + std::to_string(i) + "\r\n"));
+  EXPECT_EQ(origin_->connections(), 3);
+  Ask(Get("X-Forwarded-For: " + prefix + "1\r\n"));
+  EXPECT_EQ(origin_->connections(), 3);
+  Ask(Get("X-Forwarded-For: " + prefix + "3\r\n"));
+  EXPECT_EQ(origin_->connections(), 4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, SidecarReuseTest, AllSidecarModes(), SidecarModeName);
+
+}  // namespace
+}  // namespace whence::proxy
