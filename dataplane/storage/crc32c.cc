@@ -1,6 +1,7 @@
 #include "dataplane/storage/crc32c.h"
 
 #include <array>
+#include <cstring>
 
 namespace whence::storage {
 namespace {
@@ -24,9 +25,36 @@ constexpr std::array<std::array<uint32_t, 256>, 8> MakeTable() {
 
 constexpr auto kTable = MakeTable();
 
+#if defined(__x86_64__)
+// The processor's instruction for this very polynomial: a tenth of the time.
+__attribute__((target("sse4.2"))) uint32_t ByInstruction(std::string_view bytes) {
+  uint64_t crc = 0xffffffffu;
+  size_t i = 0;
+  for (; i + 8 <= bytes.size(); i += 8) {
+    uint64_t word;
+    std::memcpy(&word, bytes.data() + i, sizeof word);
+    crc = __builtin_ia32_crc32di(crc, word);
+  }
+  auto rest = static_cast<uint32_t>(crc);
+  for (; i < bytes.size(); ++i) {
+    rest = __builtin_ia32_crc32qi(rest, static_cast<unsigned char>(bytes[i]));
+  }
+  return ~rest;
+}
+
+const bool kHasInstruction = __builtin_cpu_supports("sse4.2");
+#endif
+
 }  // namespace
 
 uint32_t Crc32c(std::string_view bytes) {
+#if defined(__x86_64__)
+  if (kHasInstruction) return ByInstruction(bytes);
+#endif
+  return Crc32cByTable(bytes);
+}
+
+uint32_t Crc32cByTable(std::string_view bytes) {
   const auto at = [&](size_t i) { return static_cast<uint8_t>(bytes[i]); };
   uint32_t crc = 0xffffffffu;
   size_t i = 0;

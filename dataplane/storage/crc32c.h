@@ -10,6 +10,8 @@ namespace whence::storage {
 
 // Pure. Of "123456789": 0xe3069283.
 uint32_t Crc32c(std::string_view bytes);
+// The same for processors without an instruction for it.
+uint32_t Crc32cByTable(std::string_view bytes);
 
 }  // namespace whence::storage
 
