@@ -53,7 +53,8 @@ void Declare(CLI::App& app, Flags& flags) {
       "logs.db stays each one's own)");
   add("--etcd-endpoints", flags.etcd_endpoints, "Its members: http[s]://HOST:PORT,…");
   add("--etcd-prefix", flags.etcd_prefix, "Of every key");
-  add("--etcd-ca", flags.etcd_ca, "Whose certificates https members have, PEM (default: the system's)");
+  add("--etcd-ca", flags.etcd_ca,
+      "Whose certificates https members have, PEM (default: the system's)");
   add("--etcd-cert", flags.etcd_certificate, "Certificate to show them, PEM");
   add("--etcd-key", flags.etcd_key, "Its private key, PEM");
   app.add_flag("--etcd-insecure", flags.etcd_insecure,

@@ -43,8 +43,8 @@ absl::StatusOr<grpc::SslCredentialsOptions> TlsOf(const Options& options) {
   return tls;
 }
 
-// Connections are made by whoever waits for them: a thread that only slept would find its channel as
-// unconnected as before.
+// Connections are made by whoever waits for them: a thread that only slept would find its channel
+// as unconnected as before.
 void Pause(grpc::Channel& channel) {
   if (!channel.WaitForConnected(std::chrono::system_clock::now() + kPause)) return;
   std::this_thread::sleep_for(kPause / 4);  // connected, and yet of no use: it may have no leader

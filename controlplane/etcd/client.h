@@ -2,12 +2,13 @@
 //
 // One member is asked at a time, the one that answered last. A member that refuses the connection,
 // has no leader, or says nothing within an attempt's time is left for the next; a call as a whole
-// fails after its patience (kUnavailable, naming what the last member said; kResourceExhausted: etcd
-// is full; kFailedPrecondition: it refuses). So a member that was
-// killed or stopped costs the calls of one moment an attempt's time, and nobody anything after that.
+// fails after its patience (kUnavailable, naming what the last member said; kResourceExhausted:
+// etcd is full; kFailedPrecondition: it refuses). So a member that was killed or stopped costs the
+// calls of one moment an attempt's time, and nobody anything after that.
 //
-// A call may therefore be carried out more than once, and one that failed may have been carried out:
-// transactions have to be such that a repetition does nothing (compare something that they change).
+// A call may therefore be carried out more than once, and one that failed may have been carried
+// out: transactions have to be such that a repetition does nothing (compare something that they
+// change).
 #ifndef WHENCE_CONTROLPLANE_ETCD_CLIENT_H_
 #define WHENCE_CONTROLPLANE_ETCD_CLIENT_H_
 

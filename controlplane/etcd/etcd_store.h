@@ -30,8 +30,8 @@ namespace whence::etcd {
 // Thread-safe. Whatever fails for want of an answer is kUnavailable.
 class EtcdStore final : public store::Store {
  public:
-  // `client` and `clock` must outlive *this. Fails if etcd does not answer, and refuses what a newer
-  // program has written.
+  // `client` and `clock` must outlive *this. Fails if etcd does not answer, and refuses what a
+  // newer program has written.
   static absl::StatusOr<std::unique_ptr<EtcdStore>> Open(Client& client, const Clock& clock);
 
   absl::StatusOr<uint64_t> LatestRevision() override;

@@ -139,8 +139,7 @@ void LiveWatch::Run() {
     std::unique_lock lock(mutex_);
     if (is_stopping_) return;
     if (trouble_.empty()) {
-      logger_.Warning("etcd's watch broke",
-                      {{"why", std::string_view(status.message().data(), status.message().size())}});
+      logger_.Warning("etcd's watch broke", {{"why", std::string(status.message())}});
     }
     trouble_ = std::string(status.message());
     breaks_.fetch_add(1, std::memory_order_relaxed);

@@ -1,9 +1,9 @@
 // What the replicas tell each other: the keys below live/, as they are and as they change.
 //
 // First all of them are read, then etcd tells of each change. When that stream breaks, or is silent
-// although it is asked for a sign of life every second (a member that is stopped, or cut off from the others), it
-// begins again at another member: all are read again, and what differs is told as changes. Meanwhile
-// what was known stays.
+// although it is asked for a sign of life every second (a member that is stopped, or cut off from
+// the others), it begins again at another member: all are read again, and what differs is told as
+// changes. Meanwhile what was known stays.
 #ifndef WHENCE_CONTROLPLANE_ETCD_LIVE_WATCH_H_
 #define WHENCE_CONTROLPLANE_ETCD_LIVE_WATCH_H_
 

@@ -13,7 +13,8 @@
 namespace whence::etcd {
 namespace {
 
-// Of one transaction that reads pieces: etcd takes 128 operations, and an answer should not be huge.
+// Of one transaction that reads pieces: etcd takes 128 operations, and an answer should not be
+// huge.
 constexpr size_t kReadsAtOnce = 100;
 constexpr size_t kBytesAtOnce = 16 << 20;
 

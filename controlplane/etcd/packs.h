@@ -6,8 +6,8 @@
 //   pack/000000000000002a-9f3c…/00000000   512 KiB
 //   pack/000000000000002a-9f3c…/00000001   the rest
 //
-// An id is used once, so pieces never change. A pack of one piece is written by the transaction that
-// commits it. A larger one is written before: first pending/ID, then the pieces, each on the
+// An id is used once, so pieces never change. A pack of one piece is written by the transaction
+// that commits it. A larger one is written before: first pending/ID, then the pieces, each on the
 // condition that pending/ID is there; the commit takes pending/ID away. So what a writer that died
 // has left is known, and who sweeps it takes pending/ID and the pieces away at once: the writer, if
 // it lives after all, can write no more of it, and cannot commit it.

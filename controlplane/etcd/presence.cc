@@ -262,7 +262,8 @@ void Presence::Run() {
       next_keep_alive = clock_.SteadyNow() + kKeepAliveEvery;
     }
     lock.lock();
-    const auto wait = is_flushed ? next_keep_alive - clock_.SteadyNow() : SteadyTime::duration(kRetry);
+    const auto wait =
+        is_flushed ? next_keep_alive - clock_.SteadyNow() : SteadyTime::duration(kRetry);
     changed_.wait_for(lock, wait, [&] { return is_stopping_ || (is_flushed && !dirty_.empty()); });
   }
 }

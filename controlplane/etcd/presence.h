@@ -3,10 +3,10 @@
 //
 // live/agent/NS/NAME says which replica an agent is connected to; live/replica/ID, under a lease
 // that ends with its process, which replicas there are. Agents' keys have no lease: a replica that
-// dies leaves them, its agents count as broken from then on (inventory.h: they keep their place for a
-// grace, and mostly come back elsewhere), and when the grace is over whoever notices takes the key
-// away. So nothing is lost while anybody, or only etcd, is up, and a replica that starts knows what
-// the others know.
+// dies leaves them, its agents count as broken from then on (inventory.h: they keep their place for
+// a grace, and mostly come back elsewhere), and when the grace is over whoever notices takes the
+// key away. So nothing is lost while anybody, or only etcd, is up, and a replica that starts knows
+// what the others know.
 //
 // Each replica writes what it sees itself: an agent connected (whatever stood there: the newest
 // wins, and the replica that has an older stream of it ends that), a stream broken, an agent gone;

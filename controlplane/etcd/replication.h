@@ -23,9 +23,9 @@ namespace whence::etcd {
 // Thread-safe.
 class Replication final : public metrics::Source {
  public:
-  // `refresh` publishes what the store holds now; it is called on a thread of ours whenever the head
-  // has moved, and again until it succeeds. All must outlive *this; Stop before what `refresh` and
-  // the inventory's listeners use goes.
+  // `refresh` publishes what the store holds now; it is called on a thread of ours whenever the
+  // head has moved, and again until it succeeds. All must outlive *this; Stop before what `refresh`
+  // and the inventory's listeners use goes.
   Replication(Client& client, discovery::Inventory& inventory,
               std::function<absl::Status()> refresh, const Clock& clock,
               const log::Logger& logger);

@@ -16,9 +16,9 @@ struct CopyResult {
 };
 
 // Every revision with its number, time, author, message and documents, oldest first; then the two
-// are compared. `to` must be empty, or hold the beginning of the same history: a copy that was broken
-// off goes on where it was (kFailedPrecondition otherwise, and nothing is changed). Nobody may change
-// either meanwhile. `progress` (may be null): revisions done, of how many.
+// are compared. `to` must be empty, or hold the beginning of the same history: a copy that was
+// broken off goes on where it was (kFailedPrecondition otherwise, and nothing is changed). Nobody
+// may change either meanwhile. `progress` (may be null): revisions done, of how many.
 absl::StatusOr<CopyResult> Copy(Store& from, Store& to,
                                 const std::function<void(uint64_t, uint64_t)>& progress);
 

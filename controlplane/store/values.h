@@ -12,8 +12,8 @@
 
 namespace whence::store {
 
-// Large sets are kept as differences from what they were. A longer chain than this is cut by a whole
-// content: reading one costs its bytes and a merge per step.
+// Large sets are kept as differences from what they were. A longer chain than this is cut by a
+// whole content: reading one costs its bytes and a merge per step.
 inline constexpr int kMaxContentSteps = 64;
 
 // "IpPolicy shop/edge"

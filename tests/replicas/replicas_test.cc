@@ -406,7 +406,8 @@ TEST_F(ReplicasTest, ACopyGoesBothWaysWithItsHistory) {
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   if (whence::EtcdCluster::Program().empty()) return whence::EtcdCluster::Skip();
-  std::string pattern = (std::filesystem::temp_directory_path() / "whence-replicas-XXXXXX").string();
+  std::string pattern =
+      (std::filesystem::temp_directory_path() / "whence-replicas-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) return 1;
   whence::folder = pattern + "/";
   whence::EtcdCluster three(3);

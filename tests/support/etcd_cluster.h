@@ -15,7 +15,6 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -87,7 +86,11 @@ class EtcdCluster {
   // Returns once some member answers; ends the program if none does in a minute.
   void WaitForLeader() const {
     etcd::Options how = options("/");
-    if (tls_) std::tie(how.ca, how.certificate, how.key) = std::tie(tls_->ca, tls_->certificate, tls_->key);
+    if (tls_) {
+      how.ca = tls_->ca;
+      how.certificate = tls_->certificate;
+      how.key = tls_->key;
+    }
     auto client =
         etcd::Client::Make(how, {std::chrono::seconds(2), std::chrono::seconds(60)});
     etcdserverpb::RangeRequest request;
