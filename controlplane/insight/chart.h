@@ -81,6 +81,7 @@ void FindShortChains(const Chart& chart, Findings* out);
 void FindProxyHeaders(const Chart& chart, Findings* out);
 void FindDisagreement(const Chart& chart, Findings* out);
 void FindSpoofing(const Chart& chart, Findings* out);
+void FindExcludedPorts(const Chart& chart, Findings* out);
 void FindRefusals(const Chart& chart, Findings* out);
 void FindLostAgents(const Chart& chart, Findings* out);
 

@@ -19,6 +19,7 @@ constexpr Rule kRules[] = {
     {"proxy-header", FindProxyHeaders},
     {"clients-disagree", FindDisagreement},
     {"spoof-attempts", FindSpoofing},
+    {"excluded-ports", FindExcludedPorts},
     {"agent-refused", FindRefusals},
     {"agent-lost", FindLostAgents},
 };

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/bundle/inventory.h"
 #include "controlplane/model/config_state.h"
 #include "whence/v1/admin.pb.h"
 
@@ -20,7 +21,8 @@ namespace whence::insight {
 
 struct Patient {
   const model::ConfigState& config;
-  std::vector<v1::AgentState> agents;  // connected
+  std::vector<v1::AgentState> agents;       // connected
+  std::vector<bundle::Workload> workloads;  // theirs, as bundles are built for them
   std::vector<std::string> lost;       // "namespace/name": the stream broke, and nobody came back
   std::vector<v1::LogRow> records;
 };

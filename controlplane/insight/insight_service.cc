@@ -143,6 +143,7 @@ absl::StatusOr<v1::ExamineResponse> InsightService::Answer(const v1::ExamineRequ
   if (!records.ok()) return records.status();
   Patient patient{.config = **config,
                   .agents = inventory_.ListAgents(),
+                  .workloads = inventory_.View()->workloads,
                   .lost = inventory_.Lost(),
                   .records = std::move(records->rows)};
   v1::ExamineResponse response;

@@ -114,6 +114,7 @@ class DoctorTest : public ::testing::Test {
   void Forwarding();
   void ProxyHeaders();
   void DisagreementAndSpoofing();
+  void ExcludedPorts();
   void Agents();
   void RecordedAccesses();
   // `explain ARGS -o json`, read.
@@ -221,6 +222,42 @@ spec: {selector: {matchLabels: {app: echo}}, trustMeshGateways: false}
   ASSERT_EQ(mesh_->Delete("IpPolicy", "default", "echo-spoofers"), absl::OkStatus());
 }
 
+// A policy for the port of the application, which the packet rules leave out.
+void DoctorTest::ExcludedPorts() {
+  int status = 0;
+  const auto past_the_gateway = [&] {
+    const auto answer = Ask(lab_->Space(kSleep.name), kEcho.v4, 8080, {.target = "/doctor"});
+    status = answer.ok() ? answer->status : 0;
+  };
+  ASSERT_EQ(mesh_->Apply(absl::StrCat(R"(
+apiVersion: whence.dev/v1
+kind: IpPolicy
+metadata: {name: not-from-sleep, namespace: default}
+spec:
+  selector: {matchLabels: {app: echo}}
+  action: DENY
+  rules:
+  - from: [{source: {ipBlocks: [)", kSleep.v4, R"(]}}]
+    to: [{operation: {ports: ["8080"]}}]
+)")),
+            absl::OkStatus());
+  past_the_gateway();
+  ASSERT_EQ(status, 403);
+  ASSERT_EQ(mesh_->Intercept(Interception::kTproxy, {"--exclude-inbound-ports", "22,8080"}),
+            absl::OkStatus());
+  const Json found = Find("excluded-ports", kEchoId, past_the_gateway);
+  EXPECT_EQ(status, 200) << "the policy is not asked";
+  ASSERT_TRUE(Advises(found, "whence-agent intercept remove")) << found;
+  const std::string install = "whence-agent intercept install --mode tproxy";
+  ASSERT_TRUE(Advises(found, install + " --exclude-inbound-ports 22")) << found;
+  EXPECT_FALSE(Advises(found, "8080")) << found;
+  ASSERT_EQ(mesh_->Intercept(Interception::kTproxy, {"--exclude-inbound-ports", "22"}),
+            absl::OkStatus());  // just these
+  ExpectGone("excluded-ports", past_the_gateway);
+  EXPECT_EQ(status, 403);
+  ASSERT_EQ(mesh_->Delete("IpPolicy", "default", "not-from-sleep"), absl::OkStatus());
+}
+
 void DoctorTest::Agents() {
   const auto plain = [&] { EXPECT_EQ(Get(), 200); };
   // A port that the gateway cannot open, since another program has it.
@@ -300,6 +337,7 @@ TEST_F(DoctorTest, FindsWhatIsWrongAndItsAdviceMendsIt) {
   ASSERT_NO_FATAL_FAILURE(Forwarding());
   ASSERT_NO_FATAL_FAILURE(ProxyHeaders());
   ASSERT_NO_FATAL_FAILURE(DisagreementAndSpoofing());
+  ASSERT_NO_FATAL_FAILURE(ExcludedPorts());
   ASSERT_NO_FATAL_FAILURE(RecordedAccesses());
   ASSERT_NO_FATAL_FAILURE(Agents());
   // All is mended.

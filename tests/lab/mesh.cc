@@ -273,16 +273,15 @@ absl::Status Mesh::StartSidecar(Interception interception) {
   return absl::OkStatus();
 }
 
-absl::Status Mesh::Intercept(Interception interception) {
+absl::Status Mesh::Intercept(Interception interception, const std::vector<std::string>& flags) {
   if (sidecar_) sidecar_->Stop();
   const std::string netns = lab_.Space(kEcho.name).name();
   const std::string agent = ProgramPath("whence-agent");
   absl::Status status = RunOk({agent, "intercept", "remove", "--netns", netns});
-  if (status.ok()) {
-    status = containers_ ? Inject(interception)
-                         : RunOk({agent, "intercept", "install", "--netns", netns, "--mode",
-                                  NameOf(interception)});
-  }
+  std::vector<std::string> install = {agent,   "intercept", "install", "--netns",
+                                      netns,   "--mode",    NameOf(interception)};
+  install.insert(install.end(), flags.begin(), flags.end());
+  if (status.ok()) status = containers_ ? Inject(interception) : RunOk(install);
   if (status.ok()) status = StartSidecar(interception);
   if (status.ok()) status = RunOk({agent, "intercept", "check", "--netns", netns});
   if (status.ok()) status = WaitForAgents(revision_);

@@ -51,7 +51,8 @@ class Mesh {
   absl::Status StartControlPlane();
   Process& control_plane() { return *control_plane_; }
   // Restarts the sidecar of the echo pod with another mode, rules and all.
-  absl::Status Intercept(Interception interception);
+  // `flags`: more for `intercept install`.
+  absl::Status Intercept(Interception interception, const std::vector<std::string>& flags = {});
   absl::Status StartSidecar(Interception interception);
   absl::Status StartGateway();
   // An agent on the host network of each node, with its packet rules. Returns when they take the

@@ -81,7 +81,7 @@ class DoctorTest : public ::testing::Test {
     state.view = std::make_shared<const bundle::ConfigView>(documents);
     std::vector<v1::LogRow> rows;
     for (const Seen& one : seen) rows.push_back(Row(static_cast<int64_t>(rows.size()) + 1, one));
-    return insight::Examine({state, agents_, lost_, rows});
+    return insight::Examine({state, agents_, workloads_, lost_, rows});
   }
   static std::vector<std::string> Rules(const std::vector<v1::Finding>& findings) {
     std::vector<std::string> rules;
@@ -100,6 +100,7 @@ class DoctorTest : public ::testing::Test {
   }
 
   std::vector<v1::AgentState> agents_;
+  std::vector<bundle::Workload> workloads_;
   std::vector<std::string> lost_;
 };
 
@@ -155,6 +156,65 @@ TEST_F(DoctorTest, AHealthyMeshHasNothing) {
   }
   EXPECT_THAT(Rules(Examine({std::begin(cases), std::end(cases)})), IsEmpty());
   EXPECT_THAT(Rules(Examine({})), IsEmpty());
+}
+
+constexpr char kWeb[] = R"(
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: other, namespace: shop}
+spec: {selector: {app: other}, ports: [{name: http, port: 7070}]}
+---
+apiVersion: whence.dev/v1
+kind: IpPolicy
+metadata: {name: mesh-wide, namespace: istio-system}
+spec:
+  action: DENY
+  rules:
+  - to: [{operation: {ports: ["9090"]}}]
+  - when: [{key: destination.port, values: ["9091"]}]
+)";
+
+TEST_F(DoctorTest, PortsThatAreLeftOutMatterWhereSomebodySpeaksOfThem) {
+  const auto leave_out = [this](std::vector<uint16_t> excluded, std::vector<uint16_t> included = {}) {
+    bundle::Workload web;
+    web.namespace_ = "shop";
+    web.name = "web";
+    web.labels = {{"app", "web"}};
+    web.has_sidecar = true;
+    web.excluded_ports = std::move(excluded);
+    web.included_ports = std::move(included);
+    workloads_ = {web};
+    return Examine({}, kWeb);
+  };
+  EXPECT_THAT(Rules(leave_out({15020, 15021})), IsEmpty()) << "the agent's own";
+  EXPECT_THAT(Rules(leave_out({22, 7070, 15020})), IsEmpty()) << "nobody speaks of them here";
+  EXPECT_THAT(Rules(leave_out({}, {8080, 9090, 9091})), IsEmpty());
+  struct Row {
+    std::vector<uint16_t> excluded, included;
+    std::vector<std::string> evidence;
+    std::string flags;
+  };
+  const std::string service = "port 8080: Service shop/web sends clients there";
+  const std::string policy = "IpPolicy istio-system/mesh-wide decides about it, and is not asked";
+  const Row rows[] = {
+      {{22, 8080, 15020, 15021}, {}, {service}, " --exclude-inbound-ports 22"},
+      {{8080}, {}, {service}, ""},
+      {{9090, 9091}, {}, {"port 9090: " + policy, "port 9091: " + policy}, ""},
+      {{}, {9090, 9091, 22}, {service}, " --include-inbound-ports 9090,9091,22,8080"},
+  };
+  for (const Row& row : rows) {
+    const auto findings = leave_out(row.excluded, row.included);
+    ASSERT_THAT(Rules(findings), ElementsAre("excluded-ports")) << row.flags;
+    EXPECT_EQ(findings[0].workload(), "shop/web");
+    EXPECT_THAT(findings[0].evidence(), testing::ElementsAreArray(row.evidence));
+    EXPECT_EQ(findings[0].commands(1),
+              "whence-agent intercept install --mode tproxy" + row.flags);
+  }
 }
 
 TEST_F(DoctorTest, OneRequestIdSeenTwiceByAnAgentTellsNothing) {
