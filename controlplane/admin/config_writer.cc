@@ -90,11 +90,15 @@ absl::StatusOr<v1::ApplyResponse> ConfigWriter::OnNewest(const Attempt& attempt)
 absl::StatusOr<v1::ApplyResponse> ConfigWriter::Apply(const v1::ApplyRequest& request,
                                                       const Author& author) {
   return OnNewest([&](const model::ConfigState& state) {
-    lint::Surroundings surroundings = surroundings_ ? surroundings_() : lint::Surroundings();
-    surroundings.now = clock_.Now();
-    return Carry(state, PlanApply(state, request, surroundings),
+    return Carry(state, PlanApply(state, request, LookAround()),
                  {author, request.message(), request.dry_run(), Expected(request)});
   });
+}
+
+lint::Surroundings ConfigWriter::LookAround() const {
+  lint::Surroundings surroundings = surroundings_ ? surroundings_() : lint::Surroundings();
+  surroundings.now = clock_.Now();
+  return surroundings;
 }
 
 absl::StatusOr<v1::ApplyResponse> ConfigWriter::Delete(const v1::DeleteRequest& request,
@@ -116,7 +120,7 @@ absl::StatusOr<v1::ApplyResponse> ConfigWriter::Rollback(const v1::RollbackReque
     if (!target.ok()) return target.status();
     std::string message = request.message();
     if (message.empty()) message = absl::StrCat("rollback to revision ", request.revision());
-    Plan plan = PlanRollback(state, *target);
+    Plan plan = PlanRollback(state, *target, LookAround());
     if (absl::Status status = WarnOfUndone(request.revision(), &plan); !status.ok()) return status;
     return Carry(state, std::move(plan),
                  {author, std::move(message), request.dry_run(), Expected(request)});

@@ -68,6 +68,7 @@ class ConfigWriter final : public metrics::Source {
   absl::StatusOr<v1::ApplyResponse> OnNewest(const Attempt& attempt);
   absl::StatusOr<v1::ApplyResponse> Carry(const model::ConfigState& state, Plan plan,
                                           const Request& request);
+  lint::Surroundings LookAround() const;
   // What was changed after `target`, and by whom: a rollback takes all of it back.
   absl::Status WarnOfUndone(uint64_t target, Plan* plan);
   absl::Status CheckRevision(const model::ConfigState& state,

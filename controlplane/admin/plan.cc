@@ -201,7 +201,7 @@ void AddContent(v1::Document* document, v1::ApplyRequest* request) {
 // The configuration with these documents applied, and without `gone`.
 Plan PlanFiles(const model::ConfigState& state, const v1::ApplyRequest& request,
                const std::vector<store::DocumentKey>& gone,
-               const lint::Surroundings* surroundings) {
+               const lint::Surroundings& surroundings) {
   document::ParseOptions options;
   options.ignore_unsupported = request.ignore_unsupported();
   if (!request.default_namespace().empty()) options.default_namespace = request.default_namespace();
@@ -230,9 +230,7 @@ Plan PlanFiles(const model::ConfigState& state, const v1::ApplyRequest& request,
   document::Findings findings = document::Validate(changed, whole);
   Append(findings.faults, &plan.faults);
   Append(findings.warnings, &plan.warnings);
-  if (surroundings && plan.faults.empty()) {
-    Append(lint::Lint(changed, whole, *surroundings), &plan.warnings);
-  }
+  if (plan.faults.empty()) Append(lint::Lint(changed, whole, surroundings), &plan.warnings);
   if (request.strict()) Append(std::exchange(plan.warnings, {}), &plan.faults);
   for (const document::ParsedDocument& parsed : changed) {
     plan.mutations.push_back({KeyOf(parsed.document), parsed.document});
@@ -245,10 +243,11 @@ Plan PlanFiles(const model::ConfigState& state, const v1::ApplyRequest& request,
 
 Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request,
                const lint::Surroundings& surroundings) {
-  return PlanFiles(state, request, {}, &surroundings);
+  return PlanFiles(state, request, {}, surroundings);
 }
 
-Plan PlanRollback(const model::ConfigState& state, const store::Contents& target) {
+Plan PlanRollback(const model::ConfigState& state, const store::Contents& target,
+                  const lint::Surroundings& surroundings) {
   DocumentMap now = Index(state);
   v1::ApplyRequest request;
   request.set_ignore_unsupported(true);  // as it was applied, whatever was asked for then
@@ -266,7 +265,14 @@ Plan PlanRollback(const model::ConfigState& state, const store::Contents& target
   }
   std::vector<store::DocumentKey> gone;
   for (const auto& [key, document] : now) gone.push_back(key);
-  return PlanFiles(state, request, gone, nullptr);  // was judged when it was applied
+  Plan plan = PlanFiles(state, request, gone, surroundings);
+  for (std::vector<v1::Fault>* remarks : {&plan.faults, &plan.warnings}) {
+    for (v1::Fault& remark : *remarks) {  // in a text that nobody has before him
+      remark.clear_line();
+      remark.clear_column();
+    }
+  }
+  return plan;
 }
 
 absl::StatusOr<Plan> PlanDelete(const model::ConfigState& state, const v1::DeleteRequest& request) {

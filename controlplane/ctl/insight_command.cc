@@ -2,6 +2,7 @@
 #include <string>
 
 #include "common/document/document.h"
+#include "common/document/ip_set.h"
 #include "common/explain/recorded.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/log_line.h"
@@ -34,7 +35,8 @@ std::string AccessText(const v1::LogRow& row) {
   return record.method() + " " + record.host() + record.path();
 }
 
-void PrintRecord(const v1::RecordExplanation& one, std::ostream& out) {
+// `when`: "now", or which revision was asked about.
+void PrintRecord(const v1::RecordExplanation& one, const std::string& when, std::ostream& out) {
   const v1::AccessRecord& record = one.record().record();
   out << "Record " << one.record().id() << ", " << TimeText(record.time_us()) << ", "
       << Escape(one.record().agent()) << ": " << Escape(AccessText(one.record())) << "\n"
@@ -46,9 +48,9 @@ void PrintRecord(const v1::RecordExplanation& one, std::ostream& out) {
   if (!one.not_judged().empty()) {
     out << "There is no answer to compare: " << Escape(one.not_judged()) << "\n";
   } else if (one.same()) {
-    out << "The answer is the same now.\n";
+    out << "The answer is the same " << when << ".\n";
   } else {
-    out << "The answer is another now:\n";
+    out << "The answer is another " << when << ":\n";
     for (const std::string& line : one.differences()) out << "  " << Escape(line) << "\n";
   }
   if (!one.now().workload().empty()) {
@@ -107,11 +109,14 @@ int ExplainRecord(const ExplainRecordOptions& options, Session& session) {
     session.out << ToJson(response);
     return kGood;
   }
+  const std::string when = options.request.has_revision()
+                               ? "at revision " + std::to_string(response.revision())
+                               : "now";
   const char* separator = "";
   for (const v1::RecordExplanation& record : response.records()) {
     session.out << separator;
     separator = "\n----\n\n";
-    PrintRecord(record, session.out);
+    PrintRecord(record, when, session.out);
   }
   return kGood;
 }
@@ -129,6 +134,12 @@ int Forecast(const ForecastOptions& options, Session& session, std::istream& inp
       return kFailed;
     }
   }
+  if (!sources.contents().empty()) {
+    // Judged without its content, the set would seem to let everybody in.
+    session.err << "whencectl: explain --diff does not take IpSets of more than "
+                << document::kKeptAsWritten << " CIDRs: leave them out of the files\n";
+    return kFailed;
+  }
   v1::ForecastRequest request = options.request;
   request.set_since_us(NowMicroseconds() - options.since_span_us);
   for (const v1::SourceFile& file : sources.files()) *request.add_files() = file;
@@ -139,8 +150,10 @@ int Forecast(const ForecastOptions& options, Session& session, std::istream& inp
       v1::InsightService::NewStub(session.channel)->Forecast(&context, request, &response);
   if (!status.ok()) return PrintFailure(session, status);
   for (v1::Fault& fault : *response.mutable_faults()) sources.Translate(&fault);
+  // With one of these a list is missing, and what was forecast without it is worse than nothing.
   for (const v1::Fault& fault : sources.faults()) *response.add_faults() = fault;
   for (v1::Fault& warning : *response.mutable_warnings()) sources.Translate(&warning);
+  for (const v1::Fault& warning : sources.warnings()) *response.add_warnings() = warning;
   for (const v1::Fault& warning : response.warnings()) {
     session.err << "warning: " << FaultLine(warning);
   }

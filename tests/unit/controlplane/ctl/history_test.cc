@@ -109,7 +109,8 @@ TEST_F(HistoryTest, RollbackIsANewRevisionWithWhatWas) {
   ASSERT_EQ(Ctl({"rollback", "1", "--dry-run"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("AuthorizationPolicy shop/edge updated (dry run)"));
   EXPECT_THAT(out_, HasSubstr("AuthorizationPolicy shop/b deleted (dry run)"));
-  EXPECT_THAT(err_, MatchesRegex("warning: undoes revision 2, of .*: oops\n"));
+  EXPECT_THAT(err_, MatchesRegex("warning: revision 1: .* no proxy is trusted.*\n"
+                                 "warning: undoes revision 2, of .*: oops\n"));
   ASSERT_EQ(Ctl({"rollback", "1"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("revision 3"));
   EXPECT_EQ(GetYaml(), Replaced(before, "revision-1", "revision-3"));
@@ -121,6 +122,65 @@ TEST_F(HistoryTest, RollbackIsANewRevisionWithWhatWas) {
   EXPECT_EQ(Ctl({"rollback", "9"}), 1);
   EXPECT_THAT(err_, HasSubstr("there is no revision 9"));
   EXPECT_EQ(Ctl({"rollback", "0"}), 2);
+}
+
+// What was applied once is not looked at with less care for that.
+TEST_F(HistoryTest, RollbackWarnsAsApplyDoes) {
+  const auto policy = [](const std::string& cidr) {
+    return Replaced(Policy(cidr), "remoteIpBlocks", "ipBlocks");
+  };
+  ASSERT_EQ(Apply(policy("192.0.2.7/24")), 0);
+  EXPECT_THAT(err_, HasSubstr("192.0.2.0/24, 256 addresses"));
+  ASSERT_EQ(Apply(policy("192.0.2.0/25")), 0);
+  EXPECT_EQ(err_, "");
+  EXPECT_EQ(Ctl({"rollback", "1"}), 0);
+  EXPECT_THAT(err_, HasSubstr("warning: revision 1: AuthorizationPolicy shop/edge: "
+                              "spec.rules[0].from[0].source.ipBlocks[0]: "));
+  EXPECT_THAT(err_, HasSubstr("192.0.2.0/24, 256 addresses"));
+  EXPECT_THAT(err_, HasSubstr("warning: undoes revision 2"));
+}
+
+// Fifty thousand entries, of which three change: nobody wants to read the others.
+TEST_F(HistoryTest, LargeSetsAreComparedAndGoBack) {
+  const auto feed = [this](const std::string& name, int begin, const std::string& more) {
+    std::string text;
+    for (int i = begin; i < 50'000; ++i) {
+      text += "10." + std::to_string(i / 256) + "." + std::to_string(i % 256) + ".0/24\n";
+    }
+    std::ofstream(directory_ + "/" + name) << text << more;
+    return directory_ + "/" + name;
+  };
+  const std::string first = feed("first", 0, ""), second = feed("second", 2, "2001:db8::/32\n");
+  ASSERT_EQ(Ctl({"ipset", "load", "feed", first, "-n", "shop"}), 0) << err_;
+  ASSERT_EQ(Ctl({"ipset", "load", "feed", second, "-n", "shop"}), 0) << err_;
+  ASSERT_EQ(Ctl({"delete", "ipset", "feed", "-n", "shop"}), 0) << err_;
+
+  EXPECT_EQ(Ctl({"diff", "1", "2"}), 1);
+  EXPECT_THAT(out_, HasSubstr("--- IpSet shop/feed (revision 1)\n+++ IpSet shop/feed (revision 2)\n"));
+  EXPECT_THAT(out_, HasSubstr("\n-  - 10.0.0.0/24\n-  - 10.0.1.0/24\n+  - \"2001:db8::/32\"\n"));
+  EXPECT_THAT(out_, Not(HasSubstr("10.0.2.0/24")));
+
+  ASSERT_EQ(Ctl({"rollback", "1", "--dry-run"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("IpSet shop/feed created (dry run)"));
+  ASSERT_EQ(Ctl({"rollback", "1"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("IpSet shop/feed created\nrevision 4\n"));
+  EXPECT_EQ(Ctl({"diff", "1", "4"}), 0) << out_;
+  ASSERT_EQ(Ctl({"rollback", "2"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("IpSet shop/feed updated\nrevision 5\n"));
+  EXPECT_EQ(Ctl({"diff", "2", "5"}), 0) << out_;
+  Restart();
+  EXPECT_EQ(Ctl({"diff", "2"}), 0) << out_ << err_;
+
+  // As a file as well: what it would change, and that the same changes nothing.
+  const std::string document =
+      "apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: feed, namespace: shop}\n"
+      "spec: {file: FILE}\n";
+  std::ofstream(directory_ + "/set.yaml") << Replaced(document, "FILE", "first");
+  EXPECT_EQ(Ctl({"diff", "-f", directory_ + "/set.yaml"}), 1) << err_;
+  EXPECT_THAT(out_, HasSubstr("\n-  - \"2001:db8::/32\"\n+  - 10.0.0.0/24\n+  - 10.0.1.0/24\n"));
+  EXPECT_THAT(out_, Not(HasSubstr("10.0.2.0/24")));
+  std::ofstream(directory_ + "/set.yaml") << Replaced(document, "FILE", "second");
+  EXPECT_EQ(Ctl({"diff", "-f", directory_ + "/set.yaml"}), 0) << out_ << err_;
 }
 
 TEST_F(HistoryTest, ADocumentThatSomebodyElseChangedIsNotOverwritten) {
