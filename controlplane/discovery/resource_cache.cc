@@ -21,9 +21,14 @@ CommonKey KeyOf(const bundle::Workload& self) {
 // memory once.
 CommonBundle BuildCommon(const model::ConfigState& config, const bundle::Roster& roster,
                          const bundle::Workload& self, std::string_view secret,
-                         const CommonBundle* before) {
+                         const ResourceMap& ip_sets, const CommonBundle* before) {
   v1::WorkloadBundle bundle =
       bundle::BuildCommon(*config.view, roster, bundle::CommonSelf(self), secret);
+  for (const std::string& name : bundle.ip_sets()) {
+    auto set = ip_sets.find(name);
+    if (set == ip_sets.end()) continue;
+    (*bundle.mutable_ip_set_versions())[name] = set->second.version;
+  }
   CommonBundle common;
   common.version = bundle::ResourceVersion(bundle);
   if (before != nullptr && before->version == common.version) return *before;
@@ -43,7 +48,7 @@ const CommonBundle& CommonOf(const model::ConfigState& config, const bundle::Ros
     auto it = previous->common.find(found->first);
     if (it != previous->common.end()) before = &it->second;
   }
-  found->second = BuildCommon(config, roster, self, secret, before);
+  found->second = BuildCommon(config, roster, self, secret, state->ip_sets, before);
   return found->second;
 }
 

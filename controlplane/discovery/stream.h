@@ -76,7 +76,7 @@ class Stream final : public RawStream,
   absl::Status Join(const Request& request, std::unique_lock<std::mutex>& lock);
   absl::Status Take(const Request& request);
   // True: response_ is to be written. REQUIRES: mutex_ held.
-  bool Fill(const ResourceState& state);
+  bool Fill(const std::shared_ptr<const ResourceState>& newest);
   // Of `absent`, those that are there, but for others: the client is told, and so is the operator.
   std::vector<std::string> Forbidden(const ResourceState& state, bool of_bundles,
                                      const std::vector<std::string>& absent);
@@ -112,6 +112,9 @@ class Stream final : public RawStream,
   bool farewell_ = false;  // the client has ended its side
   bool cancelled_ = false;
   grpc::Status final_status_;
+  // The state that the bundle is of while its answer is awaited. Its sets come from there too: the
+  // agent answers when it has just them, and no set of a later revision may get into its hands.
+  std::shared_ptr<const ResourceState> awaited_;
   uint64_t sent_revision_ = 0;
   uint64_t acked_revision_ = 0;
   int forbidden_recorded_ = 0;
@@ -259,7 +262,9 @@ absl::Status Stream<Protocol>::Take(const Request& request) {
 }
 
 template <typename Protocol>
-bool Stream<Protocol>::Fill(const ResourceState& state) {
+bool Stream<Protocol>::Fill(const std::shared_ptr<const ResourceState>& newest) {
+  if (!types_[0].subscription.awaiting_answer()) awaited_ = nullptr;
+  const ResourceState& state = awaited_ ? *awaited_ : *newest;
   auto mine = state.workloads.find(id_);
   // Built before this agent came, or before it was as it is: the next state is on its way.
   if (mine == state.workloads.end() || state.generation < session_.generation) return false;
@@ -273,6 +278,7 @@ bool Stream<Protocol>::Fill(const ResourceState& state) {
                                 Forbidden(state, i == 0, push->absent));
     type.waiting_since = service_.clock().SteadyNow();
     sent_revision_ = state.revision;
+    if (i == 0) awaited_ = newest;
     DiscoveryCounters& counters = service_.counters();
     counters.responses.fetch_add(1, std::memory_order_relaxed);
     counters.resources_sent.fetch_add(push->resources.size(), std::memory_order_relaxed);
@@ -378,7 +384,7 @@ void Stream<Protocol>::Pump() {
     // never calls us with its own lock held.
     std::shared_ptr<const ResourceState> state = service_.State();
     if (!state || id_.empty() || closing_) return;
-    if (writing_ || !Fill(*state)) return;
+    if (writing_ || !Fill(state)) return;
     writing_ = true;
   }
   this->StartWrite(&response_);

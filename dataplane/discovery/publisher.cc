@@ -157,7 +157,7 @@ void Publisher::TakeBundle(Received received) {
   TryCandidate();
 }
 
-Publisher::Tried Publisher::TryIpSet(const ReceivedResource& resource, const IpSets& sets) {
+Publisher::Tried Publisher::TryIpSet(const ReceivedResource& resource) {
   v1::IpSetResource message;
   if (!message.ParseFromString(resource.value)) {
     return {{}, false, absl::InvalidArgumentError("cannot be parsed")};
@@ -165,10 +165,10 @@ Publisher::Tried Publisher::TryIpSet(const ReceivedResource& resource, const IpS
   const std::string& base = message.base_version();
   net::PackedCidrs held;
   const auto gathered = gathering_.find(resource.name);
-  const auto known = sets.find(resource.name);
+  const auto known = sets_.find(resource.name);
   if (!base.empty() && gathered != gathering_.end() && gathered->second.version == base) {
     held = std::move(gathered->second.content);
-  } else if (!base.empty() && known != sets.end() && known->second.version == base) {
+  } else if (!base.empty() && known != sets_.end() && known->second.version == base) {
     held = *known->second.content;
   } else if (!base.empty()) {
     return {{}, true, absl::FailedPreconditionError(absl::StrCat(
@@ -192,7 +192,7 @@ Publisher::Tried Publisher::TryIpSet(const ReceivedResource& resource, const IpS
   set.content = std::make_shared<const net::PackedCidrs>(*std::move(content));
   set.set = std::make_shared<const net::CidrSet>(*set.content);
   set.version = resource.version;
-  if (known != sets.end() && known->second.version == base) {
+  if (known != sets_.end() && known->second.version == base) {
     set.files = known->second.files;
     set.difference_bytes = known->second.difference_bytes + resource.value.size();
   }
@@ -221,45 +221,25 @@ void Publisher::TakeIpSets(Received received) {
   std::vector<Refusal> refusals;
   std::vector<std::string> unfit;
   std::vector<ReceivedResource> saved;
-  IpSets tried = sets_;
-  bool active_uses = false;
-  const std::set<std::string> in_use =
-      active_ == nullptr ? std::set<std::string>{} : NamesOf(active_->bundle);
   for (const ReceivedResource& resource : received.resources) {
-    Tried result = TryIpSet(resource, sets_);
+    Tried result = TryIpSet(resource);
     if (!result.status.ok()) {
       refusals.push_back({resource.name, OneLine(result.status.message())});
       if (result.does_not_fit) unfit.push_back(resource.name);
       continue;
     }
     if (!result.set) continue;
-    tried[resource.name] = *std::move(result.set);
+    sets_[resource.name] = *std::move(result.set);
     saved.push_back(resource);
-    active_uses |= in_use.count(resource.name) != 0;
-  }
-  if (active_uses) {
-    const absl::Status status = Apply(active_->bundle, active_->version, tried);
-    if (!status.ok()) {
-      for (const ReceivedResource& resource : saved)
-        refusals.push_back({resource.name, OneLine(status.message())});
-      saved.clear();
-      tried = sets_;
-      active_uses = false;
-    }
   }
   for (const Refusal& refusal : refusals) {
     log_.Warning(absl::StrCat("refused ip set \"", refusal.name, "\": ", refusal.message));
   }
-  sets_ = std::move(tried);
   for (const ReceivedResource& set : saved) {
     if (store_ == nullptr) break;
     const absl::Status status = SaveIpSet(set, &sets_[set.name]);
     if (!status.ok())
       log_.Warning(absl::StrCat("cannot keep an ip set on disk: ", status.message()));
-  }
-  if (active_uses) {
-    Activate(active_->bundle, active_->version, false);
-    Save(active_resource_);
   }
   bool ask_again = false;
   for (const ReceivedResource& resource : saved)
@@ -287,8 +267,12 @@ void Publisher::TryCandidate() {
     return RefuseCandidate(absl::StrCat("it needs ip set \"", absl::StrJoin(refused_for_, "\", \""),
                                         "\", which does not exist or was refused"));
   }
+  const auto& versions = candidate_->bundle.ip_set_versions();
   for (const std::string& name : names) {
-    if (sets_.find(name) == sets_.end()) return;  // on its way
+    const auto held = sets_.find(name);
+    if (held == sets_.end()) return;  // on its way
+    const auto version = versions.find(name);
+    if (version != versions.end() && version->second != held->second.version) return;
   }
   const absl::Status status = Apply(candidate_->bundle, candidate_->resource.version, sets_);
   if (!status.ok()) return RefuseCandidate(OneLine(status.message()));

@@ -1,13 +1,17 @@
 // From what the control plane sends to what the workers run.
 //
-//   bundle ──► its IP sets complete? ──► wire::Decode ──► data plane ──► last good on disk ──► ACK
+//   bundle ──► its IP sets there? ─────► wire::Decode ──► data plane ──► last good on disk ──► ACK
 //                 │ no: subscribe, wait       │ fault            │ fault
 //                 ▼                           ▼                  ▼
 //              (the ACK waits too)        NACK with the reason; the active configuration stays
 //
-// A set that changes by itself takes the same way with the active bundle. A bundle whose set does
-// not exist at the control plane is refused at once, since a response without an answer would hold
-// back every later one; when the set appears, the bundle is asked for again.
+// A bundle says which version of each set it was made with, and takes effect with just those: no
+// moment has the policies of one revision and the sets of another. What arrives of sets is kept for
+// the bundle that asks for it and changes nothing by itself.
+//
+// A bundle whose set does not exist at the control plane is refused at once, since a response
+// without an answer would hold back every later one; when the set appears, the bundle is asked for
+// again.
 //
 // A large set comes in parts, and a change of it as a difference from the version that we have
 // acknowledged. Parts are gathered aside, while the set of before stays in use; a difference that
@@ -100,7 +104,7 @@ class Publisher {
   void TakeBundle(Received received);
   void TakeIpSets(Received received);
   absl::Status RestoreIpSets(const std::vector<ReceivedResource>& steps);
-  Tried TryIpSet(const ReceivedResource& resource, const IpSets& sets);
+  Tried TryIpSet(const ReceivedResource& resource);
   absl::Status SaveIpSet(const ReceivedResource& resource, IpSet* set);
   void TryCandidate();
   void AcceptCandidate(std::set<std::string> names);

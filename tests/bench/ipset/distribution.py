@@ -7,9 +7,13 @@ force (an HTTP request that was let through is answered 403), memory of the agen
 
 All on loopback, in a folder of its own; both connections go through relays that count bytes. Fails if a change is not in force
 within its bound, or moves more than kilobytes.
+
+At the end a policy and its set change together, again and again, under load: in each revision they deny /never, and in any
+mixture of two they let it in. Fails if it is answered with anything but 403, or arrives at the origin.
 """
 import argparse
 import http.client
+import http.server
 import os
 import random
 import socket
@@ -18,6 +22,32 @@ import sys
 import tempfile
 import threading
 import time
+
+ROUTE = """---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: origin, namespace: shop}}
+spec:
+  gateways: [edge]
+  hosts: ["*"]
+  http: [{{route: [{{destination: {{host: 127.0.0.1, port: {{number: {port}}}}}}}]}}]
+"""
+
+# What is denied is the same, whether the set holds us and is meant, or does not and its opposite is.
+TOGETHER = """apiVersion: whence.dev/v1
+kind: IpSet
+metadata: {{name: big, namespace: shop}}
+spec: {{file: {file}}}
+---
+apiVersion: whence.dev/v1
+kind: IpPolicy
+metadata: {{name: deny, namespace: shop}}
+spec:
+  action: DENY
+  rules:
+  - from: [{{source: {{{sets}: [big]}}}}]
+    to: [{{operation: {{paths: [/never]}}}}]
+"""
 
 DOCUMENTS = """apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -56,7 +86,11 @@ class Relay:
     def accept(self):
         while True:
             near, _ = self.listener.accept()
-            far = socket.create_connection(self.target)
+            try:
+                far = socket.create_connection(self.target)
+            except OSError:  # it has ended before who connects to it
+                near.close()
+                continue
             threading.Thread(target=self.pump, args=(near, far, "up"), daemon=True).start()
             threading.Thread(target=self.pump, args=(far, near, "down"), daemon=True).start()
 
@@ -113,6 +147,83 @@ def make_set(count, mixed):
             octets = [generator.randrange(1, 120)] + [generator.randrange(256) for _ in range(3)]
             seen.add(".".join(map(str, octets)) + "/32")
     return sorted(seen)
+
+
+class Origin:
+    """Answers 200 and remembers what arrived."""
+
+    def __init__(self):
+        self.arrived = []
+        arrived = self.arrived
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                arrived.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+class Load:
+    """Asks for /never and /always by turns on kept connections, until it is stopped."""
+
+    def __init__(self, port):
+        self.answers, self.wrong, self.stopped = 0, [], False
+        self.threads = [threading.Thread(target=self.ask, args=(port,)) for _ in range(4)]
+        for thread in self.threads:
+            thread.start()
+
+    def ask(self, port):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        while not self.stopped:
+            for path, status in (("/never", 403), ("/always", 200)):
+                connection.request("GET", path)
+                response = connection.getresponse()
+                response.read()
+                self.answers += 1
+                if response.status != status:
+                    self.wrong.append((path, response.status))
+
+    def stop(self):
+        self.stopped = True
+        for thread in self.threads:
+            thread.join()
+
+
+def change_together(ctl, save, port, lines, times):
+    """No answer is of a mixture of two revisions."""
+    origin = Origin()
+    without, with_us = save("without", lines), save("with", lines + ["127.0.0.1"])
+    steps = [save(f"together{i}", [TOGETHER.format(file=file, sets=sets)])
+             for i, (file, sets) in enumerate(((with_us, "ipSets"), (without, "notIpSets")))]
+    ctl("apply", "-f", steps[1], "-f", save("route", [ROUTE.format(port=origin.port)]))
+    wait_for(port, 200, 10)
+    load = Load(port)
+    revisions = [ctl("apply", "-f", steps[i % 2]).splitlines()[-1] for i in range(times)]
+    wait_for_revision(ctl, revisions[-1].split()[-1])
+    load.stop()
+    print(f"\n{times} revisions of a policy with its set, {load.answers} answers meanwhile: {len(load.wrong)} wrong, "
+          f"{origin.arrived.count('/never')} arrived that are denied")
+    if load.wrong or "/never" in origin.arrived or load.answers < 100 or "/always" not in origin.arrived:
+        sys.exit(f"a mixture of two revisions decided: {load.wrong[:5]}")
+
+
+def wait_for_revision(ctl, revision):
+    deadline = time.monotonic() + 20
+    while f'"ackedRevision": "{revision}"' not in ctl("agents", "-o", "json"):
+        if time.monotonic() > deadline:
+            sys.exit(f"the agent does not come to revision {revision}")
+        time.sleep(0.02)
 
 
 def main():
@@ -204,6 +315,7 @@ def run(options, folder, children):
     for name, _, _, upload, stream in results[1:]:
         if upload > 300_000 or stream > 20_000:
             sys.exit(f"{name}: {upload} bytes up, {stream} to the agent: not kilobytes")
+    change_together(ctl, save, port, lines, 12)
 
 
 main()

@@ -195,6 +195,60 @@ TEST_F(DiscoveryServiceTest, AfterARestartNothingUnchangedIsSentAgainAndDeletion
   EXPECT_THAT(response.removed_resources(), ElementsAre("shop/bad"));
 }
 
+// The agent switches when it has a bundle and the sets of just that bundle. A set of a later revision
+// would keep it waiting for ever, or have it mix two revisions.
+TEST_F(DiscoveryServiceTest, SetsComeFromTheRevisionOfTheBundleThatWaitsForThem) {
+  const auto publish = [this](uint64_t revision) {
+    const std::string cidr = "10." + std::to_string(revision) + ".0.0/16";
+    Publish(revision, {Policy("edge", "echo", cidr, "bad"), Set("bad", cidr)});
+  };
+  const auto wanted = [](const DeltaDiscoveryResponse& response) {
+    return BundleIn(response).ip_set_versions().at("shop/bad");
+  };
+  publish(1);
+  WaitFor([this] { return service_->State() != nullptr; });
+  DeltaClient client(*stub_);
+  client.Subscribe(echo_, kBundleType, {"shop/echo"});
+  const DeltaDiscoveryResponse bundle1 = client.ReadAndAck();
+  client.Subscribe({}, kIpSetType, {"shop/bad"});
+  const DeltaDiscoveryResponse set1 = client.Read();
+  EXPECT_EQ(set1.resources(0).version(), wanted(bundle1));
+
+  publish(2);
+  const DeltaDiscoveryResponse bundle2 = client.Read();
+  publish(3);
+  WaitFor([this] { return service_->State()->revision == 3; });
+  client.Ack(set1);
+  const DeltaDiscoveryResponse set2 = client.ReadAndAck();
+  EXPECT_EQ(set2.resources(0).version(), wanted(bundle2));
+  EXPECT_EQ(set2.system_version_info(), "2");
+
+  client.Ack(bundle2);
+  const DeltaDiscoveryResponse bundle3 = client.Read();
+  EXPECT_EQ(bundle3.system_version_info(), "3");
+  const DeltaDiscoveryResponse set3 = client.ReadAndAck();
+  EXPECT_EQ(set3.resources(0).version(), wanted(bundle3));
+  client.Ack(bundle3);
+  WaitForAgent("echo", [](auto& a) { return a.acked_revision() == 3; });
+}
+
+// A set that changes by itself makes a bundle as well, or nobody would ask for it.
+TEST_F(DiscoveryServiceTest, ABundleNamesTheVersionsOfItsSets) {
+  const auto publish = [this](uint64_t revision, const std::string& cidr) {
+    Publish(revision, {Policy("edge", "echo", "2.2.2.0/24", "bad"), Set("bad", cidr)});
+  };
+  publish(1, "6.6.6.0/24");
+  WaitFor([this] { return service_->State() != nullptr; });
+  DeltaClient client(*stub_);
+  client.Subscribe(echo_, kBundleType, {"shop/echo"});
+  const DeltaDiscoveryResponse first = client.ReadAndAck();
+  publish(2, "7.7.7.0/24");
+  const DeltaDiscoveryResponse second = client.ReadAndAck();
+  EXPECT_NE(second.resources(0).version(), first.resources(0).version());
+  EXPECT_NE(BundleIn(second).ip_set_versions().at("shop/bad"),
+            BundleIn(first).ip_set_versions().at("shop/bad"));
+}
+
 TEST_F(DiscoveryServiceTest, ManyChangesCostASlowClientOneResponse) {
   Publish(1, {Policy("edge", "echo", "10.0.0.0/24")});
   WaitFor([this] { return service_->State() != nullptr; });

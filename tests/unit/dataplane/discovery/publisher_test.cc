@@ -42,6 +42,13 @@ v1::WorkloadBundle Bundle(const std::string& cidr, const std::vector<std::string
   return bundle;
 }
 
+// One that was made with that version of the set shop/a.
+v1::WorkloadBundle BundleWith(const std::string& set_version, const std::string& cidr) {
+  v1::WorkloadBundle bundle = Bundle(cidr, {"shop/a"});
+  (*bundle.mutable_ip_set_versions())["shop/a"] = set_version;
+  return bundle;
+}
+
 v1::IpSetResource IpSet(const std::string& name, const std::string& cidr) {
   return wire::EncodeIpSet(name, {*net::Cidr::Parse(cidr)});
 }
@@ -162,13 +169,46 @@ TEST_F(PublisherTest, WaitsForTheIpSetsOfABundle) {
   EXPECT_EQ(active_->ip_set_versions.at("shop/b"), "1");
 }
 
-TEST_F(PublisherTest, ASetThatChangesMakesANewSnapshot) {
+// A revision changes a policy and its set. They come one after the other and take effect at once.
+TEST_F(PublisherTest, ASetTakesEffectWithTheBundleThatAsksForIt) {
   publisher_->OpenStream({});
-  SendBundle("v1", Bundle("1.2.3.4", {"shop/a"}));
-  SendSet("shop/a", "1", "10.0.0.0/8");
-  EXPECT_THAT(SendSet("shop/a", "2", "11.0.0.0/8"), ElementsAre(Acks(kIpSetType, "3")));
+  SendBundle("v1", BundleWith("1", "1.2.3.4"));
+  EXPECT_THAT(SendSet("shop/a", "1", "10.0.0.0/8"),
+              ElementsAre(Acks(kIpSetType, "2"), Acks(kBundleType, "1")));
+  EXPECT_THAT(SendBundle("v2", BundleWith("2", "5.6.7.8")), IsEmpty());
+  EXPECT_EQ(published_.size(), 1u) << "the new policy does not meet the old set";
+  EXPECT_THAT(SendSet("shop/a", "2", "11.0.0.0/8"),
+              ElementsAre(Acks(kIpSetType, "4"), Acks(kBundleType, "3")));
+  EXPECT_EQ(published_.size(), 2u);
+  // Nor does the old policy meet the new set, should that come first.
+  EXPECT_THAT(SendSet("shop/a", "3", "12.0.0.0/8"), ElementsAre(Acks(kIpSetType, "5")));
   EXPECT_EQ(published_.size(), 2u);
   EXPECT_EQ(active_->ip_set_versions.at("shop/a"), "2");
+  EXPECT_THAT(SendBundle("v3", BundleWith("3", "5.6.7.8")), ElementsAre(Acks(kBundleType, "6")));
+  EXPECT_EQ(published_.size(), 3u);
+  EXPECT_EQ(active_->ip_set_versions.at("shop/a"), "3");
+}
+
+TEST_F(PublisherTest, ARefusedBundleLeavesItsSetsWithoutEffect) {
+  publisher_->OpenStream({});
+  SendBundle("v1", BundleWith("1", "1.2.3.4"));
+  SendSet("shop/a", "1", "10.0.0.0/8");
+  SendBundle("v2", BundleWith("2", "1.2.3.4/99"));
+  EXPECT_THAT(SendSet("shop/a", "2", "11.0.0.0/8"),
+              ElementsAre(Acks(kIpSetType, "4"), Nacks(kBundleType, "3", "1.2.3.4/99")));
+  EXPECT_EQ(published_.size(), 1u);
+  EXPECT_EQ(active_->ip_set_versions.at("shop/a"), "1");
+  {  // on disk neither
+    const auto other = MakePublisher("shop/echo");
+    ASSERT_TRUE(other->StartFromLastGood()) << log_.lines;
+    EXPECT_EQ(active_->version, "v1");
+    EXPECT_EQ(active_->ip_set_versions.at("shop/a"), "1");
+  }
+  // And back: what the active bundle runs with is not what is held.
+  EXPECT_THAT(SendBundle("v3", BundleWith("1", "9.9.9.9")), IsEmpty());
+  EXPECT_THAT(SendSet("shop/a", "1", "10.0.0.0/8"),
+              ElementsAre(Acks(kIpSetType, "6"), Acks(kBundleType, "5")));
+  EXPECT_EQ(active_->version, "v3");
 }
 
 TEST_F(PublisherTest, ABadSetIsRefusedAndTheOldOneStays) {
@@ -327,12 +367,17 @@ class PublisherSetTest : public PublisherTest {
  protected:
   PublisherSetTest() {
     publisher_->OpenStream({});
+    Want(first_);
+    SendWhole(first_);
+  }
+  // A bundle that was made with this content.
+  void Want(const net::PackedCidrs& set) {
+    const std::string version = net::VersionOf(set);
     // Fields of one source are ANDed: all addresses, if the set holds them.
-    v1::WorkloadBundle bundle = Bundle("0.0.0.0/0", {"shop/a"});
+    v1::WorkloadBundle bundle = BundleWith(version, "0.0.0.0/0");
     bundle.mutable_policies(0)->mutable_spec()->mutable_rules(0)->mutable_from(0)->mutable_source()
         ->add_ip_blocks("::/0");
-    SendBundle("b", bundle);
-    SendWhole(first_);
+    EXPECT_THAT(SendBundle("with-" + version, bundle), testing::SizeIs(testing::Le(1u)));
   }
   std::vector<Request> SendWhole(const net::PackedCidrs& set) {
     return Send(kIpSetType, {{"shop/a", net::VersionOf(set), Part(set, "", false)}});
@@ -340,6 +385,10 @@ class PublisherSetTest : public PublisherTest {
   std::vector<Request> SendDifference(const net::PackedCidrs& from, const net::PackedCidrs& to) {
     return Send(kIpSetType, {{"shop/a", net::VersionOf(to),
                               Difference(from, to, net::VersionOf(from))}});
+  }
+  std::vector<Request> Change(const net::PackedCidrs& from, const net::PackedCidrs& to) {
+    Want(to);
+    return SendDifference(from, to);
   }
   // As after a restart.
   void ExpectOnDisk(const net::PackedCidrs& set, const char* member) {
@@ -363,7 +412,7 @@ class PublisherSetTest : public PublisherTest {
 TEST_F(PublisherSetTest, ADifferenceIsAppliedToWhatIsHeld) {
   EXPECT_FALSE(Denies(*published_.back(), "11.0.0.1"));
   const net::PackedCidrs second = Packed({"11.0.0.0/8", "2001:db8::/32"});
-  EXPECT_THAT(SendDifference(first_, second), ElementsAre(Acks(kIpSetType, "3")));
+  EXPECT_THAT(Change(first_, second), ElementsAre(Acks(kIpSetType, "4"), Acks(kBundleType, "3")));
   EXPECT_TRUE(Denies(*published_.back(), "11.0.0.1"));
   EXPECT_FALSE(Denies(*published_.back(), "10.0.0.1")) << "removed";
   EXPECT_TRUE(Denies(*published_.back(), "2001:db8::1")) << "kept";
@@ -388,7 +437,8 @@ TEST_F(PublisherSetTest, ADifferenceThatDoesNotFitIsRefusedAndTheSetAskedFor) {
                           Subscribes(kIpSetType, "shop/a")));
   EXPECT_EQ(published_.size(), published);
   EXPECT_EQ(active_->ip_set_versions.at("shop/a"), net::VersionOf(first_));
-  EXPECT_THAT(SendWhole(other), ElementsAre(Acks(kIpSetType, "6")));
+  Want(other);
+  EXPECT_THAT(SendWhole(other), ElementsAre(Acks(kIpSetType, "7"), Acks(kBundleType, "6")));
   EXPECT_TRUE(Denies(*published_.back(), "12.0.0.1"));
 }
 
@@ -396,20 +446,21 @@ TEST_F(PublisherSetTest, PartsAreGatheredAsideAndUsedWhenAllAreThere) {
   const net::PackedCidrs second = Packed({"11.0.0.0/8", "12.0.0.0/8", "2001:db9::/32"});
   const std::string version = net::VersionOf(second);
   const size_t published = published_.size();
+  Want(second);
   EXPECT_THAT(Send(kIpSetType, {{"shop/a", version + "+1/3", Part(Packed({"11.0.0.0/8"}), "", true)}}),
-              ElementsAre(Acks(kIpSetType, "3")));
+              ElementsAre(Acks(kIpSetType, "4")));
   EXPECT_THAT(Send(kIpSetType, {{"shop/a", version + "+2/3",
                                  Part(Packed({"12.0.0.0/8"}), version + "+1/3", true)}}),
-              ElementsAre(Acks(kIpSetType, "4")));
+              ElementsAre(Acks(kIpSetType, "5")));
   EXPECT_EQ(published_.size(), published) << "half a set decides nothing";
   EXPECT_TRUE(Denies(*published_.back(), "10.0.0.1"));
   // A part out of turn.
   EXPECT_THAT(Send(kIpSetType, {{"shop/a", version,
                                  Part(Packed({"2001:db9::/32"}), version + "+1/3", false)}}),
-              ElementsAre(Nacks(kIpSetType, "5", "not here"), Subscribes(kIpSetType, "shop/a")));
+              ElementsAre(Nacks(kIpSetType, "6", "not here"), Subscribes(kIpSetType, "shop/a")));
   EXPECT_THAT(Send(kIpSetType, {{"shop/a", version,
                                  Part(Packed({"2001:db9::/32"}), version + "+2/3", false)}}),
-              ElementsAre(Acks(kIpSetType, "6")));
+              ElementsAre(Acks(kIpSetType, "7"), Acks(kBundleType, "3")));
   EXPECT_TRUE(Denies(*published_.back(), "11.0.0.1"));
   EXPECT_TRUE(Denies(*published_.back(), "2001:db9::1"));
   EXPECT_FALSE(Denies(*published_.back(), "10.0.0.1"));
@@ -420,6 +471,7 @@ TEST_F(PublisherSetTest, OnDiskAChangeIsKilobytesAndTheChainStaysShort) {
   std::vector<net::Cidr> cidrs;
   for (uint32_t i = 0; i < 20'000; ++i) cidrs.emplace_back(net::IpAddress::FromV4(i * 65536), 16);
   net::PackedCidrs set = net::Pack(cidrs);
+  Want(set);
   SendWhole(set);
   const size_t whole = FileBytes();
   EXPECT_GT(whole, set.bytes());
@@ -427,7 +479,7 @@ TEST_F(PublisherSetTest, OnDiskAChangeIsKilobytesAndTheChainStaysShort) {
   for (uint32_t i = 1; i <= 60; ++i) {
     const net::PackedCidrs next =
         net::Union(set, net::Pack({net::Cidr(net::IpAddress::FromV4(0xcb000000 + i))}));
-    ASSERT_THAT(SendDifference(set, next), testing::SizeIs(1));
+    ASSERT_THAT(Change(set, next), testing::SizeIs(2));
     set = next;
     if (i == 1) { EXPECT_LT(FileBytes(), whole + 2000); }
     const auto files = std::filesystem::directory_iterator(directory_);
@@ -439,9 +491,9 @@ TEST_F(PublisherSetTest, OnDiskAChangeIsKilobytesAndTheChainStaysShort) {
   // And back to an earlier content: its file is part of the chain already.
   const net::PackedCidrs before =
       net::Minus(set, net::Pack({net::Cidr(net::IpAddress::FromV4(0xcb000000 + 60))}));
-  SendDifference(set, before);
-  SendDifference(before, set);
-  SendDifference(set, before);
+  Change(set, before);
+  Change(before, set);
+  Change(set, before);
   ExpectOnDisk(before, "203.0.0.59");
 }
 
@@ -451,8 +503,9 @@ TEST_F(PublisherSetTest, ABrokenChainOnDiskIsNotUsed) {
   for (uint32_t i = 0; i < 1000; ++i) cidrs.emplace_back(net::IpAddress::FromV4(i * 65536), 16);
   const net::PackedCidrs set = net::Pack(cidrs);
   const net::PackedCidrs next = net::Union(set, Packed({"203.0.113.1"}));
+  Want(set);
   SendWhole(set);
-  SendDifference(set, next);
+  Change(set, next);
   ExpectOnDisk(next, "203.0.113.1");
   size_t removed = 0;
   for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
