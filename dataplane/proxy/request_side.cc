@@ -261,6 +261,9 @@ void HttpSession::ObtainUpstream() {
   if (!upstream_ && may_be_stale) {
     upstream_ = context_.pool.Take(key);
     if (upstream_) upstream_->set_user(*this);
+  } else if (!upstream_) {
+    // An application with few threads would not look at the new one while it waits on the old.
+    context_.pool.Drop(key);
   }
   if (!upstream_) ConnectUpstream();
   if (!upstream_) return;
@@ -283,6 +286,7 @@ void HttpSession::ConnectUpstream() {
   switch (opened.outcome) {
     case Connector::Outcome::kStarted:
       upstream_ = std::move(opened.upstream);
+      upstream_->is_personal = x.authenticates_connection;
       x.to_upstream.Sent(opened.sent);
       x.record.upstream_source = upstream_->local_address();
       if (x.timed || x.limits.connect_timeout.count() > 0) TimeConnect();

@@ -30,6 +30,13 @@ std::unique_ptr<Upstream> UpstreamPool::Take(const Upstream::Key& key) {
   return taken;
 }
 
+void UpstreamPool::Drop(const Upstream::Key& key) {
+  std::unique_ptr<Upstream> dropped = Take(key);
+  if (dropped == nullptr) return;
+  dropped->Close();
+  loop_.Retire(std::move(dropped));
+}
+
 void UpstreamPool::Give(std::unique_ptr<Upstream> idle, std::chrono::milliseconds timeout) {
   auto& same = idle_[idle->key()];
   if (same.size() >= limits_.max_idle_per_endpoint || count_ >= limits_.max_idle) {

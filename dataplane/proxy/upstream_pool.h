@@ -22,6 +22,8 @@ class UpstreamPool final : public UpstreamUser {
 
   // Null: none idle. The new owner sets itself as the user.
   std::unique_ptr<Upstream> Take(const Upstream::Key& key);
+  // Closes one that Take would give, if there is any: another takes its place.
+  void Drop(const Upstream::Key& key);
   // Keeps it for the next Take, for `timeout` at most, or closes it if there are enough. REQUIRES:
   // nothing is in flight.
   void Give(std::unique_ptr<Upstream> idle, std::chrono::milliseconds timeout);

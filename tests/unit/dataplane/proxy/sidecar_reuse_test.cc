@@ -1,6 +1,7 @@
 // An upstream connection that stays warm for the next connection of the same client: when it may be
 // used again, and when it must not.
 #include <atomic>
+#include <mutex>
 
 #include "gmock/gmock.h"
 #include "tests/unit/dataplane/proxy/sidecar_fixture.h"
@@ -40,6 +41,7 @@ class SidecarReuseTest : public SidecarTest {
   // Of the origin, whose threads outlive the test's body.
   std::atomic<bool> told_ = false;
   std::atomic<int> ended_ = 0;
+  std::mutex thread_;
 };
 
 TEST_P(SidecarReuseTest, ServesTheNextConnectionOfTheSameClient) {
@@ -75,6 +77,40 @@ TEST_P(SidecarReuseTest, NoClientEverGetsAnothers) {
     EXPECT_EQ(PeerIn(Ask(Get("X-Forwarded-For: " + one + "\r\n"))).ip, Ip(one));
     EXPECT_EQ(PeerIn(Ask(Get("X-Forwarded-For: " + other + "\r\n"))).ip, Ip(other));
   }
+  EXPECT_EQ(origin_->connections(), 2);
+}
+
+// A client that comes back on a stale connection is as much itself on the one that replaces it.
+TEST_P(SidecarReuseTest, AuthenticatedConnectionStaysWithItsClientAfterARetry) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is kept";
+  Start([this](WireEnd& end) {
+    if (!told_.exchange(true)) {
+      end.ReadThrough("\r\n\r\n");
+      end.Send(Ok("once"));
+      end.ReadThrough("\r\n\r\n");  // and swallows the second
+      return;
+    }
+    HttpOrigin([](const std::string&, const std::string&) { return Ok("x"); })(end);
+  });
+  Ask(Get());
+  Ask(Get("Authorization: Negotiate dG9rZW4=\r\n"));
+  EXPECT_EQ(Count(Counter::kUpstreamRetries), 1u);
+  EXPECT_EQ(origin_->connections(), 2);
+  Ask(Get());
+  EXPECT_EQ(origin_->connections(), 3);
+}
+
+// An application with one thread does not look at the new connection before the old one ends.
+TEST_P(SidecarReuseTest, ApplicationNeedNotServeTheOldOneBesideTheNew) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is kept";
+  options_.limits.warm_idle_timeout = std::chrono::hours(1);
+  Start([this](WireEnd& end) {
+    const std::lock_guard one_at_a_time(thread_);
+    HttpOrigin([](const std::string&, const std::string&) { return Ok("x"); })(end);
+  });
+  Ask(Get());
+  EXPECT_THAT(Ask("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"),
+              testing::EndsWith("x"));
   EXPECT_EQ(origin_->connections(), 2);
 }
 
