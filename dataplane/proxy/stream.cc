@@ -24,6 +24,13 @@ constexpr size_t kPiece = 256 * 1024;
 // A stream that brings so much in so short a time is fast: 64 MB/s. A piece then waits 4 ms at most.
 constexpr uint64_t kFastBytes = 512 * 1024;
 constexpr std::chrono::milliseconds kFastTime{8};
+// Where nobody knows how much will come, a stream has to be fast so often in a row: the last piece of
+// what comes waits for kPieceTime, which a long stream does not feel and a short one would.
+constexpr uint32_t kPatience = 8;
+// A stream that was late has to be fast so much longer the next time. Who sends a window's worth and
+// waits for an answer (HTTP/2, SSH) would otherwise be late again and again.
+constexpr uint32_t kLessTrust = 8;
+constexpr uint32_t kLeastTrust = 32'768;
 // A read shorter than this says nothing of a stream's speed.
 constexpr size_t kLongRead = 16 * 1024;
 // After so long without a whole piece a stream is slow again, and gets what has come.
@@ -133,22 +140,32 @@ void Stream::NotePace(size_t bytes, uint64_t ahead) {
   if (pace_ == nullptr) {
     if (bytes < kLongRead || ahead < kFastBytes) return;
     pace_ = std::make_unique<Pace>(
-        +[](void* self) { static_cast<Stream*>(self)->EndPace(); }, this);
+        +[](void* self) { static_cast<Stream*>(self)->BeLate(); }, this,
+        ahead == kUnknown ? kPatience : 1);
   }
   const SteadyTime now = loop_->now();
   if (!fast()) {
     if (now - pace_->since > kFastTime) {
       pace_->since = now;
       pace_->bytes = 0;
+      pace_->turns = 0;
     }
     pace_->bytes += bytes;
-    if (pace_->bytes < kFastBytes || ahead < kPiece) return;
+    if (pace_->bytes < kFastBytes) return;
+    pace_->since = now;
     pace_->bytes = 0;
+    if (++pace_->turns < pace_->patience || ahead < kPiece) return;
+    pace_->turns = 0;
     if (!pace_->tells_rest) pace_->tells_rest = os::TellRest(fd_.get()) == 0;
   }
   const size_t piece = static_cast<size_t>(std::min<uint64_t>(kPiece, ahead));
   SetLowWater(std::max<size_t>(piece, 1));
   if (fast()) loop_->ArmAfter(pace_->late, kPieceTime);
+}
+
+void Stream::BeLate() {
+  pace_->patience = std::min(pace_->patience * kLessTrust, kLeastTrust);
+  EndPace();
 }
 
 void Stream::AckNow() { os::AckNow(fd_.get()); }

@@ -96,9 +96,12 @@ class Stream {
  private:
   // How fast bytes come: allocated by the first long read.
   struct Pace {
-    Pace(loop::Timer::Fire late, void* stream) : late(late, stream) {}
+    Pace(loop::Timer::Fire late, void* stream, uint32_t patience)
+        : patience(patience), late(late, stream) {}
     SteadyTime since;
     uint64_t bytes = 0;  // since then
+    uint32_t turns = 0;  // so often in a row they were many
+    uint32_t patience;   // after so many turns the stream is fast
     size_t low_water = 1;
     bool tells_rest = false;  // TCP_INQ is set
     loop::Timer late;  // less than `low_water` came for too long
@@ -107,6 +110,8 @@ class Stream {
   // recv(2); says as well how much is left to read, if the kernel tells.
   ssize_t Receive(std::span<char> room, std::optional<size_t>* rest);
   void Block();
+  // No whole piece came in time.
+  void BeLate();
   void SetLowWater(size_t bytes);
 
   os::UniqueFd fd_;
