@@ -34,6 +34,9 @@ class DownstreamOwner {
   // Takes `connection` out and destroys it at the end of the round.
   virtual void Forget(Downstream& connection) = 0;
   virtual size_t connection_count() const = 0;
+  // An application does not answer: it may have few threads, which wait on connections that are
+  // kept for clients of the past. All workers close theirs.
+  virtual void MakeRoom() = 0;
 
  protected:
   ~DownstreamOwner() = default;

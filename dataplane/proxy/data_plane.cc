@@ -79,6 +79,9 @@ absl::StatusOr<std::unique_ptr<DataPlane>> DataPlane::Start(
     if (!worker.ok()) return worker.status();
     plane->workers_.push_back(*std::move(worker));
   }
+  plane->shared_->make_room = [&workers = plane->workers_] {
+    for (const auto& worker : workers) worker->CloseKept();
+  };
   if (absl::Status status = plane->Publish(std::move(first)); !status.ok()) return status;
   return plane;
 }

@@ -48,6 +48,7 @@ struct Exchange {
   bool authenticates_connection = false;  // by NTLM or Negotiate: the upstream is this client's
   bool request_given_up = false;          // upstream takes no more of it
   bool had_body = false;
+  std::chrono::milliseconds room_wait{0};  // 0: it was not asked for yet (HttpSession::AskForRoom)
   bool rest_of_request_asked = false, rest_of_response_asked = false;  // Stream::AckNow
 
   // Where it goes.

@@ -10,6 +10,8 @@ namespace {
 
 // Per event and connection; then the others' turn.
 constexpr int kMostSteps = 32;
+// Longer than most applications think, and too short for people to notice.
+constexpr std::chrono::milliseconds kRoomWait{50};
 
 }  // namespace
 
@@ -172,6 +174,20 @@ void HttpSession::AskForRest() {
     x.rest_of_response_asked = true;
     upstream_->stream.AckNow();
   }
+  AskForRoom();
+}
+
+void HttpSession::AskForRoom() {
+  Exchange& x = *exchange_;
+  if (!upstream_ || !upstream_->is_spoofed || upstream_->used || x.local) return;
+  if (x.response_head_done || !upstream_->in.empty()) return;  // it is being served
+  const bool first = x.room_wait.count() == 0;
+  if (!first && !upstream_->timed_out()) return;
+  if (!first) context_.owner.MakeRoom();
+  // Again and again, since those that are served meanwhile are kept in their turn; ever more rarely,
+  // since most of those who wait so long wait for something else.
+  x.room_wait = first ? kRoomWait : 2 * x.room_wait;
+  upstream_->ArmTimer(x.room_wait);
 }
 
 void HttpSession::WriteRecord() {

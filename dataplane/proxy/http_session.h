@@ -12,7 +12,8 @@
 //
 // The upstream connection stays with this session for its next requests and then waits in the pool
 // for the next connection of the same client (sidecar), or goes to the pool between requests
-// (gateway). It is reused only if both messages on it ended cleanly.
+// (gateway). It is reused only if both messages on it ended cleanly. A sidecar empties its pools when
+// the application leaves a new connection without an answer.
 //
 // Files: http_session.cc has the states, request_side.cc and response_side.cc the two directions of
 // an exchange, route_side.cc what a gateway's route asks for.
@@ -72,6 +73,8 @@ class HttpSession final : public Session, private UpstreamUser {
   bool MoveExchange();
   // Nothing moves: makes sure that neither side waits for us.
   void AskForRest();
+  // A new upstream connection stays silent: the application may be waiting on one that is kept warm.
+  void AskForRoom();
   bool MoveTunnel();
   bool Discard();
   void BeginExchange();

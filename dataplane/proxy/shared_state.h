@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <random>
 
@@ -43,6 +44,7 @@ struct SharedState {
   TupleTable tuples;
   OpenConnections open;
   std::random_device random;  // at start only
+  std::function<void()> make_room;  // constant once workers run; any thread (DownstreamOwner)
 };
 
 }  // namespace whence::proxy

@@ -155,6 +155,10 @@ void Worker::CutAll(access_log::Flag reason) {
   loop_->Post([this, reason] { CutHere(reason); });
 }
 
+void Worker::CloseKept() {
+  loop_->Post([this] { context_.pool.Clear(); });
+}
+
 void Worker::CutHere(access_log::Flag reason) {
   for (size_t i = connections_.size(); i-- > 0;) connections_[i]->Cut(reason);
 }

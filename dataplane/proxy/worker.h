@@ -47,6 +47,8 @@ class Worker final : public DownstreamOwner {
   void BeginDrain(std::chrono::milliseconds deadline);
   // Ends all connections; each leaves its record.
   void CutAll(access_log::Flag reason);
+  // Closes the upstream connections that nobody uses.
+  void CloseKept();
   // Cuts what is left and joins the thread. Idempotent.
   void Stop();
   void AddTo(Counters& sum) const { counters_.AddTo(sum); }
@@ -54,6 +56,7 @@ class Worker final : public DownstreamOwner {
   void Adopt(std::unique_ptr<Downstream> connection) override;
   void Forget(Downstream& connection) override;
   size_t connection_count() const override { return connections_.size(); }
+  void MakeRoom() override { shared_.make_room(); }
 
  private:
   Worker(int index, const DataPlaneOptions& options, SharedState& shared, access_log::Ring& ring,

@@ -95,6 +95,7 @@ class Bench final : public DownstreamOwner {
     loop_->Retire(std::move(dead));
   }
   size_t connection_count() const override { return connections_.size(); }
+  void MakeRoom() override {}
   void CutAll() {
     while (!connections_.empty()) connections_.back()->Cut(access_log::Flag::kDrained);
     context_.pool.Clear();

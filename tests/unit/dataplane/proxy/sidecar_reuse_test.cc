@@ -114,6 +114,24 @@ TEST_P(SidecarReuseTest, ApplicationNeedNotServeTheOldOneBesideTheNew) {
   EXPECT_EQ(origin_->connections(), 2);
 }
 
+// Nor that of another client, in whichever worker it is.
+TEST_P(SidecarReuseTest, OtherClientsNeedNotWaitForAKeptOneToEnd) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is kept";
+  options_.limits.warm_idle_timeout = std::chrono::hours(1);
+  options_.workers = 4;
+  TrustTheHop();
+  Start([this](WireEnd& end) {
+    const std::lock_guard one_at_a_time(thread_);
+    HttpOrigin([](const std::string&, const std::string&) { return Ok("x"); })(end);
+  });
+  const std::string prefix = v4() ? "123.120.247." : "2001:db8::";
+  for (int i = 1; i <= 6; ++i) {
+    const std::string from = "X-Forwarded-For: " + prefix + std::to_string(i) + "\r\n";
+    EXPECT_THAT(Ask(Get(from)), testing::EndsWith("x"));
+  }
+  EXPECT_EQ(origin_->connections(), 6);
+}
+
 // What must not be sent twice must not be lost on a connection that the application is just
 // closing.
 TEST_P(SidecarReuseTest, RequestThatChangesSomethingGetsANewOne) {
