@@ -35,6 +35,7 @@ void DeclareCerts(CLI::App& app, CertsFlags& flags) {
   whencectl certs issue control-plane main --dir ca --address 10.0.0.5,whence.example
   whencectl certs issue agent shop/web-1 --dir ca --out web-1
   whencectl certs issue workload shop/web --dir ca --out web   # all pods of a Deployment, from one Secret
+  whencectl certs issue workload edge/ingress --role gateway --dir ca --out ingress
   whencectl certs issue operator ana --access editor --dir ca --out ana)");
   CLI::App* init = certs->add_subcommand("init", "Make a CA: DIR/ca.crt and DIR/ca.key");
   init->add_option("--trust-domain", flags.trust_domain,
@@ -49,6 +50,9 @@ void DeclareCerts(CLI::App& app, CertsFlags& flags) {
       ->required()
       ->check(CLI::IsMember({"control-plane", "agent", "workload", "operator"}));
   issue->add_option("NAME", flags.name, "Its name; of an agent or a workload NAMESPACE/NAME")->required();
+  issue->add_option("--role", flags.role, "What an agent or a workload's agents are; run with the same --role")
+      ->check(CLI::IsMember({"sidecar", "gateway", "node"}))
+      ->capture_default_str();
   issue->add_option("--access", flags.access, "What an operator may do")
       ->check(CLI::IsMember({"viewer", "editor"}))
       ->capture_default_str();
@@ -68,7 +72,12 @@ std::string InterpretIssue(const CertsFlags& flags, CertsIssueOptions* options) 
   security::Identity& identity = options->identity;
   identity.name = flags.name;
   std::string file = flags.kind + "-" + flags.name;
-  if (flags.kind == "agent" || flags.kind == "workload") {
+  const bool is_of_agents = flags.kind == "agent" || flags.kind == "workload";
+  if (flags.role != "sidecar" && !is_of_agents) return "--role is for agents and workloads";
+  if (is_of_agents) {
+    identity.role = flags.role == "gateway" ? trust::Role::kGateway
+                    : flags.role == "node"  ? trust::Role::kNode
+                                            : trust::Role::kSidecar;
     identity.kind =
         flags.kind == "agent" ? security::Kind::kAgent : security::Kind::kWorkload;
     size_t slash = flags.name.find('/');

@@ -35,7 +35,7 @@ struct CertsIssueOptions {
 // What CLI11 writes into.
 struct CertsFlags {
   std::string directory = "whence-ca", trust_domain = "whence.local";
-  std::string kind, name, access = "viewer", prefix, output = "table";
+  std::string kind, name, access = "viewer", role = "sidecar", prefix, output = "table";
   std::vector<std::string> addresses;
   int days = 0;  // 0: not given
 };

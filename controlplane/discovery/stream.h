@@ -80,7 +80,7 @@ class Stream final : public RawStream,
   // Of `absent`, those that are there, but for others: the client is told, and so is the operator.
   std::vector<std::string> Forbidden(const ResourceState& state, bool of_bundles,
                                      const std::vector<std::string>& absent);
-  absl::Status CheckIdentity(const std::string& id);
+  absl::Status CheckIdentity(const Agent& agent);
   void Refuse(const std::string& reason);
   Progress Observe();
   // REQUIRES: mutex_ held.
@@ -164,7 +164,7 @@ template <typename Protocol>
 absl::Status Stream<Protocol>::Join(const Request& request, std::unique_lock<std::mutex>& lock) {
   absl::StatusOr<Agent> agent = ReadNode(request.node());
   if (!agent.ok()) return agent.status();
-  if (absl::Status status = CheckIdentity(agent->id); !status.ok()) return status;
+  if (absl::Status status = CheckIdentity(*agent); !status.ok()) return status;
   agent->certificate_expires = certificate_expires_;
   std::string id = agent->id;
   lock.unlock();
@@ -187,14 +187,17 @@ absl::Status Stream<Protocol>::Join(const Request& request, std::unique_lock<std
   return absl::OkStatus();
 }
 
-// The certificate says who it is; the node may only repeat it.
+// The certificate says who it is, and in which role; the node may only repeat it.
 template <typename Protocol>
-absl::Status Stream<Protocol>::CheckIdentity(const std::string& id) {
-  if (!peer_.has_certificate || (peer_.identity && peer_.identity->Covers(id))) {
-    return absl::OkStatus();
-  }
-  std::string reason =
-      absl::StrCat("node.id is \"", id, "\", and the certificate is of ", peer_.name);
+absl::Status Stream<Protocol>::CheckIdentity(const Agent& agent) {
+  if (!peer_.has_certificate) return absl::OkStatus();
+  const bool is_covered = peer_.identity && peer_.identity->Covers(agent.id);
+  if (is_covered && peer_.identity->role == agent.workload.role) return absl::OkStatus();
+  const std::string reason =
+      is_covered ? absl::StrCat("metadata.role is not the one of the certificate, which is of ",
+                                peer_.name, ": issue it with whencectl certs issue --role")
+                 : absl::StrCat("node.id is \"", agent.id, "\", and the certificate is of ",
+                                peer_.name);
   Refuse(reason);
   return absl::PermissionDeniedError(reason);
 }

@@ -49,8 +49,8 @@ std::string WhyNot(const Peer& peer, std::string_view path, std::string_view tru
   if (!peer.identity) {
     return absl::StrCat(
         "the certificate names nobody: its one URI must be spiffe://", ToAbsl(trust_domain),
-        "/ns/NAMESPACE/workload/NAME, …/workloads/NAME or …/operator/NAME/role/viewer|editor: issue it with "
-        "whencectl certs issue");
+        "/ns/NAMESPACE/workload/NAME (workloads, gateway, gateways, node, nodes) or "
+        "…/operator/NAME/role/viewer|editor: issue it with whencectl certs issue");
   }
   if (peer.identity->trust_domain != trust_domain) {
     return absl::StrCat("the certificate is of trust domain \"", peer.identity->trust_domain,

@@ -21,6 +21,21 @@ std::vector<std::string_view> Segments(std::string_view text) {
   }
 }
 
+// The segment between an agent's namespace and its name.
+struct AgentForm {
+  std::string_view segment;
+  Kind kind;
+  trust::Role role;
+};
+constexpr AgentForm kAgentForms[] = {
+    {"workload", Kind::kAgent, trust::Role::kSidecar},
+    {"workloads", Kind::kWorkload, trust::Role::kSidecar},
+    {"gateway", Kind::kAgent, trust::Role::kGateway},
+    {"gateways", Kind::kWorkload, trust::Role::kGateway},
+    {"node", Kind::kAgent, trust::Role::kNode},
+    {"nodes", Kind::kWorkload, trust::Role::kNode},
+};
+
 // The letters of k8s.io/apimachinery/pkg/util/rand.
 constexpr std::string_view kPodLetters = "bcdfghjklmnpqrstvwxz2456789";
 constexpr std::string_view kDigits = "0123456789";
@@ -74,12 +89,15 @@ std::optional<Identity> ParseIdentity(std::string_view uri) {
   if (!std::all_of(parts.begin() + 1, parts.end(), IsName)) return std::nullopt;
   Identity identity;
   identity.trust_domain = parts[0];
-  if (parts.size() == 5 && parts[1] == "ns" &&
-      (parts[3] == "workload" || parts[3] == "workloads")) {
-    identity.kind = parts[3] == "workload" ? Kind::kAgent : Kind::kWorkload;
-    identity.namespace_name = parts[2];
-    identity.name = parts[4];
-    return identity;
+  if (parts.size() == 5 && parts[1] == "ns") {
+    for (const AgentForm& form : kAgentForms) {
+      if (parts[3] != form.segment) continue;
+      identity.kind = form.kind;
+      identity.role = form.role;
+      identity.namespace_name = parts[2];
+      identity.name = parts[4];
+      return identity;
+    }
   }
   if (parts.size() == 5 && parts[1] == "operator" && parts[3] == "role" &&
       (parts[4] == "viewer" || parts[4] == "editor")) {
@@ -99,9 +117,13 @@ std::string ToUri(const Identity& identity) {
   std::string uri = std::string(kScheme) + identity.trust_domain;
   switch (identity.kind) {
     case Kind::kAgent:
-      return uri + "/ns/" + identity.namespace_name + "/workload/" + identity.name;
     case Kind::kWorkload:
-      return uri + "/ns/" + identity.namespace_name + "/workloads/" + identity.name;
+      for (const AgentForm& form : kAgentForms) {
+        if (form.kind != identity.kind || form.role != identity.role) continue;
+        return uri + "/ns/" + identity.namespace_name + "/" + std::string(form.segment) + "/" +
+               identity.name;
+      }
+      break;
     case Kind::kViewer:
       return uri + "/operator/" + identity.name + "/role/viewer";
     case Kind::kEditor:

@@ -2,16 +2,21 @@
 //
 // A certificate of ours carries exactly one URI, a SPIFFE ID:
 //
-//   spiffe://DOMAIN/ns/NAMESPACE/workload/NAME   an agent, for that workload and no other
-//   spiffe://DOMAIN/ns/NAMESPACE/workloads/NAME  the agents of all pods of a Deployment (or the like)
+//   spiffe://DOMAIN/ns/NAMESPACE/workload/NAME   a sidecar, for that workload and no other
+//   spiffe://DOMAIN/ns/NAMESPACE/workloads/NAME  the sidecars of all pods of a Deployment (or the like)
 //                                                of that name, who share a Secret
+//   …/gateway/NAME, …/gateways/NAME              the same of gateways
+//   …/node/NAME, …/nodes/NAME                    the same of node agents
 //   spiffe://DOMAIN/operator/NAME/role/viewer    an operator who may look (or: editor, who may change)
 //   spiffe://DOMAIN/control-plane/NAME           a control plane
+//
+// The role is the certificate's to say: a gateway or a node agent is believed by the mesh about who
+// its clients are, and holds keys of other agents, which no workload's owner may choose to get.
 //
 // Pure. One spelling each: no empty segment, no escapes, no trailing slash, case as written; what is
 // spelled otherwise is nobody.
 //
-// What `workloads` covers are NAME itself and NAME with the ending that Kubernetes gives to a pod:
+// What `workloads`, `gateways` and `nodes` cover are NAME itself and NAME with the ending that Kubernetes gives to a pod:
 //
 //   -HASH-RANDOM      Deployment: the template's hash, 1 to 10 characters, and 5 random ones
 //   -RANDOM           DaemonSet, Job, ReplicaSet
@@ -29,6 +34,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/trust/topology.h"
+
 namespace whence::security {
 
 enum class Kind { kAgent, kWorkload, kViewer, kEditor, kControlPlane };
@@ -38,6 +45,7 @@ struct Identity {
   std::string trust_domain;
   std::string namespace_name;  // kAgent and kWorkload only
   std::string name;
+  trust::Role role = trust::Role::kSidecar;  // kAgent and kWorkload only
 
   // Is this the identity of the agent that calls itself `agent` ("namespace/name", as agents are
   // known everywhere else)? False for all but agents.

@@ -65,7 +65,7 @@ absl::Status Mesh::UseMutualTls() {
   absl::Status status = RunOk({ctl, "certs", "init", "--dir", dir});
   for (const std::vector<std::string>& who : std::vector<std::vector<std::string>>{
            {"control-plane", "main", "--address", kControl.v4},
-           {"agent", "istio-system/istio-ingressgateway"},
+           {"agent", "istio-system/istio-ingressgateway", "--role", "gateway"},
            {"agent", "default/echo"},
            {"agent", "default/other"},
            {"operator", "ana", "--access", "viewer"},

@@ -33,9 +33,10 @@ class TestAuthority {
   const std::string& certificate() const { return authority_.certificate; }
 
   security::PemPair Issue(security::Kind kind, const std::string& name,
-                          const std::string& name_space = "") const {
+                          const std::string& name_space = "",
+                          trust::Role role = trust::Role::kSidecar) const {
     auto issued = security::Issue(authority_,
-                                  {{kind, domain_, name_space, name},
+                                  {{kind, domain_, name_space, name, role},
                                    {"127.0.0.1", "localhost"},
                                    std::chrono::hours(24)},
                                   Now());

@@ -362,6 +362,12 @@ TEST_F(CommandsTest, MakesACaAndIssuesFilesThatNobodyElseReadsAndNeverOverwrites
   EXPECT_THAT(err_, HasSubstr("is not overwritten"));
   ASSERT_EQ(Ctl({"certs", "issue", "agent", "shop/web", "--dir", dir, "-o", "json"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("\"uri\": \"spiffe://prod.example/ns/shop/workload/web\""));
+  ASSERT_EQ(Ctl({"certs", "issue", "agent", "shop/door", "--role", "gateway", "--dir", dir, "-o", "json"}), 0)
+      << err_;
+  EXPECT_THAT(out_, HasSubstr("\"uri\": \"spiffe://prod.example/ns/shop/gateway/door\""));
+  ASSERT_EQ(Ctl({"certs", "issue", "workload", "shop/host", "--role", "node", "--dir", dir, "-o", "json"}), 0)
+      << err_;
+  EXPECT_THAT(out_, HasSubstr("\"uri\": \"spiffe://prod.example/ns/shop/nodes/host\""));
   ASSERT_EQ(Ctl({"certs", "issue", "operator", "ana", "--access", "editor", "--dir", dir}), 0);
   EXPECT_THAT(out_, HasSubstr("/operator/ana/role/editor"));
   ASSERT_EQ(Ctl({"certs", "issue", "control-plane", "main", "--dir", dir, "--address",
@@ -388,6 +394,8 @@ TEST_F(CommandsTest, RefusesToIssueWhatNobodyCouldUse) {
   EXPECT_EQ(Ctl({"certs", "issue", "agent", "a/b/c"}), 2);
   EXPECT_EQ(Ctl({"certs", "issue", "operator", "ana,URI:x"}), 2);
   EXPECT_EQ(Ctl({"certs", "issue", "operator", "ana", "--access", "root"}), 2);
+  EXPECT_EQ(Ctl({"certs", "issue", "operator", "ana", "--role", "gateway"}), 2);
+  EXPECT_EQ(Ctl({"certs", "issue", "agent", "a/b", "--role", "root"}), 2);
   EXPECT_EQ(Ctl({"certs", "issue", "control-plane", "main"}), 2);
   EXPECT_THAT(err_, HasSubstr("--address"));
 }

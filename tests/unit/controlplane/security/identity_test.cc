@@ -11,6 +11,10 @@ TEST(IdentityTest, ReadsBackEveryKind) {
   for (const Identity& identity : {
            Identity{Kind::kAgent, "whence.local", "shop", "web-1"},
            Identity{Kind::kWorkload, "whence.local", "shop", "web"},
+           Identity{Kind::kAgent, "whence.local", "edge", "ingress", trust::Role::kGateway},
+           Identity{Kind::kWorkload, "whence.local", "edge", "ingress", trust::Role::kGateway},
+           Identity{Kind::kAgent, "whence.local", "edge", "n1", trust::Role::kNode},
+           Identity{Kind::kWorkload, "whence.local", "edge", "nodes", trust::Role::kNode},
            Identity{Kind::kViewer, "whence.local", "", "ana"},
            Identity{Kind::kEditor, "a.b-c.example", "", "ana.b"},
            Identity{Kind::kControlPlane, "whence.local", "", "main"},
@@ -30,6 +34,7 @@ TEST(IdentityTest, IsNobodyForAnythingSpelledOtherwise) {
            "spiffe://d:1/ns/shop/workload/web", "spiffe://u@d/ns/shop/workload/web",
            "spiffe://d/ns/sh op/workload/web", "spiffe://d/NS/shop/workload/web",
            "spiffe://d/ns/shop/workloads/", "spiffe://d/ns/shop/workloadS/web",
+           "spiffe://d/ns/shop/gateway/", "spiffe://d/ns/shop/Gateway/web", "spiffe://d/ns/shop/sidecar/web",
            "spiffe://d/ns/shop/workloads/web/x", "spiffe://d/operator/ana", "spiffe://d/operator/ana/role/admin",
            "spiffe://d/operator/ana/role/Editor", "spiffe://d/operator//role/editor",
            "spiffe://d/control-plane", "spiffe://d/control-plane/a/b",

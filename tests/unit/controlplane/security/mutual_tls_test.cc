@@ -69,8 +69,9 @@ class MutualTlsTest : public ::testing::Test {
     return grpc::CreateCustomChannel(address_, credentials, arguments);
   }
   std::shared_ptr<grpc::Channel> As(Kind kind, const std::string& name,
-                                    const std::string& name_space = "") const {
-    return Channel(authority_->Client(authority_->Issue(kind, name, name_space)));
+                                    const std::string& name_space = "",
+                                    trust::Role role = trust::Role::kSidecar) const {
+    return Channel(authority_->Client(authority_->Issue(kind, name, name_space, role)));
   }
   // Of any method: the status of a call with an empty message and no more.
   static grpc::Status Call(const std::shared_ptr<grpc::Channel>& channel,
@@ -301,6 +302,40 @@ TEST_F(MutualTlsTest, PodsThatShareACertificateAreServedAndThoseOfOthersAreNot) 
   v1::ListRefusalsResponse refused = Refused();
   ASSERT_EQ(refused.total(), 2u) << refused.DebugString();
   EXPECT_EQ(refused.refusals(0).peer(), "spiffe://whence.local/ns/shop/workloads/web");
+}
+
+// What a gateway or a node agent says of clients is believed, and it is given others' keys.
+TEST_F(MutualTlsTest, AnAgentHasTheRoleOfItsCertificateWhateverItsNodeSays) {
+  struct Case {
+    trust::Role certified;
+    const char* claimed;
+    bool is_served;
+  };
+  const Case cases[] = {{trust::Role::kSidecar, "gateway", false}, {trust::Role::kSidecar, "node", false},
+                        {trust::Role::kSidecar, "sidecar", true},  {trust::Role::kGateway, "gateway", true},
+                        {trust::Role::kGateway, "node", false},    {trust::Role::kGateway, "sidecar", false},
+                        {trust::Role::kNode, "node", true},        {trust::Role::kNode, "gateway", false}};
+  uint64_t refusals = 0;
+  for (const Kind kind : {Kind::kAgent, Kind::kWorkload}) {
+    for (const Case& one : cases) {
+      auto discovery = AggregatedDiscoveryService::NewStub(As(kind, "web", "shop", one.certified));
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+      auto stream = discovery->DeltaAggregatedResources(&context);
+      DeltaDiscoveryRequest request = Subscribe("shop/web", "WorkloadBundle", {"shop/web"});
+      (*request.mutable_node()->mutable_metadata()->mutable_fields())["role"].set_string_value(one.claimed);
+      stream->Write(request);
+      DeltaDiscoveryResponse response;
+      EXPECT_EQ(stream->Read(&response), one.is_served) << static_cast<int>(one.certified) << one.claimed;
+      if (one.is_served) context.TryCancel();
+      EXPECT_EQ(stream->Finish().error_code(),
+                one.is_served ? StatusCode::CANCELLED : StatusCode::PERMISSION_DENIED);
+      refusals += one.is_served ? 0 : 1;
+    }
+  }
+  v1::ListRefusalsResponse refused = Refused();
+  EXPECT_EQ(refused.total(), refusals);
+  EXPECT_THAT(refused.refusals(0).reason(), HasSubstr("role"));
 }
 
 TEST_F(MutualTlsTest, Fault16AnAgentIsItselfOnlyAndSeesItsOwnOnly) {
