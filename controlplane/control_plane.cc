@@ -75,6 +75,9 @@ absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& conf
     secret = etcd::ReadOrWrite(*stores.etcd, "handover-secret", *secret);
   }
   if (!secret.ok()) return secret.status();
+  if (absl::Status status = CheckHandoverSecret(*secret, "the store's hand-over secret"); !status.ok()) {
+    return status;
+  }
   stores.handover_secret = *std::move(secret);
   return stores;
 }

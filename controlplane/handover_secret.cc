@@ -57,4 +57,10 @@ absl::StatusOr<std::string> LoadHandoverSecret(const std::string& path) {
   return secret;
 }
 
+absl::Status CheckHandoverSecret(const std::string& secret, const std::string& where) {
+  if (secret.size() == kSecretBytes) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(where, " is damaged: restore it, or delete it, restart every "
+                                          "replica, and agents get new keys"));
+}
+
 }  // namespace whence::control

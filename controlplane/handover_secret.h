@@ -14,6 +14,10 @@ namespace whence::control {
 // replaced, since agents hold keys of the old one.
 absl::StatusOr<std::string> LoadHandoverSecret(const std::string& path);
 
+// Whether `secret` may be one: from a short one keys could be guessed, and with none agents would
+// go by addresses. kDataLoss, naming `where` it was read.
+absl::Status CheckHandoverSecret(const std::string& secret, const std::string& where);
+
 }  // namespace whence::control
 
 #endif  // WHENCE_CONTROLPLANE_HANDOVER_SECRET_H_

@@ -20,6 +20,9 @@ constexpr size_t kMaxKeys = 100'000;        // of the whole review
 constexpr size_t kMaxKeysOfObject = 4'000;  // finding a key walks over all of them
 // The API server cuts all warnings together at 4,096 bytes.
 constexpr size_t kMaxWarnings = 16, kMaxWarningBytes = 250;
+// What is said back, and logged, is short whatever was sent: a uid has 36 bytes, names at most 253
+// each. Answers that nobody reads would otherwise pile up, as large as what was asked.
+constexpr size_t kMaxUidBytes = 128, kMaxAboutBytes = 520, kMaxWhyBytes = 1024;
 
 std::string Text(const Json& value) { return value.is_string() ? value.get<std::string>() : ""; }
 
@@ -60,8 +63,9 @@ absl::StatusOr<Json> Parse(std::string_view body) {
         absl::StrCat("kind must be AdmissionReview, and apiVersion ", kApiVersion));
   }
   const Json& request = At(review, {"request"});
-  if (!request.is_object() || Text(At(request, {"uid"})).empty()) {
-    return absl::InvalidArgumentError("request.uid is missing");
+  const std::string uid = request.is_object() ? Text(At(request, {"uid"})) : "";
+  if (uid.empty() || uid.size() > kMaxUidBytes) {
+    return absl::InvalidArgumentError("request.uid is missing, or is none");
   }
   return review;
 }
@@ -79,13 +83,16 @@ std::string NameOf(const Json& request) {
   return Text(At(request, {"namespace"})) + "/" + name;
 }
 
+std::string Cut(std::string text, size_t bytes) {
+  if (text.size() > bytes) text.resize(bytes);
+  return text;
+}
+
 Json Warnings(const std::vector<std::string>& warnings) {
   Json out = Json::array();
   for (const std::string& warning : warnings) {
     if (out.size() == kMaxWarnings) break;
-    std::string text = absl::StrCat("whence: ", warning);
-    if (text.size() > kMaxWarningBytes) text.resize(kMaxWarningBytes);
-    out.push_back(std::move(text));
+    out.push_back(Cut(absl::StrCat("whence: ", warning), kMaxWarningBytes));
   }
   return out;
 }
@@ -105,14 +112,14 @@ absl::StatusOr<Answer> Review(std::string_view body, const inject::Settings& def
   }
   const Json& request = At(*review, {"request"});
   Answer answer;
-  answer.about = NameOf(request);
+  answer.about = Cut(NameOf(request), kMaxAboutBytes);
   Json response = {{"uid", At(request, {"uid"})}, {"allowed", true}};
   if (IsPodToCreate(request)) {
     std::vector<std::string> warnings;
     const absl::StatusOr<Json> patch = inject::PatchPod(At(request, {"object"}), defaults, &warnings);
     if (!patch.ok()) {
       answer.outcome = Outcome::kRefused;
-      answer.why = std::string(patch.status().message());
+      answer.why = Cut(std::string(patch.status().message()), kMaxWhyBytes);
       response["allowed"] = false;
       response["status"] = {{"code", 400}, {"reason", "BadRequest"}, {"message", "whence: " + answer.why}};
     } else if (!patch->empty()) {

@@ -91,6 +91,9 @@ class Connection {
     while (wants_ != Wants::kEnd) {
       const bool has_moved = !out_.empty() ? Write() : Read(handler, room, now);
       if (!has_moved) break;
+      if (out_.empty() && std::exchange(answers_, false)) {
+        deadline_ = now + (reader_.idle() ? limits_.idle : limits_.request);
+      }
       if (out_.empty() && ends_) End();
     }
     return wants_;
@@ -98,7 +101,7 @@ class Connection {
 
   // Nothing was asked that is not answered.
   bool is_idle() const { return out_.empty() && reader_.idle(); }
-  size_t buffered_bytes() const { return reader_.buffered_bytes(); }
+  size_t buffered_bytes() const { return reader_.buffered_bytes() + out_.size(); }
   Wants wants() const { return wants_; }
   Time deadline() const { return deadline_; }
   int fd() const { return fd_.get(); }
@@ -168,7 +171,8 @@ class Connection {
     ends_ = ends_ || !reader_.keep_alive() || ++served_ >= kMaxRequests;
     out_ = Format(handler(reader_.request()), !ends_);
     reader_.Release();
-    deadline_ = now + limits_.idle;
+    answers_ = true;
+    deadline_ = now + limits_.request;  // to take the answer
     return true;
   }
 
@@ -185,6 +189,7 @@ class Connection {
   Time deadline_;
   Wants wants_ = Wants::kRead;
   bool ends_ = false;
+  bool answers_ = false;  // what is being written is the answer to a request
   int served_ = 0;
 };
 

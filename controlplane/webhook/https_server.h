@@ -32,8 +32,9 @@ struct HttpResponse {
 struct HttpsLimits {
   size_t connections = 256;
   size_t body_bytes = 4 << 20;       // of one request; an object in etcd is at most 1.5 MiB
-  size_t buffered_bytes = 64 << 20;  // of all requests that are being received
-  std::chrono::milliseconds request{10'000};  // handshake and first request, or a later request
+  size_t buffered_bytes = 64 << 20;  // of all requests that are being received, and answers not taken
+  // Handshake and first request, a later request, or the taking of an answer.
+  std::chrono::milliseconds request{10'000};
   std::chrono::milliseconds idle{90'000};     // between requests
 };
 

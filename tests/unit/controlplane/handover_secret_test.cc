@@ -37,6 +37,15 @@ TEST_F(HandoverSecretTest, IsMadeOnceAndForNobodyElse) {
 }
 
 // A key of a few bytes, or of none, would be guessed.
+TEST_F(HandoverSecretTest, NoOtherSizeWillDo) {
+  EXPECT_TRUE(CheckHandoverSecret(*LoadHandoverSecret(path()), "etcd's").ok());
+  for (const size_t bytes : {0, 1, 16, 31, 33}) {
+    const absl::Status status = CheckHandoverSecret(std::string(bytes, 'x'), "etcd's");
+    EXPECT_TRUE(absl::IsDataLoss(status)) << bytes;
+    EXPECT_NE(status.message().find("etcd's"), std::string::npos);
+  }
+}
+
 TEST_F(HandoverSecretTest, ACutOneIsRefusedAndKept) {
   for (const size_t size : {0u, 1u, 31u}) {
     std::ofstream(path(), std::ios::trunc) << std::string(size, 'x');

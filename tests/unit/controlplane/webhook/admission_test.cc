@@ -68,6 +68,23 @@ TEST(AdmissionTest, InjectsAnInjectedPodNoFurther) {
   EXPECT_FALSE(ResponseTo(review.dump(), Outcome::kLeftAlone).contains("patch"));
 }
 
+// Else whoever reaches the port could have megabytes kept for each connection, and written to the log.
+TEST(AdmissionTest, SaysLittleHoweverMuchItWasTold) {
+  const std::string much(3'000'000, 'x');
+  Json review = Json::parse(Recorded("deployment"));
+  review["request"]["uid"] = much;
+  EXPECT_EQ(Review(review.dump(), {}).status().code(), absl::StatusCode::kInvalidArgument);
+  review = Json::parse(Recorded("deployment"));
+  review["request"]["object"]["metadata"]["generateName"] = much;
+  review["request"]["object"]["metadata"]["annotations"]["whence.dev/mode"] = much;
+  const absl::StatusOr<Answer> answer = Review(review.dump(), {});
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->outcome, Outcome::kRefused);
+  EXPECT_LT(answer->body.size(), 4096U);
+  EXPECT_LT(answer->about.size(), 1024U);
+  EXPECT_LT(answer->why.size(), 2048U);
+}
+
 TEST(AdmissionTest, ShowsItsWarningsToWhoeverMakesThePod) {
   const Json response = ResponseTo(Recorded("istio-words"), Outcome::kInjected);
   ASSERT_EQ(response["warnings"].size(), 1U);
