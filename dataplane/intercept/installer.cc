@@ -40,7 +40,8 @@ absl::StatusOr<std::vector<LocalRoute>> OwnRoutes(Kernel& kernel, const std::vec
                                                   uint32_t table) {
   std::vector<uint32_t> tables = {table};
   for (const FibRule& rule : rules) {
-    if (rule.protocol == kOwner && !Contains(tables, rule.table)) tables.push_back(rule.table);
+    if (rule.protocol != kOwner || rule.table == 0) continue;
+    if (!Contains(tables, rule.table)) tables.push_back(rule.table);
   }
   std::vector<LocalRoute> own;
   for (const uint32_t one : tables) {

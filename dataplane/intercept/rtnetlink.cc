@@ -106,7 +106,8 @@ FibRule ReadRule(Family family, const nlmsghdr* header) {
           U32Or(found[FRA_TABLE], rule->table),
           protocol,
           found[FRA_IIFNAME] != nullptr &&
-              std::strcmp(mnl_attr_get_str(found[FRA_IIFNAME]), kLoopback) == 0};
+              std::strcmp(mnl_attr_get_str(found[FRA_IIFNAME]), kLoopback) == 0,
+          U32Or(found[FRA_GOTO], 0)};
 }
 
 }  // namespace
@@ -139,11 +140,14 @@ absl::Status ChangeFibRule(const FibRule& rule, bool add) {
   auto* body =
       static_cast<fib_rule_hdr*>(mnl_nlmsg_put_extra_header(request, sizeof(fib_rule_hdr)));
   body->family = AddressFamily(rule.family);
-  body->action = FR_ACT_TO_TBL;
+  body->action = rule.is_landing()        ? FR_ACT_NOP
+                 : rule.go_on_at != 0 ? FR_ACT_GOTO
+                                      : FR_ACT_TO_TBL;
   mnl_attr_put_u32(request, FRA_PRIORITY, rule.priority);
   mnl_attr_put_u32(request, FRA_FWMARK, rule.mark);
   mnl_attr_put_u32(request, FRA_FWMASK, rule.mask);
-  mnl_attr_put_u32(request, FRA_TABLE, rule.table);
+  if (rule.table != 0) mnl_attr_put_u32(request, FRA_TABLE, rule.table);
+  if (rule.go_on_at != 0) mnl_attr_put_u32(request, FRA_GOTO, rule.go_on_at);
   mnl_attr_put_u8(request, FRA_PROTOCOL, rule.protocol);
   if (rule.own_packets_only) mnl_attr_put_strz(request, FRA_IIFNAME, kLoopback);
   return ToStatus(Change(request), absl::StrCat(add ? "add: ip " : "undo: ip ", ToCommand(rule)));

@@ -15,9 +15,8 @@
 namespace whence::intercept {
 namespace {
 
-// Before the main table, after the local one; both of our rules share it.
+// Before the main table, after the local one; the rules around it stand right before and behind.
 constexpr uint32_t kRulePriority = 133;
-constexpr uint32_t kMainTable = 254;  // RT_TABLE_MAIN
 
 constexpr std::string_view kSignature = "whence/1 before:";
 
@@ -269,8 +268,10 @@ Plan MakePlan(const Intent& intent, const HostFacts& facts) {
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     if (family == Family::kIpv6 && !facts.has_ipv6) continue;
     plan.routes.push_back({family, intent.table});
-    plan.rules.push_back({family, kRulePriority - 1, kListenerMark, 0xffffffff, kMainTable, kOwner,
-                          /*own_packets_only=*/true});
+    // Past our rules, and not to the main table: a pod with several interfaces has rules of its own.
+    plan.rules.push_back({family, kRulePriority + 1, 0, 0, 0});
+    plan.rules.push_back({family, kRulePriority - 1, kListenerMark, 0xffffffff, 0, kOwner,
+                          /*own_packets_only=*/true, /*go_on_at=*/kRulePriority + 1});
     for (const uint32_t mark : {intent.packet_mark, kListenerMark, intent.upstream_mark}) {
       plan.rules.push_back({family, kRulePriority, mark, 0xffffffff, intent.table});
     }
@@ -366,9 +367,12 @@ std::string_view ToString(Mode mode) {
 std::string_view ToString(OnExit on_exit) { return on_exit == OnExit::kBlock ? "block" : "bypass"; }
 
 std::string ToCommand(const FibRule& rule) {
-  return absl::StrFormat("%srule add pref %d %sfwmark 0x%x lookup %d",
-                         rule.family == Family::kIpv6 ? "-6 " : "", rule.priority,
-                         rule.own_packets_only ? "iif lo " : "", rule.mark, rule.table);
+  const char* const six = rule.family == Family::kIpv6 ? "-6 " : "";
+  if (rule.is_landing()) return absl::StrFormat("%srule add pref %d nop", six, rule.priority);
+  return absl::StrFormat("%srule add pref %d %sfwmark 0x%x %s %d", six, rule.priority,
+                         rule.own_packets_only ? "iif lo " : "", rule.mark,
+                         rule.go_on_at != 0 ? "goto" : "lookup",
+                         rule.go_on_at != 0 ? rule.go_on_at : rule.table);
 }
 
 std::string ToCommand(const LocalRoute& route) {

@@ -99,6 +99,9 @@ struct FibRule {
   uint32_t table;
   uint8_t protocol = kOwner;
   bool own_packets_only = false;  // `iif lo`: what this namespace sends itself
+  uint32_t go_on_at = 0;          // with the rules from this priority on, instead of `table`
+  // Where another goes on: matches all and does nothing itself.
+  bool is_landing() const { return table == 0 && go_on_at == 0; }
   friend auto operator<=>(const FibRule&, const FibRule&) = default;
 };
 

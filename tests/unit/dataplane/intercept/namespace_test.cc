@@ -285,6 +285,26 @@ TEST_F(NamespaceTest, TheListenerGetsConnectionsToEveryPort) {
   close(agent);
 }
 
+// As pods with several interfaces have it: what leaves from an address takes the way of its network.
+TEST_F(NamespaceTest, TheAgentsAnswersFollowThePodsOwnRules) {
+  ASSERT_EQ(Pod().Ip("rule add pref 1000 from 10.32.1.205 lookup 7\n"
+                     "route add 10.32.1.0/24 dev eth0 table 7\n"
+                     "route del 10.32.1.0/24 dev eth0\nroute add blackhole 10.32.1.0/24\n"
+                     "route add fd00:10:32:1::/64 dev eth0 table 7\n"
+                     "route del fd00:10:32:1::/64 dev eth0\n"
+                     "route add blackhole fd00:10:32:1::/64\n"),
+            absl::OkStatus());
+  ASSERT_TRUE(
+      Pod().Run({"ip", "-6", "rule", "add", "pref", "1000", "from", kPod6, "lookup", "7"}).ok());
+  ASSERT_TRUE(InstallHere({}).ok());
+  const int agent = ListenAsAgent("::");
+  for (const char* address : {kPod4, kPod6}) {
+    auto connection = HttpConnection::Open(Client(), address, kAppPort, kSilence);
+    EXPECT_TRUE(connection.ok()) << connection.status();
+  }
+  close(agent);
+}
+
 TEST_F(NamespaceTest, CheckTellsAListenerThatCannotWork) {
   ASSERT_TRUE(InstallHere({}).ok());
   auto listener = Pod().Listen("::", 15006);
