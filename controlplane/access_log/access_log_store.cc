@@ -129,11 +129,31 @@ void AccessLogStore::Run() {
       if (marks.ok()) {
         std::lock_guard listening(listeners_mutex_);
         for (const auto& [id, on_commit] : listeners_) on_commit();
+      } else {
+        RefuseWhatFollows(batches, marks.status());
       }
     }
     Maintain();
     lock.lock();
   }
+}
+
+// Stored behind a gap, they would carry the mark over it, and their reporter would take the refused
+// batches for stored. Whoever is told of a failure appends nothing more, so all that follow are here.
+void AccessLogStore::RefuseWhatFollows(const std::vector<Batch>& refused,
+                                       const absl::Status& status) {
+  std::set<std::shared_ptr<const ReportingAgent>> reporters;
+  for (const Batch& batch : refused) reporters.insert(batch.reporter);
+  std::vector<Batch> following;
+  {
+    std::lock_guard lock(mutex_);
+    std::erase_if(queue_, [&](Batch& batch) {
+      if (reporters.count(batch.reporter) == 0) return false;
+      following.push_back(std::move(batch));
+      return true;
+    });
+  }
+  for (const Batch& batch : following) batch.done(status);
 }
 
 absl::StatusOr<std::vector<uint64_t>> AccessLogStore::CommitOrMakeRoom(

@@ -49,6 +49,8 @@ struct ReportingAgent {
 };
 
 struct Batch {
+  // One object for each stream: if a batch fails, so do those that were appended behind it with the
+  // same one, until `done` has been told of it.
   std::shared_ptr<const ReportingAgent> reporter;
   v1::IngestBatch message;  // boot not empty; sequence numbers fit into int64
   // Called once, on the writer thread, after the commit: the high-water mark of the boot. Or with
@@ -102,6 +104,7 @@ class AccessLogStore final : public metrics::Source {
   // Commits all or none; gives the mark each batch reaches.
   absl::StatusOr<std::vector<uint64_t>> Commit(const std::vector<Batch>& batches);
   absl::StatusOr<std::vector<uint64_t>> CommitOrMakeRoom(const std::vector<Batch>& batches);
+  void RefuseWhatFollows(const std::vector<Batch>& refused, const absl::Status& status);
   absl::StatusOr<uint64_t> Add(const Batch& batch, int64_t now_us);
   absl::StatusOr<int64_t> AgentId(const ReportingAgent& reporter);
   absl::StatusOr<std::optional<int64_t>> HighWater(const std::string& agent,

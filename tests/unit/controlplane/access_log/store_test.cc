@@ -125,6 +125,43 @@ class AccessLogStoreTest : public testing::Test {
   std::unique_ptr<AccessLogStore> store_;
 };
 
+// The database refuses one batch while the next is on its way, and then refuses no more. Stored behind
+// the gap, the next one would have the agent believe that both are.
+TEST_F(AccessLogStoreTest, WhatFollowsARefusedBatchIsRefused) {
+  auto database = store::Database::Open(path_, {});
+  ASSERT_TRUE(database.ok()) << database.status();
+  ASSERT_EQ((*database)->Execute("create trigger refuse before insert on agents begin "
+                                 "select raise(abort, 'no'); end",
+                                 "break it"),
+            absl::OkStatus());
+  const auto stream = std::make_shared<ReportingAgent>(
+      ReportingAgent{"shop/web", "web", "shop", "node-a", "sidecar"});
+  const auto other = std::make_shared<ReportingAgent>(
+      ReportingAgent{"shop/cart", "cart", "shop", "node-a", "sidecar"});
+  const auto batch = [](uint64_t seq) {
+    v1::IngestBatch message;
+    message.set_boot("boot-1");
+    message.set_first_seq(seq);
+    *message.add_records() = Record(1700000000000000 + static_cast<int64_t>(seq));
+    return message;
+  };
+  std::promise<absl::StatusOr<uint64_t>> first, second, of_other;
+  store_->Append({stream, batch(1), [&](auto mark) {
+                    store_->Append({stream, batch(2), [&](auto m) { second.set_value(m); }});
+                    store_->Append({other, batch(1), [&](auto m) { of_other.set_value(m); }});
+                    EXPECT_EQ((*database)->Execute("drop trigger refuse", "mend it"), absl::OkStatus());
+                    first.set_value(mark);
+                  }});
+  EXPECT_FALSE(first.get_future().get().ok());
+  EXPECT_FALSE(second.get_future().get().ok());
+  EXPECT_EQ(of_other.get_future().get().value_or(0), 1u);
+  // Sent again, as agents do.
+  EXPECT_EQ(Append("shop/web", "boot-1", 1, {Record(1)}).value_or(0), 1u);
+  EXPECT_EQ(Append("shop/web", "boot-1", 2, {Record(2)}).value_or(0), 2u);
+  EXPECT_EQ(store_->counters().missing.load(), 0u);
+  EXPECT_EQ(store_->counters().duplicates.load(), 0u);
+}
+
 TEST_F(AccessLogStoreTest, ThePlainShellPrintsReadableAddresses) {
   v1::AccessRecord v4 = Record(1700000000000001);
   v4.set_policy("istio-system/edge");
