@@ -171,12 +171,17 @@ absl::StatusOr<Process> Process::Start(const ProcessSpec& spec) {
   Fd in(open("/dev/null", O_RDONLY | O_CLOEXEC));
   Fd out(open(spec.output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   if (out.get() < 0) return absl::ErrnoToStatus(errno, absl::StrCat("output file ", spec.output));
+  Pipe started = MakePipe();  // closed by the exec
   const Launch launch = {ToArgv(spec.command), space.get(), in.get(), out.get(), out.get(),
                          !spec.detached};
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return absl::ErrnoToStatus(errno, "fork");
   if (pid == 0) Become(launch, parent);
+  started.write.Close();
+  // Until then the child is not in its namespace, where whoever removes the lab looks for it.
+  char byte;
+  while (read(started.read.get(), &byte, 1) < 0 && errno == EINTR) continue;
   return Process(pid, spec.output, spec.detached);
 }
 
