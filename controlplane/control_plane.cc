@@ -99,7 +99,8 @@ ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const
       agent_service_(inventory_, current_),
       client_status_service_(inventory_),
       security_service_(refusals_),
-      insight_service_(*stores_.config, current_, inventory_, stores_.logs->path(), clock) {}
+      insight_service_(*stores_.config, current_, inventory_, stores_.logs->path(), clock,
+                       [this] { return writer_.LookAround(); }) {}
 
 absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& config,
                                                                   const Clock& clock,

@@ -113,7 +113,7 @@ grpc::ServerUnaryReactor* ConfigService::Diff(grpc::CallbackServerContext* conte
 absl::StatusOr<v1::DiffResponse> ConfigService::Compare(const v1::DiffRequest& request) {
   std::shared_ptr<const model::ConfigState> state = current_.Get();
   if (!state) return absl::UnavailableError("the configuration is not loaded yet: retry");
-  if (!request.has_from_revision()) return DiffFiles(*state, request);
+  if (!request.has_from_revision()) return DiffFiles(*state, request, writer_.LookAround());
   if (!request.files().empty()) {
     return absl::InvalidArgumentError("files are compared with what is in force: give no revision");
   }

@@ -120,7 +120,7 @@ absl::StatusOr<v1::ApplyResponse> ConfigWriter::Rollback(const v1::RollbackReque
     if (!target.ok()) return target.status();
     std::string message = request.message();
     if (message.empty()) message = absl::StrCat("rollback to revision ", request.revision());
-    Plan plan = PlanRollback(state, *target, LookAround());
+    Plan plan = PlanRollback(state, *target, request.strict(), LookAround());
     if (absl::Status status = WarnOfUndone(request.revision(), &plan); !status.ok()) return status;
     return Carry(state, std::move(plan),
                  {author, std::move(message), request.dry_run(), Expected(request)});

@@ -50,6 +50,9 @@ class ConfigWriter final : public metrics::Source {
   absl::StatusOr<v1::ApplyResponse> Rollback(const v1::RollbackRequest& request,
                                              const Author& author);
 
+  // What warnings of a write now would take into account.
+  lint::Surroundings LookAround() const;
+
   // Why the last write failed in the store (a full disk), or the last look; OK once one has
   // succeeded again.
   absl::Status Health() const;
@@ -68,7 +71,6 @@ class ConfigWriter final : public metrics::Source {
   absl::StatusOr<v1::ApplyResponse> OnNewest(const Attempt& attempt);
   absl::StatusOr<v1::ApplyResponse> Carry(const model::ConfigState& state, Plan plan,
                                           const Request& request);
-  lint::Surroundings LookAround() const;
   // What was changed after `target`, and by whom: a rollback takes all of it back.
   absl::Status WarnOfUndone(uint64_t target, Plan* plan);
   absl::Status CheckRevision(const model::ConfigState& state,

@@ -77,13 +77,14 @@ void WarnOf(const Conflict& conflict, v1::DiffResponse* response) {
 
 }  // namespace
 
-v1::DiffResponse DiffFiles(const model::ConfigState& state, const v1::DiffRequest& request) {
+v1::DiffResponse DiffFiles(const model::ConfigState& state, const v1::DiffRequest& request,
+                           const lint::Surroundings& surroundings) {
   v1::ApplyRequest apply;
   *apply.mutable_files() = request.files();
   *apply.mutable_ip_sets() = request.ip_sets();
   apply.set_ignore_unsupported(request.ignore_unsupported());
   apply.set_default_namespace(request.default_namespace());
-  const Plan plan = PlanApply(state, apply);
+  const Plan plan = PlanApply(state, apply, surroundings);
   v1::DiffResponse response;
   response.set_from_revision(state.revision);
   response.mutable_faults()->Assign(plan.faults.begin(), plan.faults.end());

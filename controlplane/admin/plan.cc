@@ -246,10 +246,11 @@ Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request,
   return PlanFiles(state, request, {}, surroundings);
 }
 
-Plan PlanRollback(const model::ConfigState& state, const store::Contents& target,
+Plan PlanRollback(const model::ConfigState& state, const store::Contents& target, bool strict,
                   const lint::Surroundings& surroundings) {
   DocumentMap now = Index(state);
   v1::ApplyRequest request;
+  request.set_strict(strict);
   request.set_ignore_unsupported(true);  // as it was applied, whatever was asked for then
   for (const v1::StoredDocument& stored : target.documents) {
     auto found = now.find(KeyOf(stored.document()));

@@ -45,8 +45,9 @@ Plan PlanApply(const model::ConfigState& state, const v1::ApplyRequest& request,
                const lint::Surroundings& surroundings = {});
 
 // Makes the documents what `target`, of another revision, has: those that differ, come or go. They
-// are read anew from their text, so that today's checks and warnings hold for them.
-Plan PlanRollback(const model::ConfigState& state, const store::Contents& target,
+// are read anew from their text, so that today's checks and warnings hold for them; with `strict`
+// the warnings are faults.
+Plan PlanRollback(const model::ConfigState& state, const store::Contents& target, bool strict,
                   const lint::Surroundings& surroundings = {});
 
 // kInvalidArgument: no such kind. kNotFound: no such document; the message says where one of that

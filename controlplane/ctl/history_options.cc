@@ -65,6 +65,8 @@ void DeclareHistory(CLI::App& app, HistoryFlags& flags) {
       ->required()
       ->check(CLI::PositiveNumber);
   flags.rollback->add_flag("--dry-run", flags.dry_run, "Commit nothing, say what would change");
+  flags.rollback->add_flag("--strict", flags.strict,
+                           "Refuse what apply --strict refuses: nothing is committed then");
   flags.rollback->add_option("-m,--message", flags.message, "Why, for the history");
   AddIfRevision(flags.rollback);
   AddOutput(flags.rollback, flags, "table");
@@ -92,6 +94,7 @@ std::string InterpretHistory(const CLI::App& app, const HistoryFlags& flags, Opt
     RollbackOptions rollback{.request = {}, .output = output};
     rollback.request.set_revision(flags.revision);
     rollback.request.set_dry_run(flags.dry_run);
+    rollback.request.set_strict(flags.strict);
     rollback.request.set_message(flags.message);
     if (auto revision = IfRevision(*flags.rollback)) rollback.request.set_if_revision(*revision);
     options->command = std::move(rollback);

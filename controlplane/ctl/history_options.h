@@ -19,7 +19,7 @@ struct HistoryFlags {
   std::vector<std::string> files;
   bool ignore_unsupported = false;
   uint64_t revision = 0;  // of rollback
-  bool dry_run = false;
+  bool dry_run = false, strict = false;
   std::string message;
   std::string namespace_name;
   std::string output = "table";

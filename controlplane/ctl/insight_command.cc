@@ -2,9 +2,9 @@
 #include <string>
 
 #include "common/document/document.h"
-#include "common/document/ip_set.h"
 #include "common/explain/recorded.h"
 #include "controlplane/ctl/commands.h"
+#include "controlplane/ctl/ip_set_upload.h"
 #include "controlplane/ctl/log_line.h"
 #include "controlplane/ctl/print.h"
 #include "controlplane/ctl/source_files.h"
@@ -134,15 +134,10 @@ int Forecast(const ForecastOptions& options, Session& session, std::istream& inp
       return kFailed;
     }
   }
-  if (!sources.contents().empty()) {
-    // Judged without its content, the set would seem to let everybody in.
-    session.err << "whencectl: explain --diff does not take IpSets of more than "
-                << document::kKeptAsWritten << " CIDRs: leave them out of the files\n";
-    return kFailed;
-  }
   v1::ForecastRequest request = options.request;
   request.set_since_us(NowMicroseconds() - options.since_span_us);
   for (const v1::SourceFile& file : sources.files()) *request.add_files() = file;
+  for (const NamedContent& set : sources.contents()) *request.add_ip_sets() = Upload(set, nullptr);
   v1::ForecastResponse response;
   grpc::ClientContext context;
   SetDeadline(context, kWriteDeadline);

@@ -107,9 +107,10 @@ absl::StatusOr<v1::ForecastResponse> InsightService::Answer(const v1::ForecastRe
   if (!config.ok()) return config.status();
   v1::ApplyRequest apply;
   *apply.mutable_files() = request.files();
+  *apply.mutable_ip_sets() = request.ip_sets();
   apply.set_ignore_unsupported(request.ignore_unsupported());
   apply.set_default_namespace(request.default_namespace());
-  admin::Plan plan = admin::PlanApply(**config, apply);
+  admin::Plan plan = admin::PlanApply(**config, apply, surroundings_());
   v1::ForecastResponse response;
   if (plan.faults.empty()) {
     const auto changed = admin::WithMutations(**config, plan.mutations);

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
+#include "common/lint/lint.h"
 #include "controlplane/admin/worker.h"
 #include "controlplane/discovery/inventory.h"
 #include "controlplane/model/current_config.h"
@@ -23,14 +24,16 @@ namespace whence::insight {
 // and an apply must not wait for it.
 class InsightService final : public v1::InsightService::CallbackService {
  public:
-  // `logs_path`: of the access log's database.
+  // `logs_path`: of the access log's database. `surroundings`: what warnings take into account.
   InsightService(store::Store& store, const model::CurrentConfig& current,
-                 const discovery::Inventory& inventory, std::string logs_path, const Clock& clock)
+                 const discovery::Inventory& inventory, std::string logs_path, const Clock& clock,
+                 std::function<lint::Surroundings()> surroundings)
       : store_(store),
         current_(current),
         inventory_(inventory),
         logs_path_(std::move(logs_path)),
-        clock_(clock) {}
+        clock_(clock),
+        surroundings_(std::move(surroundings)) {}
 
   grpc::ServerUnaryReactor* ExplainRecord(grpc::CallbackServerContext* context,
                                           const v1::ExplainRecordRequest* request,
@@ -65,6 +68,7 @@ class InsightService final : public v1::InsightService::CallbackService {
   const discovery::Inventory& inventory_;
   const std::string logs_path_;
   const Clock& clock_;
+  const std::function<lint::Surroundings()> surroundings_;
   admin::Worker worker_;  // last: uses all of the above
 };
 

@@ -144,6 +144,28 @@ TEST_F(ConfigServiceTest, ServesTheSameAfterARestart) {
   EXPECT_EQ(GetAll().documents(0).author(), "ana");
 }
 
+TEST_F(ConfigServiceTest, StrictRollbackCommitsNothingThatIsWarnedOf) {
+  ASSERT_EQ(Apply({Policy("p", "ipBlocks: [192.0.2.7/24]")}).revision(), 1u);
+  ASSERT_EQ(Apply({Policy("p", "ipBlocks: [192.0.2.0/25]")}).revision(), 2u);
+  v1::RollbackRequest request;
+  request.set_revision(1);
+  request.set_strict(true);
+  v1::ApplyResponse response;
+  grpc::ClientContext strict;
+  ASSERT_TRUE(stub_->Rollback(&strict, request, &response).ok());
+  EXPECT_EQ(response.revision(), 0u);
+  EXPECT_THAT(response.changes(), SizeIs(0));
+  ASSERT_THAT(response.faults(), SizeIs(1)) << response.DebugString();
+  EXPECT_EQ(response.faults(0).path(), "spec.rules[0].from[0].source.ipBlocks[0]");
+  EXPECT_EQ(response.faults(0).line(), 0u);  // in a text that nobody has before him
+  EXPECT_EQ(GetAll().revision(), 2u);
+  request.set_strict(false);
+  grpc::ClientContext lenient;
+  ASSERT_TRUE(stub_->Rollback(&lenient, request, &response).ok());
+  EXPECT_EQ(response.revision(), 3u);
+  EXPECT_THAT(response.faults(), SizeIs(0));
+}
+
 TEST_F(ConfigServiceTest, FindsKindsAsPeopleWriteThem) {
   Apply({Policy("p", "ipBlocks: [10.0.0.0/8]"), Set("s")});
   for (const char* kind : {"ippolicy", "AuthorizationPolicies", "policies", "POLICY"}) {

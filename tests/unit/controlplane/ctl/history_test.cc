@@ -140,6 +140,32 @@ TEST_F(HistoryTest, RollbackWarnsAsApplyDoes) {
   EXPECT_THAT(err_, HasSubstr("warning: undoes revision 2"));
 }
 
+TEST_F(HistoryTest, StrictRollbackRefusesWhatStrictApplyRefuses) {
+  const auto policy = [](const std::string& cidr) {
+    return Replaced(Policy(cidr), "remoteIpBlocks", "ipBlocks");
+  };
+  ASSERT_EQ(Apply(policy("192.0.2.7/24")), 0);
+  ASSERT_EQ(Apply(policy("192.0.2.0/25"), {"--strict"}), 0) << err_;
+  ASSERT_EQ(Apply(policy("192.0.2.0/26"), {"--strict"}), 0) << err_;
+  const std::string before = GetYaml();
+  EXPECT_EQ(Ctl({"rollback", "1", "--strict"}), 1);
+  EXPECT_THAT(err_, HasSubstr("\nrevision 1: AuthorizationPolicy shop/edge: "
+                              "spec.rules[0].from[0].source.ipBlocks[0]: "));
+  EXPECT_THAT(err_, HasSubstr("nothing was changed: 1 fault"));
+  EXPECT_EQ(Ctl({"rollback", "1", "--strict", "--dry-run"}), 1);
+  EXPECT_EQ(GetYaml(), before);
+  // Where there is nothing to warn of but that it goes back, it goes back.
+  EXPECT_EQ(Ctl({"rollback", "2", "--strict"}), 0) << err_;
+  EXPECT_THAT(err_, HasSubstr("warning: undoes revision 3"));
+  EXPECT_THAT(out_, HasSubstr("revision 4"));
+  // The environment says so as well.
+  ASSERT_EQ(setenv("WHENCE_STRICT", "true", 1), 0);
+  EXPECT_EQ(Ctl({"rollback", "1"}), 1);
+  ASSERT_EQ(unsetenv("WHENCE_STRICT"), 0);
+  EXPECT_THAT(err_, HasSubstr("nothing was changed: 1 fault"));
+  EXPECT_EQ(Ctl({"rollback", "1"}), 0) << err_;
+}
+
 // Fifty thousand entries, of which three change: nobody wants to read the others.
 TEST_F(HistoryTest, LargeSetsAreComparedAndGoBack) {
   const auto feed = [this](const std::string& name, int begin, const std::string& more) {
