@@ -43,6 +43,17 @@ const char* RoleText(v1::AgentRole role) {
   }
 }
 
+trust::Role ToRole(v1::AgentRole role) {
+  switch (role) {
+    case v1::GATEWAY:
+      return trust::Role::kGateway;
+    case v1::NODE:
+      return trust::Role::kNode;
+    default:
+      return trust::Role::kSidecar;
+  }
+}
+
 // One agent's stream. As in discovery: owned by the service until OnDone, kept a little longer by
 // the batches it has in the store; no operation after Finish, which waits for whoever is about to
 // start one (`starting_`) and for the write that is on its way.
@@ -63,7 +74,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
  private:
   absl::Status Take(v1::IngestRequest& request);  // REQUIRES: mutex_ held.
-  absl::Status CheckReporter(const std::string& agent) const;
+  absl::Status CheckReporter(const v1::IngestHello& hello) const;
   void OnCommitted(const std::string& boot, const absl::StatusOr<uint64_t>& last_seq);
   // Starts whatever is due: the next read, the next acknowledgement, or the end.
   void Advance();
@@ -115,7 +126,7 @@ absl::Status IngestStream::Take(v1::IngestRequest& request) {
     if (reporter_) return absl::InvalidArgumentError("hello must come once, first");
     absl::StatusOr<ReportingAgent> reporter = ReadHello(request.hello());
     if (!reporter.ok()) return reporter.status();
-    if (absl::Status status = CheckReporter(reporter->agent); !status.ok()) return status;
+    if (absl::Status status = CheckReporter(request.hello()); !status.ok()) return status;
     reporter_ = std::make_shared<const ReportingAgent>(*std::move(reporter));
     return absl::OkStatus();
   }
@@ -133,10 +144,16 @@ absl::Status IngestStream::Take(v1::IngestRequest& request) {
   return absl::OkStatus();
 }
 
-absl::Status IngestStream::CheckReporter(const std::string& agent) const {
-  if (!peer_.identity || peer_.identity->Covers(agent)) return absl::OkStatus();
-  std::string reason =
-      absl::StrCat("hello.agent is \"", agent, "\", and the certificate of ", peer_.name);
+// The certificate says who it is, and in which role; the hello may only repeat it.
+absl::Status IngestStream::CheckReporter(const v1::IngestHello& hello) const {
+  if (!peer_.identity) return absl::OkStatus();
+  const bool is_covered = peer_.identity->Covers(hello.agent());
+  if (is_covered && peer_.identity->role == ToRole(hello.role())) return absl::OkStatus();
+  const std::string reason =
+      is_covered ? absl::StrCat("hello.role is not the one of the certificate, which is of ",
+                                peer_.name, ": issue it with whencectl certs issue --role")
+                 : absl::StrCat("hello.agent is \"", hello.agent(),
+                                "\", and the certificate is of ", peer_.name);
   service_.refusals().Record({peer_.name, address_, "/whence.v1.AccessLogIngest/Stream", reason});
   return absl::PermissionDeniedError(reason);
 }

@@ -6,7 +6,8 @@
 // on memory. A failed commit ends the stream without an acknowledgement; the agent comes back and
 // repeats, and what was committed after all is skipped as a repetition.
 //
-// An agent with a certificate reports for the workload that it names and for no other.
+// An agent with a certificate reports for the workload that it names, in the role that it names,
+// and for no other.
 #ifndef WHENCE_CONTROLPLANE_ACCESS_LOG_INGEST_SERVICE_H_
 #define WHENCE_CONTROLPLANE_ACCESS_LOG_INGEST_SERVICE_H_
 

@@ -338,6 +338,45 @@ TEST_F(MutualTlsTest, AnAgentHasTheRoleOfItsCertificateWhateverItsNodeSays) {
   EXPECT_THAT(refused.refusals(0).reason(), HasSubstr("role"));
 }
 
+// The records' column `role` is what the certificate says, too.
+TEST_F(MutualTlsTest, AnAgentReportsInTheRoleOfItsCertificate) {
+  struct Case {
+    trust::Role certified;
+    v1::AgentRole claimed;
+    bool is_taken;
+  };
+  const Case cases[] = {{trust::Role::kSidecar, v1::SIDECAR, true},
+                        {trust::Role::kSidecar, v1::AGENT_ROLE_UNSPECIFIED, true},
+                        {trust::Role::kSidecar, v1::GATEWAY, false},
+                        {trust::Role::kSidecar, v1::NODE, false},
+                        {trust::Role::kGateway, v1::GATEWAY, true},
+                        {trust::Role::kGateway, v1::SIDECAR, false},
+                        {trust::Role::kNode, v1::NODE, true},
+                        {trust::Role::kNode, v1::GATEWAY, false}};
+  uint64_t refusals = 0;
+  for (const Case& one : cases) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+    auto log = v1::AccessLogIngest::NewStub(As(Kind::kWorkload, "web", "shop", one.certified))
+                   ->Stream(&context);
+    v1::IngestRequest request;
+    request.mutable_hello()->set_agent("shop/web");
+    request.mutable_hello()->set_role(one.claimed);
+    log->Write(request);
+    log->WritesDone();
+    v1::IngestResponse ignored;
+    while (log->Read(&ignored)) continue;
+    EXPECT_EQ(log->Finish().error_code(),
+              one.is_taken ? StatusCode::OK : StatusCode::PERMISSION_DENIED)
+        << static_cast<int>(one.certified) << " " << one.claimed;
+    refusals += one.is_taken ? 0 : 1;
+  }
+  v1::ListRefusalsResponse refused = Refused();
+  EXPECT_EQ(refused.total(), refusals);
+  EXPECT_THAT(refused.refusals(0).reason(), HasSubstr("hello.role"));
+  EXPECT_EQ(refused.refusals(0).method(), "/whence.v1.AccessLogIngest/Stream");
+}
+
 TEST_F(MutualTlsTest, Fault16AnAgentIsItselfOnlyAndSeesItsOwnOnly) {
   ApplyAsEditor();
   auto channel = As(Kind::kAgent, "web", "shop");
