@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <list>
@@ -27,6 +28,15 @@ using Time = ServerCertificate::Time;
 constexpr size_t kReadBytes = 16384;
 // Then the client is told to come again, so that nobody who sends without a pause keeps the thread.
 constexpr int kMaxRequests = 1000;
+// Of one connection, before the others have their turn: requests, and pieces read or written.
+constexpr int kRequestsPerTurn = 4;
+constexpr int kPiecesPerTurn = 64;
+constexpr int kAcceptsPerTurn = 32;
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+bool IsShortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
 
 class Fd {
  public:
@@ -71,7 +81,7 @@ std::string Format(const HttpResponse& response, bool keep_alive) {
                       keep_alive ? "" : "\r\nConnection: close", "\r\n\r\n", response.body);
 }
 
-// One client. Advance() goes on as far as it can without waiting.
+// One client. Advance() goes on as far as it can without waiting, and without making others wait.
 class Connection {
  public:
   enum class Wants { kRead, kWrite, kEnd };
@@ -88,7 +98,13 @@ class Connection {
 
   // `room`: what requests that are being received may still take, of all connections.
   Wants Advance(const HttpsServer::Handler& handler, size_t room, Time now) {
-    while (wants_ != Wants::kEnd) {
+    has_more_ = false;
+    const int turn_ends_at = served_ + kRequestsPerTurn;
+    for (int pieces = 0; wants_ != Wants::kEnd; ++pieces) {
+      if (pieces == kPiecesPerTurn || (served_ == turn_ends_at && out_.empty())) {
+        has_more_ = true;
+        break;
+      }
       const bool has_moved = !out_.empty() ? Write() : Read(handler, room, now);
       if (!has_moved) break;
       if (out_.empty() && std::exchange(answers_, false)) {
@@ -101,6 +117,8 @@ class Connection {
 
   // Nothing was asked that is not answered.
   bool is_idle() const { return out_.empty() && reader_.idle(); }
+  // Its turn ended before its work: what it waits for may have come already.
+  bool has_more() const { return has_more_; }
   size_t buffered_bytes() const { return reader_.buffered_bytes() + out_.size(); }
   Wants wants() const { return wants_; }
   Time deadline() const { return deadline_; }
@@ -168,7 +186,8 @@ class Connection {
       case RequestReader::Status::kRequest:
         break;
     }
-    ends_ = ends_ || !reader_.keep_alive() || ++served_ >= kMaxRequests;
+    ++served_;
+    ends_ = ends_ || !reader_.keep_alive() || served_ >= kMaxRequests;
     out_ = Format(handler(reader_.request()), !ends_);
     reader_.Release();
     answers_ = true;
@@ -189,6 +208,7 @@ class Connection {
   Time deadline_;
   Wants wants_ = Wants::kRead;
   bool ends_ = false;
+  bool has_more_ = false;
   bool answers_ = false;  // what is being written is the answer to a request
   int served_ = 0;
 };
@@ -249,7 +269,8 @@ class HttpsServer::Loop {
     for (Connection& connection : connections_) connection.EndSoon();
   }
 
-  // From another thread.
+  // Both from another thread.
+  uint64_t accept_pauses() const { return accept_pauses_.load(std::memory_order_relaxed); }
   void Stop() {
     const uint64_t one = 1;
     (void)!write(stop_.get(), &one, sizeof(one));
@@ -257,15 +278,20 @@ class HttpsServer::Loop {
 
  private:
   void Poll() {
-    polled_ = {{stop_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
-    Time first = Time::max();
+    // While accepting pauses, poll(2) leaves the listener out.
+    const bool pauses = accepts_from_ > std::chrono::steady_clock::now();
+    polled_ = {{stop_.get(), POLLIN, 0}, {pauses ? -1 : listener_.get(), POLLIN, 0}};
+    Time first = pauses ? accepts_from_ : Time::max();
     for (const Connection& connection : connections_) {
+      if (connection.has_more()) first = Time::min();
       const bool writes = connection.wants() == Connection::Wants::kWrite;
       polled_.push_back({connection.fd(), static_cast<short>(writes ? POLLOUT : POLLIN), 0});
       first = std::min(first, connection.deadline());
     }
     int timeout = -1;
-    if (first != Time::max()) {
+    if (first == Time::min()) {
+      timeout = 0;
+    } else if (first != Time::max()) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(
           first - std::chrono::steady_clock::now());
       timeout = static_cast<int>(std::max<int64_t>(left.count(), 0));
@@ -278,7 +304,7 @@ class HttpsServer::Loop {
     for (const Connection& connection : connections_) buffered += connection.buffered_bytes();
     size_t index = 2;
     for (auto connection = connections_.begin(); connection != connections_.end(); ++index) {
-      const bool is_ready = polled_[index].revents != 0;
+      const bool is_ready = polled_[index].revents != 0 || connection->has_more();
       const size_t own = connection->buffered_bytes();
       const size_t others = buffered - own;
       auto wants = connection->wants();
@@ -294,9 +320,16 @@ class HttpsServer::Loop {
   }
 
   void Accept(Time now) {
-    while (true) {
+    for (int i = 0; i < kAcceptsPerTurn; ++i) {
       Fd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-      if (fd.get() < 0) return;
+      if (fd.get() < 0 && IsShortage(errno)) {
+        accept_pauses_.fetch_add(1, std::memory_order_relaxed);
+        accepts_from_ = now + kAcceptPause;
+        return;
+      }
+      if (fd.get() < 0 && errno == EAGAIN) return;
+      // Others speak of one connection that is gone already (accept(2), "Error handling").
+      if (fd.get() < 0) continue;
       if (connections_.size() >= limits_.connections && !MakeRoom()) continue;
       const int on = 1;
       setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -323,6 +356,8 @@ class HttpsServer::Loop {
   const HttpsLimits limits_;
   const Handler handler_;
   std::list<Connection> connections_;
+  Time accepts_from_ = Time::min();
+  std::atomic<uint64_t> accept_pauses_{0};
   std::vector<pollfd> polled_;  // stop, listener, then the connections in their order
 };
 
@@ -339,6 +374,8 @@ absl::StatusOr<std::unique_ptr<HttpsServer>> HttpsServer::Start(
 }
 
 HttpsServer::HttpsServer(std::unique_ptr<Loop> loop) : loop_(std::move(loop)) {}
+
+uint64_t HttpsServer::accept_pauses() const { return loop_->accept_pauses(); }
 
 HttpsServer::~HttpsServer() {
   if (!thread_.joinable()) return;

@@ -3,7 +3,9 @@
 // HTTP/1.1 over TLS 1.3, one thread, non-blocking. Everything is bounded: how many connections, how
 // large a body and all of them together, how long a request may take from its first byte to its
 // last (not per read: a client that sends a byte a second is cut off as well), how long a connection
-// may idle. When there is no room, a connection that has asked nothing makes it.
+// may idle. When there is no room, a connection that has asked nothing makes it. Connections take
+// turns: however much one has sent, the others are answered in between. Out of descriptors, new
+// clients wait in the kernel's queue and the thread does not turn round and round for them.
 //
 // HTTP is read with the same strict code as in the agents (common/http).
 #ifndef WHENCE_CONTROLPLANE_WEBHOOK_HTTPS_SERVER_H_
@@ -53,6 +55,8 @@ class HttpsServer {
   ~HttpsServer();
 
   int port() const { return port_; }
+  // How often accepting was put off for lack of descriptors or memory. Thread-safe.
+  uint64_t accept_pauses() const;
 
  private:
   class Loop;

@@ -83,6 +83,9 @@ void Webhook::Collect(metrics::TextWriter& out) const {
   out.Counter("whence_control_webhook_bad_requests_total",
               "Requests to the webhook that were no admission reviews.");
   out.Sample(bad_requests_.load());
+  out.Counter("whence_control_webhook_accept_pauses_total",
+              "Times that the webhook put off accepting, for lack of descriptors or memory.");
+  out.Sample(server_->accept_pauses());
 }
 
 }  // namespace whence::webhook
