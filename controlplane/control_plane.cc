@@ -69,14 +69,20 @@ absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& conf
       stores.directory.File("logs.db"), LimitsBeforeLoad(LogDefaultsOf(config)), clock, logger);
   if (!logs.ok()) return logs.status();
   stores.logs = *std::move(logs);
-  auto secret = LoadHandoverSecret(stores.directory.File("handover.key"));
+  const std::string file = stores.directory.File("handover.key");
+  auto secret = LoadHandoverSecret(file);
+  const std::string own = secret.ok() ? *secret : "";
   // Of several replicas, the first one's: their agents prove hand-overs to each other.
   if (secret.ok() && stores.etcd) {
-    secret = etcd::ReadOrWrite(*stores.etcd, "handover-secret", *secret);
+    secret = etcd::ReadOrWrite(*stores.etcd, etcd::kHandoverSecretKey, own);
   }
   if (!secret.ok()) return secret.status();
   if (absl::Status status = CheckHandoverSecret(*secret, "the store's hand-over secret"); !status.ok()) {
     return status;
+  }
+  // Each replica keeps it: if etcd loses it, whoever starts first brings back the same.
+  if (*secret != own) {
+    if (absl::Status status = StoreHandoverSecret(file, *secret); !status.ok()) return status;
   }
   stores.handover_secret = *std::move(secret);
   return stores;
@@ -128,7 +134,8 @@ absl::Status ControlPlane::Load() {
   if (absl::Status status = writer_.Load(); !status.ok()) return status;
   if (stores_.etcd) {
     replication_ = std::make_unique<etcd::Replication>(
-        *stores_.etcd, inventory_, [this] { return writer_.Refresh(); }, clock_, logger_);
+        *stores_.etcd, inventory_, [this] { return writer_.Refresh(); }, stores_.handover_secret,
+        clock_, logger_);
     return replication_->Join();
   }
   absl::StatusOr<std::vector<discovery::Agent>> agents = stores_.agents->Load();

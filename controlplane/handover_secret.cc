@@ -21,8 +21,10 @@ absl::Status Failed(const char* call, const std::string& path, int error) {
       absl::StrCat(call, " ", path, ": ", std::strerror(error), ": check --data-dir"));
 }
 
+}  // namespace
+
 // Whole or not at all: written beside it, then renamed.
-absl::Status Store(const std::string& path, const std::string& secret) {
+absl::Status StoreHandoverSecret(const std::string& path, const std::string& secret) {
   const std::string fresh = path + ".new";
   const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return Failed("open", fresh, errno);
@@ -35,8 +37,6 @@ absl::Status Store(const std::string& path, const std::string& secret) {
   if (rename(fresh.c_str(), path.c_str()) != 0) return Failed("rename", fresh, errno);
   return absl::OkStatus();
 }
-
-}  // namespace
 
 absl::StatusOr<std::string> LoadHandoverSecret(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -52,15 +52,16 @@ absl::StatusOr<std::string> LoadHandoverSecret(const std::string& path) {
   if (getrandom(secret.data(), secret.size(), 0) != static_cast<ssize_t>(kSecretBytes)) {
     return Failed("getrandom for", path, errno);
   }
-  absl::Status stored = Store(path, secret);
+  absl::Status stored = StoreHandoverSecret(path, secret);
   if (!stored.ok()) return stored;
   return secret;
 }
 
 absl::Status CheckHandoverSecret(const std::string& secret, const std::string& where) {
   if (secret.size() == kSecretBytes) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(where, " is damaged: restore it, or delete it, restart every "
-                                          "replica, and agents get new keys"));
+  return absl::DataLossError(
+      absl::StrCat(where, " is damaged: restore it, or delete it and handover.key of every replica, "
+                          "restart them, and agents get new keys"));
 }
 
 }  // namespace whence::control

@@ -14,6 +14,9 @@ namespace whence::control {
 // replaced, since agents hold keys of the old one.
 absl::StatusOr<std::string> LoadHandoverSecret(const std::string& path);
 
+// Makes `secret` the one at `path` (0600), in one step.
+absl::Status StoreHandoverSecret(const std::string& path, const std::string& secret);
+
 // Whether `secret` may be one: from a short one keys could be guessed, and with none agents would
 // go by addresses. kDataLoss, naming `where` it was read.
 absl::Status CheckHandoverSecret(const std::string& secret, const std::string& where);

@@ -53,26 +53,40 @@ absl::Status LiveWatch::Health() const {
       trouble_.empty() ? "no answer" : trouble_));
 }
 
-absl::Status LiveWatch::ReadAll() {
+// `end` empty: the key alone.
+absl::Status LiveWatch::Read(const std::string& key, const std::string& end,
+                             std::map<std::string, int64_t>* now,
+                             std::vector<LiveChange>* changes) {
   etcdserverpb::RangeRequest request;
-  request.set_key(client_.Key("live/"));
-  request.set_range_end(EndOf(request.key()));
+  request.set_key(key);
+  request.set_range_end(end);
   absl::StatusOr<etcdserverpb::RangeResponse> found = client_.Range(request);
   if (!found.ok()) return found.status();
-  std::vector<LiveChange> changes;
-  std::map<std::string, int64_t> now;
   for (mvccpb::KeyValue& kv : *found->mutable_kvs()) {
-    now[kv.key()] = kv.mod_revision();
+    (*now)[kv.key()] = kv.mod_revision();
     auto before = known_.find(kv.key());
     if (before != known_.end() && before->second == kv.mod_revision()) continue;
-    changes.push_back({kv.key().substr(prefix_.size()), std::move(*kv.mutable_value()),
-                       kv.mod_revision()});
+    changes->push_back({kv.key().substr(prefix_.size()), std::move(*kv.mutable_value()),
+                        kv.mod_revision()});
+  }
+  // Of two reads the earlier: what happens between them is told twice rather than never.
+  if (next_revision_ == 0) next_revision_ = found->header().revision() + 1;
+  return absl::OkStatus();
+}
+
+absl::Status LiveWatch::ReadAll() {
+  std::vector<LiveChange> changes;
+  std::map<std::string, int64_t> now;
+  next_revision_ = 0;
+  const std::string live = client_.Key("live/");
+  for (const auto& [key, end] : {std::pair(live, EndOf(live)),
+                                 std::pair(client_.Key(kHandoverSecretKey), std::string())}) {
+    if (absl::Status status = Read(key, end, &now, &changes); !status.ok()) return status;
   }
   for (const auto& [key, revision] : known_) {
     if (now.count(key) == 0) changes.push_back({key.substr(prefix_.size()), std::nullopt, 0});
   }
   known_ = std::move(now);
-  next_revision_ = found->header().revision() + 1;
   Heard();
   if (!changes.empty()) listener_(changes);
   return absl::OkStatus();
@@ -107,6 +121,9 @@ absl::Status LiveWatch::Follow() {
   request.mutable_create_request()->set_range_end(EndOf(client_.Key("live/")));
   request.mutable_create_request()->set_start_revision(next_revision_);
   bool good = stream->Write(request);
+  request.mutable_create_request()->set_key(client_.Key(kHandoverSecretKey));
+  request.mutable_create_request()->clear_range_end();
+  good = good && stream->Write(request);
   {
     std::lock_guard lock(mutex_);
     context_ = &context;

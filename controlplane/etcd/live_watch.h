@@ -1,4 +1,5 @@
-// What the replicas tell each other: the keys below live/, as they are and as they change.
+// What the replicas tell each other: the keys below live/, as they are and as they change. Besides
+// them the hand-over secret, which is not meant to.
 //
 // First all of them are read, then etcd tells of each change. When that stream breaks, or is silent
 // although it is asked for a sign of life every second (a member that is stopped, or cut off from
@@ -26,6 +27,8 @@
 #include "controlplane/log/logger.h"
 
 namespace whence::etcd {
+
+inline constexpr char kHandoverSecretKey[] = "handover-secret";
 
 struct LiveChange {
   std::string name;                  // "live/head"
@@ -59,6 +62,8 @@ class LiveWatch {
   using Stream = grpc::ClientReaderWriter<etcdserverpb::WatchRequest, etcdserverpb::WatchResponse>;
 
   void Run();
+  absl::Status Read(const std::string& key, const std::string& end,
+                    std::map<std::string, int64_t>* now, std::vector<LiveChange>* changes);
   absl::Status Follow();  // until the stream ends; why it did
   bool Take(const etcdserverpb::WatchResponse& response);
   void Pulse();

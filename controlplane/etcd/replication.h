@@ -1,11 +1,13 @@
-// Makes one control plane a replica among others: it follows what they commit, and shares with them
-// which agents are connected.
+// Makes one control plane a replica among others: it follows what they commit, shares with them
+// which agents are connected, and says so if the secret of hand-overs is no longer the one it has.
 #ifndef WHENCE_CONTROLPLANE_ETCD_REPLICATION_H_
 #define WHENCE_CONTROLPLANE_ETCD_REPLICATION_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -27,8 +29,8 @@ class Replication final : public metrics::Source {
   // head has moved, and again until it succeeds. All must outlive *this; Stop before what `refresh`
   // and the inventory's listeners use goes.
   Replication(Client& client, discovery::Inventory& inventory,
-              std::function<absl::Status()> refresh, const Clock& clock,
-              const log::Logger& logger);
+              std::function<absl::Status()> refresh, std::string handover_secret,
+              const Clock& clock, const log::Logger& logger);
   ~Replication() override { Stop(); }
 
   // Says that this replica is there. On return the inventory knows the agents of all the others.
@@ -44,10 +46,14 @@ class Replication final : public metrics::Source {
 
  private:
   void OnLive(const std::vector<LiveChange>& changes);
+  void OnSecret(const LiveChange& change);
   void Run();
 
   Client& client_;
   const std::function<absl::Status()> refresh_;
+  const std::string handover_secret_;
+  const log::Logger& logger_;
+  std::atomic<bool> shares_secret_{true};
   Presence presence_;
   LiveWatch watch_;
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/net/packed_cidrs.h"
+#include "controlplane/etcd/client.h"
 #include "tests/lab/process.h"
 #include "tests/lab/wait.h"
 #include "tests/replicas/fake_agent.h"
@@ -167,6 +168,42 @@ TEST_F(ReplicasTest, WhatOneCommitsTheOtherServesAndAgentsOfBothAreKnownToBoth) 
   // A farewell counts at once, everywhere.
   gate_.Leave();
   EXPECT_TRUE(web_.WaitFor([](const View& view) { return Gateways(view).empty(); }));
+}
+
+TEST_F(ReplicasTest, ALostHandoverSecretIsNoticedAndComesBackAsItWas) {
+  auto client = *etcd::Client::Make(cluster->options(prefix_));
+  const auto secret = [&] {
+    etcdserverpb::RangeRequest request;
+    request.set_key(client->Key("handover-secret"));
+    const auto found = client->Range(request);
+    return found.ok() && found->kvs_size() == 1 ? found->kvs(0).value() : std::string();
+  };
+  const auto both_share = [&](bool shared) {
+    const std::string line =
+        std::string("whence_control_handover_secret_shared ") + (shared ? "1\n" : "0\n");
+    return lab::WaitUntil(
+        [&] {
+          return a().Metrics().find(line) != std::string::npos &&
+                 b().Metrics().find(line) != std::string::npos;
+        },
+        std::chrono::seconds(20));
+  };
+  const std::string first = secret();
+  ASSERT_EQ(first.size(), 32u);
+  EXPECT_TRUE(both_share(true));
+  etcdserverpb::TxnRequest wipe;
+  etcd::Delete(client->Key("handover-secret"), &wipe);
+  ASSERT_TRUE(client->Txn(wipe).ok());
+  EXPECT_TRUE(both_share(false));
+  // The one that came second: its own secret was never the mesh's.
+  b().Stop();
+  b().Start(prefix_);
+  EXPECT_EQ(secret(), first);
+  EXPECT_TRUE(both_share(true));
+  etcdserverpb::TxnRequest change;
+  etcd::Put(client->Key("handover-secret"), std::string(32, 'x'), &change);
+  ASSERT_TRUE(client->Txn(change).ok());
+  EXPECT_TRUE(both_share(false));
 }
 
 TEST_F(ReplicasTest, AnAgentThatMovesIsNotSentWhatItHas) {
