@@ -102,7 +102,7 @@ ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const
       ingest_service_(*stores_.logs, refusals_),
       log_service_(*stores_.logs),
       config_service_(writer_, *stores_.config, current_, inventory_, clock, worker_),
-      agent_service_(inventory_, current_),
+      agent_service_(inventory_, current_, clock),
       client_status_service_(inventory_),
       security_service_(refusals_),
       insight_service_(*stores_.config, current_, inventory_, stores_.logs->path(), clock,

@@ -4,6 +4,9 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <openssl/sha.h>
 
+#include <algorithm>
+#include <iterator>
+#include <map>
 #include <set>
 
 #include "absl/strings/escaping.h"
@@ -44,8 +47,8 @@ void Qualify(const std::string& space, Names* names, std::set<std::string>* need
   }
 }
 
-// Live addresses of what any of the selectors selects. A topology speaks for its own namespace; one
-// of the root namespace for all.
+// Live addresses of what any of the selectors selects, as far as they are proven. A topology speaks
+// for its own namespace; one of the root namespace for all.
 std::set<net::IpAddress> AddressesOf(
     const ConfigView& view, const std::vector<const Workload*>& inventory, const std::string& space,
     const google::protobuf::RepeatedPtrField<v1::LabelSelector>& selectors) {
@@ -53,9 +56,10 @@ std::set<net::IpAddress> AddressesOf(
   for (const Workload* workload : inventory) {
     if (!InScope(view, space, workload->namespace_)) continue;
     for (const v1::LabelSelector& selector : selectors) {
-      if (!selector.match_labels().empty() && Selects(selector.match_labels(), workload->labels)) {
-        addresses.insert(workload->addresses.begin(), workload->addresses.end());
-      }
+      if (!TrustSelects(selector, workload->LabelsForTrust())) continue;
+      std::copy_if(workload->addresses.begin(), workload->addresses.end(),
+                   std::inserter(addresses, addresses.end()),
+                   [&](const net::IpAddress& address) { return workload->IsProven(address); });
     }
   }
   return addresses;
@@ -96,12 +100,19 @@ void BuildTrust(const ConfigView& view, const Roster& inventory, const Workload&
   }
   // Whoever does not trust them is not told, and not disturbed when they come and go.
   if (!TrustsMeshGateways(view, self)) return;
-  std::set<net::IpAddress> gateways;
+  // All that they claim, since it takes a proof of each connection to speak for one of them.
+  // Whether somebody has proven it decides what it is where others name it.
+  std::map<net::IpAddress, bool> gateways;
   for (const Workload* workload : inventory.fronts()) {
     if (IsSame(*workload, self)) continue;
-    gateways.insert(workload->addresses.begin(), workload->addresses.end());
+    for (const net::IpAddress& address : workload->addresses) {
+      gateways[address] |= workload->IsProven(address);
+    }
   }
-  for (const net::IpAddress& address : gateways) trust->add_mesh_gateways(address.ToString());
+  for (const auto& [address, is_proven] : gateways) {
+    trust->add_mesh_gateways(address.ToString());
+    if (!is_proven) trust->add_unproven_gateways(address.ToString());
+  }
 }
 
 bool IsDryRun(const v1::Document& document) {
@@ -196,6 +207,8 @@ Workload CommonSelf(const Workload& self) {
   if (self.role != trust::Role::kSidecar) return common;
   common.name.clear();
   common.addresses.clear();
+  common.unproven_addresses.clear();
+  common.certified_labels.reset();
   common.node.clear();
   return common;
 }

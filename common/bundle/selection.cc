@@ -14,6 +14,30 @@ bool Selects(const google::protobuf::Map<std::string, std::string>& wanted,
   return true;
 }
 
+bool TrustSelects(const v1::LabelSelector& selector,
+                  const std::map<std::string, std::string>& labels) {
+  return !selector.match_labels().empty() && Selects(selector.match_labels(), labels);
+}
+
+std::vector<Distrust> DistrustedBy(const ConfigView& view, const Workload& workload) {
+  std::vector<Distrust> all;
+  for (const auto& [name, document] : view.topologies()) {
+    if (!InScope(view, name.first, workload.namespace_)) continue;
+    const v1::TrustTopologySpec& spec = document->trust_topology();
+    bool selects = false, trusts = false;
+    for (const auto* sources : {&spec.trusted_proxies(), &spec.proxy_protocol().from()}) {
+      for (const v1::LabelSelector& selector : sources->workloads()) {
+        selects |= TrustSelects(selector, workload.labels);
+        trusts |= TrustSelects(selector, workload.LabelsForTrust());
+      }
+    }
+    if (selects && (!trusts || !workload.unproven_addresses.empty())) {
+      all.push_back({name.first + "/" + name.second, !trusts});
+    }
+  }
+  return all;
+}
+
 bool InScope(const ConfigView& view, const std::string& space, const std::string& workload_space) {
   return space == workload_space || space == view.root_namespace();
 }

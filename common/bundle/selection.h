@@ -17,6 +17,18 @@ namespace whence::bundle {
 bool Selects(const google::protobuf::Map<std::string, std::string>& wanted,
              const std::map<std::string, std::string>& labels);
 
+// Whom a topology trusts or takes PROXY protocol from: an empty selector selects nobody.
+bool TrustSelects(const v1::LabelSelector& selector,
+                  const std::map<std::string, std::string>& labels);
+
+// A topology that would trust a workload for a label or an address that it claims, and does not,
+// since nothing but its agent's word is behind it.
+struct Distrust {
+  std::string topology;      // "namespace/name"
+  bool is_of_labels = false;  // else only of addresses
+};
+std::vector<Distrust> DistrustedBy(const ConfigView& view, const Workload& workload);
+
 // A document of `space` speaks of workloads of `workload_space`.
 bool InScope(const ConfigView& view, const std::string& space, const std::string& workload_space);
 

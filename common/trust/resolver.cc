@@ -47,7 +47,7 @@ class Resolver {
   Resolution FromHeader();
 
   bool IsTrustedHop(const net::IpAddress& ip) const {
-    return topology_.IsMeshAgent(ip) ||
+    return topology_.IsMeshHop(ip) ||
            (topology_.trusted_proxies && topology_.trusted_proxies->Contains(ip));
   }
   // The same of the hop that spoke to us: an agent of the mesh is one only where it has proved to.
@@ -76,6 +76,7 @@ class Resolver {
                  std::string_view judgement) const;
   void Judge(std::string_view judgement) const;
   std::string DescribeTrust(const net::IpAddress& ip) const;
+  std::string DescribeHop(const net::IpAddress& ip) const;
 
   const net::IpAddress peer_;
   const Evidence& evidence_;
@@ -204,7 +205,7 @@ Resolution Resolver::FromRanges() {
       NoteEntry(*entry, address, hop, "no client address: the nearest hop is the client");
       return Answer(nearest_, Reason::kMalformed, hop);
     }
-    if (trace_) NoteEntry(*entry, address, hop, DescribeTrust(*address));
+    if (trace_) NoteEntry(*entry, address, hop, DescribeHop(*address));
     hop_at_hand = *address;
     if (!IsTrustedHop(hop_at_hand)) return Answer(hop_at_hand, Reason::kTrustedRange, hop);
   }
@@ -294,6 +295,11 @@ std::string Resolver::DescribeTrust(const net::IpAddress& ip) const {
     }
   }
   return "not trusted: the client";
+}
+
+std::string Resolver::DescribeHop(const net::IpAddress& ip) const {
+  if (IsTrustedHop(ip) || !topology_.IsMeshAgent(ip)) return DescribeTrust(ip);
+  return "not trusted: a gateway or node agent claims this address, and nothing proves it";
 }
 
 std::string_view SourceName(ClientAddressFrom source) {

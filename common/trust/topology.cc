@@ -66,7 +66,7 @@ ProxyHeaderRule ProxyHeaderRuleFor(const Topology& topology, const net::DirectPe
       return is_sender ? ProxyHeaderRule::kOptional : ProxyHeaderRule::kForbidden;
     case ProxyAccept::kRequired:
       // A mesh agent sends the header before TCP only; before HTTP it sends x-whence-client.
-      if (topology.IsMeshAgent(ip)) return ProxyHeaderRule::kOptional;
+      if (topology.IsMeshHop(ip)) return ProxyHeaderRule::kOptional;
       return is_sender ? ProxyHeaderRule::kRequired : ProxyHeaderRule::kRefusePeer;
   }
   return ProxyHeaderRule::kRefusePeer;

@@ -65,6 +65,9 @@ struct Topology {
   // Live addresses of connected gateways and node agents, and whether they are trusted hops.
   net::CidrSet mesh_gateways;
   bool trust_mesh_gateways = false;
+  // Of mesh_gateways, those that nothing but their agents' word makes theirs. A proof makes up for
+  // that on a connection, and nothing where others name such an address.
+  net::CidrSet unproven_gateways;
   // Gateways: live addresses of connected node agents, which hand connections over with a PROXY
   // protocol header and say nothing else.
   net::CidrSet node_agents;
@@ -90,6 +93,10 @@ struct Topology {
   // connection (proxy_protocol/handover.h).
   bool IsMeshAgent(const net::IpAddress& address) const {
     return trust_mesh_gateways && mesh_gateways.Contains(address);
+  }
+  // The same where no proof can be asked for: of a hop in a forwarded list.
+  bool IsMeshHop(const net::IpAddress& address) const {
+    return IsMeshAgent(address) && !unproven_gateways.Contains(address);
   }
 };
 

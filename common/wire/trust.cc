@@ -196,6 +196,9 @@ trust::Topology ToTopology(const v1::TrustResource& resource, v1::AgentRole role
   std::vector<net::Cidr> gateways;
   AddAddresses(resource.mesh_gateways(), "trust.mesh_gateways", &gateways, faults);
   topology.mesh_gateways = net::CidrSet(std::move(gateways));
+  std::vector<net::Cidr> unproven;
+  AddAddresses(resource.unproven_gateways(), "trust.unproven_gateways", &unproven, faults);
+  topology.unproven_gateways = net::CidrSet(std::move(unproven));
   std::vector<net::Cidr> nodes;
   AddAddresses(resource.node_agents(), "trust.node_agents", &nodes, faults);
   topology.node_agents = net::CidrSet(std::move(nodes));

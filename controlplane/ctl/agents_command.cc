@@ -10,9 +10,14 @@
 namespace whence::ctl {
 namespace {
 
-std::string Join(const google::protobuf::RepeatedPtrField<std::string>& parts) {
+// One that nothing proves has a question mark.
+std::string AddressesOf(const v1::AgentState& agent) {
+  const auto& unproven = agent.unproven_addresses();
   std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : ",") + part;
+  for (const std::string& address : agent.addresses()) {
+    text += (text.empty() ? "" : ",") + address;
+    if (std::find(unproven.begin(), unproven.end(), address) != unproven.end()) text += "?";
+  }
   return text;
 }
 
@@ -32,7 +37,7 @@ void PrintTable(const v1::ListAgentsResponse& response, std::ostream& out) {
                "LAG", "VERSION"});
   for (const v1::AgentState& agent : response.agents()) {
     table.Add({agent.namespace_() + "/" + agent.name(), RoleName(agent.role()),
-               Join(agent.addresses()), agent.node(), agent.interception(),
+               AddressesOf(agent), agent.node(), agent.interception(),
                std::to_string(agent.acked_revision()), std::to_string(agent.sent_revision()),
                StateName(agent), agent.lag_us() > 0 ? SpanText(agent.lag_us()) : "",
                agent.version()});
@@ -54,6 +59,20 @@ void PrintRefusals(const v1::ListAgentsResponse& response, std::ostream& out) {
   }
 }
 
+// What agents say of themselves and is not believed.
+void PrintDoubts(const v1::ListAgentsResponse& response, std::ostream& out) {
+  bool is_unproven = false;
+  for (const v1::AgentState& agent : response.agents()) {
+    is_unproven |= !agent.unproven_addresses().empty();
+    for (const std::string& caveat : agent.caveats()) {
+      out << Escape(agent.namespace_() + "/" + agent.name()) << ": " << Escape(caveat) << "\n";
+    }
+  }
+  if (!is_unproven) return;
+  out << "?: the agent does not connect from that address, and its certificate does not name it: "
+         "an endpoint, and no trusted hop\n";
+}
+
 }  // namespace
 
 int Agents(const AgentsOptions& options, Session& session) {
@@ -73,6 +92,7 @@ int Agents(const AgentsOptions& options, Session& session) {
   }
   PrintTable(response, session.out);
   PrintRefusals(response, session.out);
+  PrintDoubts(response, session.out);
   return kGood;
 }
 

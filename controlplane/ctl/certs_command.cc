@@ -94,7 +94,8 @@ absl::StatusOr<PemPair> IssueFrom(const CertsIssueOptions& options) {
     return absl::InvalidArgumentError(
         absl::StrCat(options.directory, "/ca.crt ", domain.status().message()));
   }
-  security::IssueRequest request{options.identity, options.addresses, options.validity};
+  security::IssueRequest request{options.identity, options.addresses, options.validity,
+                                 options.labels};
   request.identity.trust_domain = *domain;
   return security::Issue({*certificate, *key}, request, SystemClock().Now());
 }

@@ -36,6 +36,7 @@ void DeclareCerts(CLI::App& app, CertsFlags& flags) {
   whencectl certs issue agent shop/web-1 --dir ca --out web-1
   whencectl certs issue workload shop/web --dir ca --out web   # all pods of a Deployment, from one Secret
   whencectl certs issue workload edge/ingress --role gateway --dir ca --out ingress
+  whencectl certs issue workload shop/legacy --label app=legacy-proxy --dir ca --out legacy
   whencectl certs issue operator ana --access editor --dir ca --out ana)");
   CLI::App* init = certs->add_subcommand("init", "Make a CA: DIR/ca.crt and DIR/ca.key");
   init->add_option("--trust-domain", flags.trust_domain,
@@ -57,7 +58,12 @@ void DeclareCerts(CLI::App& app, CertsFlags& flags) {
       ->check(CLI::IsMember({"viewer", "editor"}))
       ->capture_default_str();
   issue->add_option("--address", flags.addresses,
-                    "Host names and IP addresses by which a control plane is reached, A,B,…")
+                    "Host names and IP addresses by which a control plane is reached; IP addresses "
+                    "that an agent may have besides the one that it connects from, A,B,…")
+      ->delimiter(',');
+  issue->add_option("--label", flags.labels,
+                    "Labels of an agent or a workload by which topologies may trust it, "
+                    "KEY=VALUE,…")
       ->delimiter(',');
   issue->add_option("--out", flags.prefix, "Path without .crt and .key (default: DIR/KIND-NAME)");
   AddCommon(issue, flags, "Where the CA is", "How long it is valid (default: 90)");
@@ -100,6 +106,7 @@ std::string InterpretIssue(const CertsFlags& flags, CertsIssueOptions* options) 
   options->directory = flags.directory;
   options->prefix = flags.prefix.empty() ? flags.directory + "/" + file : flags.prefix;
   options->addresses = flags.addresses;
+  options->labels = flags.labels;
   options->validity = std::chrono::hours(24 * (flags.days ? flags.days : kIssuedDays));
   options->output = OutputOf(flags);
   return "";

@@ -27,7 +27,7 @@ struct CertsIssueOptions {
   std::string directory;  // where the CA is
   std::string prefix;     // PREFIX.crt, PREFIX.key
   security::Identity identity;  // the trust domain is the CA's
-  std::vector<std::string> addresses;
+  std::vector<std::string> addresses, labels;
   std::chrono::hours validity{};
   Output output = Output::kTable;
 };
@@ -36,7 +36,7 @@ struct CertsIssueOptions {
 struct CertsFlags {
   std::string directory = "whence-ca", trust_domain = "whence.local";
   std::string kind, name, access = "viewer", role = "sidecar", prefix, output = "table";
-  std::vector<std::string> addresses;
+  std::vector<std::string> addresses, labels;
   int days = 0;  // 0: not given
 };
 

@@ -82,6 +82,12 @@ Inventory::Session Inventory::Connect(Agent agent, Close close, Observe observe)
     // One that is back as it was need not wait for a view with all who come for the first time.
     if (changed) record.generation = generation_;
     session.generation = record.generation;
+    if (!record.agent.workload.unproven_addresses.empty() && SharesAddress(record.agent)) {
+      const std::set<net::IpAddress> proven = ProvenByOne();
+      for (const net::IpAddress& address : record.agent.workload.unproven_addresses) {
+        if (proven.count(address) > 0) session.disputed.push_back(address);
+      }
+    }
   }
   if (changed) Notify();
   NotifyLocal(id);
@@ -185,7 +191,7 @@ LocalAgent Inventory::Local(const std::string& id) const {
   const State state = record->second.is_elsewhere   ? State::kElsewhere
                       : record->second.session == 0 ? State::kBroken
                                                     : State::kConnected;
-  return {state, record->second.agent.node_bytes};
+  return {state, record->second.agent.node_bytes, record->second.agent.proof};
 }
 
 bool Inventory::Touch() {
@@ -235,13 +241,29 @@ bool Inventory::SharesAddress(const Agent& agent) const {
                      [this](const net::IpAddress& address) { return holders_.at(address) > 1; });
 }
 
+std::set<net::IpAddress> Inventory::ProvenByOne() const {
+  std::set<net::IpAddress> proven;
+  for (const auto& [id, record] : records_) {
+    for (const net::IpAddress& address : record.agent.workload.addresses) {
+      if (holders_.at(address) > 1 && record.agent.workload.IsProven(address)) {
+        proven.insert(address);
+      }
+    }
+  }
+  return proven;
+}
+
 std::shared_ptr<InventoryView> Inventory::MakeView() const {
+  const std::set<net::IpAddress> proven = ProvenByOne();
+  const auto is_disputed = [&](const bundle::Workload& workload, const net::IpAddress& address) {
+    return proven.count(address) > 0 && !workload.IsProven(address);
+  };
   // Who claims which address since when, among those who are connected.
   std::map<net::IpAddress, SteadyTime> claimed;
   for (const auto& [id, record] : records_) {
     if (record.session == 0 && !(record.is_elsewhere && !record.departed_at)) continue;
     for (const net::IpAddress& address : record.agent.workload.addresses) {
-      if (holders_.at(address) == 1) continue;
+      if (holders_.at(address) == 1 || is_disputed(record.agent.workload, address)) continue;
       SteadyTime& since = claimed[address];
       since = std::max(since, record.addresses_since);
     }
@@ -250,12 +272,15 @@ std::shared_ptr<InventoryView> Inventory::MakeView() const {
   view->workloads.reserve(records_.size());
   for (const auto& [id, record] : records_) {
     bundle::Workload workload = record.agent.workload;
-    if (record.departed_at) {
-      std::erase_if(workload.addresses, [&](const net::IpAddress& address) {
-        auto it = claimed.find(address);
-        return it != claimed.end() && it->second > *record.departed_at;
-      });
-    }
+    std::erase_if(workload.addresses, [&](const net::IpAddress& address) {
+      if (is_disputed(workload, address)) return true;
+      auto it = claimed.find(address);
+      return record.departed_at && it != claimed.end() && it->second > *record.departed_at;
+    });
+    std::erase_if(workload.unproven_addresses, [&](const net::IpAddress& address) {
+      return std::find(workload.addresses.begin(), workload.addresses.end(), address) ==
+             workload.addresses.end();
+    });
     view->workloads.push_back(std::move(workload));
   }
   return view;
@@ -308,26 +333,28 @@ std::vector<Inventory::Connected> Inventory::ListConnected() const {
 }
 
 std::vector<v1::AgentState> Inventory::ListAgents() const {
-  SteadyTime now = clock_.SteadyNow();
+  const SteadyTime now = clock_.SteadyNow();
   std::vector<v1::AgentState> agents;
-  for (const Connected& connected : ListConnected()) {
-    v1::AgentState state = ToAgentState(connected.agent);
-    state.set_connected_since_us(Micros(connected.since));
-    for (const TypeProgress& type : connected.progress.types) {
-      for (const auto& [name, status] : type.resources) {
-        *state.add_resources() = ToResourceState(type.short_name, name, status);
-      }
-    }
-    state.set_sent_revision(connected.progress.sent_revision);
-    state.set_acked_revision(connected.progress.acked_revision);
-    if (connected.progress.waiting_since) {
-      auto lag = std::chrono::duration_cast<std::chrono::microseconds>(
-          now - *connected.progress.waiting_since);
-      state.set_lag_us(std::max<int64_t>(lag.count(), 1));  // 0 would say that none is awaited
-    }
-    agents.push_back(std::move(state));
-  }
+  for (const Connected& connected : ListConnected()) agents.push_back(Describe(connected, now));
   return agents;
+}
+
+v1::AgentState Inventory::Describe(const Connected& connected, SteadyTime now) {
+  v1::AgentState state = ToAgentState(connected.agent);
+  state.set_connected_since_us(Micros(connected.since));
+  for (const TypeProgress& type : connected.progress.types) {
+    for (const auto& [name, status] : type.resources) {
+      *state.add_resources() = ToResourceState(type.short_name, name, status);
+    }
+  }
+  state.set_sent_revision(connected.progress.sent_revision);
+  state.set_acked_revision(connected.progress.acked_revision);
+  if (connected.progress.waiting_since) {
+    auto lag = std::chrono::duration_cast<std::chrono::microseconds>(
+        now - *connected.progress.waiting_since);
+    state.set_lag_us(std::max<int64_t>(lag.count(), 1));  // 0 would say that none is awaited
+  }
+  return state;
 }
 
 std::vector<std::string> Inventory::Lost() const {

@@ -11,6 +11,9 @@
 //     to what the agents hold, nothing shrinks and grows again, and policy changes that happened
 //     meanwhile are still served to the first that connects.
 //
+// An address that one agent proves is nobody's who only says so, and such a word does not take it
+// from one that lingers: or whoever has any certificate could take the place of any other.
+//
 // Where several control planes serve one configuration, the agents of the others are workloads like
 // our own: they come and go by the same rules, in the words of who they are connected to.
 //
@@ -84,6 +87,7 @@ struct LocalAgent {
   };
   State state = State::kGone;
   std::string node_bytes;
+  std::optional<v1::AgentProof> proof;
 };
 
 // Thread-safe. Callbacks run without its lock.
@@ -100,6 +104,8 @@ class Inventory {
   struct Session {
     uint64_t id = 0;
     uint64_t generation = 0;  // the first view in which this agent is as it says
+    // Addresses that it only claims, and that another proves: they are not its own.
+    std::vector<net::IpAddress> disputed;
   };
   // `close` ends the stream; it is called at most once, when another takes its place. `observe` is
   // asked how far the stream is, whenever somebody wants to know, even a little after Disconnect.
@@ -134,6 +140,7 @@ class Inventory {
   std::vector<Connected> ListConnected() const;
   // The same for people.
   std::vector<v1::AgentState> ListAgents() const;
+  static v1::AgentState Describe(const Connected& connected, SteadyTime now);
 
   // Agents whose stream broke without a farewell, and that were not heard of again: by
   // "namespace/name", for ten minutes, or until they are back.
@@ -176,6 +183,8 @@ class Inventory {
   void CountAddresses(const Agent& agent, int by);
   // Somebody else, connected or lingering, has one of its addresses as well.
   bool SharesAddress(const Agent& agent) const;
+  // Of addresses that several have, those that somebody proves.
+  std::set<net::IpAddress> ProvenByOne() const;
 
   void Notify() const;
   void NotifyLocal(const std::string& id) const;

@@ -13,7 +13,9 @@ absl::StatusOr<std::unique_ptr<store::Database>> OpenFile(const std::string& pat
       path, {.synchronous = store::DatabaseOptions::Synchronous::kNormal, .cache_kib = 256});
   if (!database.ok()) return database;
   constexpr store::Sql kSteps[] = {
-      "create table agents(id text primary key, node blob not null) without rowid"};
+      "create table agents(id text primary key, node blob not null) without rowid",
+      // Null: its word is enough.
+      "alter table agents add column proof blob"};
   absl::Status status = store::Migrate(**database, kApplicationId, kSteps);
   if (!status.ok()) return status;
   return database;
@@ -33,7 +35,7 @@ absl::StatusOr<std::unique_ptr<InventoryStore>> InventoryStore::Open(const std::
 
 absl::StatusOr<std::vector<Agent>> InventoryStore::Load() {
   absl::StatusOr<store::Statement> select =
-      database_->Prepare("select node from agents order by id", "read the known agents");
+      database_->Prepare("select node, proof from agents order by id", "read the known agents");
   if (!select.ok()) return select.status();
   std::vector<Agent> agents;
   while (true) {
@@ -43,9 +45,15 @@ absl::StatusOr<std::vector<Agent>> InventoryStore::Load() {
     std::string_view bytes = select->Text(0);
     envoy::config::core::v3::Node node;
     if (!node.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) continue;
-    if (absl::StatusOr<Agent> agent = ReadNode(node); agent.ok()) {
-      agents.push_back(*std::move(agent));
+    absl::StatusOr<Agent> agent = ReadNode(node);
+    if (!agent.ok()) continue;
+    if (!select->IsNull(1)) {
+      const std::string_view proof_bytes = select->Text(1);
+      v1::AgentProof proof;
+      if (!proof.ParseFromArray(proof_bytes.data(), static_cast<int>(proof_bytes.size()))) continue;
+      Believe(proof, &*agent);
     }
+    agents.push_back(*std::move(agent));
   }
 }
 
@@ -54,11 +62,13 @@ absl::Status InventoryStore::Save(const std::vector<Agent>& agents) {
   if (!transaction.ok()) return transaction.status();
   absl::Status status = database_->Execute("delete from agents", "forget the known agents");
   if (!status.ok()) return status;
-  absl::StatusOr<store::Statement> insert =
-      database_->Prepare("insert into agents(id, node) values (?1, ?2)", "remember an agent");
+  absl::StatusOr<store::Statement> insert = database_->Prepare(
+      "insert into agents(id, node, proof) values (?1, ?2, ?3)", "remember an agent");
   if (!insert.ok()) return insert.status();
   for (const Agent& agent : agents) {
-    status = insert->Run(std::string_view(agent.id), store::Blob{agent.node_bytes});
+    const std::string proof = agent.proof ? agent.proof->SerializeAsString() : "";
+    status = insert->Run(std::string_view(agent.id), store::Blob{agent.node_bytes},
+                         agent.proof ? std::optional(store::Blob{proof}) : std::nullopt);
     if (!status.ok()) return status;
   }
   return transaction->Commit();

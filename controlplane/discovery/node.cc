@@ -1,6 +1,7 @@
 #include "controlplane/discovery/node.h"
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -172,9 +173,30 @@ absl::StatusOr<Agent> ReadNode(const envoy::config::core::v3::Node& node) {
   return agent;
 }
 
+void Believe(const v1::AgentProof& proof, Agent* agent) {
+  agent->proof = proof;
+  bundle::Workload& workload = agent->workload;
+  std::set<net::IpAddress> proven;
+  for (const std::string& text : proof.addresses()) {
+    if (const auto address = net::IpAddress::Parse(text)) proven.insert(*address);
+  }
+  workload.unproven_addresses.clear();
+  for (const net::IpAddress& address : workload.addresses) {
+    if (proven.count(address) == 0) workload.unproven_addresses.push_back(address);
+  }
+  workload.certified_labels.emplace();
+  for (const auto& [name, value] : workload.labels) {
+    const auto certified = proof.labels().find(name);
+    if (certified == proof.labels().end() || certified->second != value) continue;
+    workload.certified_labels->emplace(name, value);
+  }
+}
+
 bool SameWorkload(const bundle::Workload& a, const bundle::Workload& b) {
   return a.namespace_ == b.namespace_ && a.name == b.name && a.labels == b.labels &&
-         a.role == b.role && a.addresses == b.addresses && a.node == b.node &&
+         a.role == b.role && a.addresses == b.addresses &&
+         a.unproven_addresses == b.unproven_addresses &&
+         a.certified_labels == b.certified_labels && a.node == b.node &&
          a.has_sidecar == b.has_sidecar && a.included_ports == b.included_ports &&
          a.excluded_ports == b.excluded_ports;
 }
@@ -197,6 +219,9 @@ v1::AgentState ToAgentState(const Agent& agent) {
   state.mutable_labels()->insert(agent.workload.labels.begin(), agent.workload.labels.end());
   for (const net::IpAddress& address : agent.workload.addresses) {
     state.add_addresses(address.ToString());
+  }
+  for (const net::IpAddress& address : agent.workload.unproven_addresses) {
+    state.add_unproven_addresses(address.ToString());
   }
   state.set_node(agent.workload.node);
   state.set_interception(agent.interception);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,7 +44,7 @@ class Stream final : public RawStream,
         number_(number),
         context_(context),
         peer_(security::PeerOf(context.auth_context().get())),
-        certificate_expires_(security::ExpiryOf(context.auth_context().get())),
+        certificate_(security::CertificateOf(context.auth_context().get())),
         address_(context.peer()),
         types_{{{kBundleType, "WorkloadBundle",
                  Subscription(absl::StrCat(number, "b-"), service.options().limits)},
@@ -81,6 +82,8 @@ class Stream final : public RawStream,
   std::vector<std::string> Forbidden(const ResourceState& state, bool of_bundles,
                                      const std::vector<std::string>& absent);
   absl::Status CheckIdentity(const Agent& agent);
+  // What connection and certificate say of the agent.
+  v1::AgentProof Proof() const;
   void Refuse(const std::string& reason);
   Progress Observe();
   // REQUIRES: mutex_ held.
@@ -93,7 +96,7 @@ class Stream final : public RawStream,
   const uint64_t number_;
   grpc::CallbackServerContext& context_;  // until OnDone
   const security::Peer peer_;
-  const std::optional<WallTime> certificate_expires_;
+  const std::optional<security::CertificateInfo> certificate_;
   const std::string address_;
   grpc::ByteBuffer request_;   // the read's while one is on its way, ours between
   grpc::ByteBuffer response_;  // the write's while writing_
@@ -165,7 +168,9 @@ absl::Status Stream<Protocol>::Join(const Request& request, std::unique_lock<std
   absl::StatusOr<Agent> agent = ReadNode(request.node());
   if (!agent.ok()) return agent.status();
   if (absl::Status status = CheckIdentity(*agent); !status.ok()) return status;
-  agent->certificate_expires = certificate_expires_;
+  if (peer_.has_certificate) Believe(Proof(), &*agent);
+  if (certificate_) agent->certificate_expires = certificate_->not_after;
+  const bool is_proven = agent->workload.unproven_addresses.empty();
   std::string id = agent->id;
   lock.unlock();
   auto weak = this->weak_from_this();
@@ -183,8 +188,26 @@ absl::Status Stream<Protocol>::Join(const Request& request, std::unique_lock<std
   session_ = session;
   never_all_ = request.node().user_agent_name().rfind("gRPC", 0) == 0;
   if (peer_.has_certificate) service_.Named(peer_.name);
-  service_.logger().Info("agent connected", {{"agent", id_}, {"stream", number_}});
+  for (const net::IpAddress& address : session.disputed) {
+    Refuse(absl::StrCat("address ", address.ToString(), " of ", id_,
+                        " is another agent's, which proves it"));
+  }
+  service_.logger().Info(is_proven ? "agent connected" : "agent connected, with unproven addresses",
+                         {{"agent", id_}, {"stream", number_}});
   return absl::OkStatus();
+}
+
+template <typename Protocol>
+v1::AgentProof Stream<Protocol>::Proof() const {
+  v1::AgentProof proof;
+  std::set<net::IpAddress> addresses;
+  if (const auto peer = security::AddressOfPeer(address_)) addresses.insert(*peer);
+  if (certificate_) {
+    addresses.insert(certificate_->addresses.begin(), certificate_->addresses.end());
+    proof.mutable_labels()->insert(certificate_->labels.begin(), certificate_->labels.end());
+  }
+  for (const net::IpAddress& address : addresses) proof.add_addresses(address.ToString());
+  return proof;
 }
 
 // The certificate says who it is, and in which role; the node may only repeat it.

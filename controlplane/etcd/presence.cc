@@ -1,5 +1,7 @@
 #include "controlplane/etcd/presence.h"
 
+#include <google/protobuf/util/message_differencer.h>
+
 #include <random>
 #include <utility>
 
@@ -72,7 +74,8 @@ Presence::Action Presence::ActionOf(const std::string& id,
                                     const v1::AgentPresence& presence) const {
   const bool is_lost = replicas_.count(presence.replica()) == 0;
   return {is_lost || presence.is_broken() ? Action::Kind::kBreak : Action::Kind::kConnect, id,
-          presence.node(), is_lost};
+          presence.node(),
+          presence.has_proof() ? std::optional(presence.proof()) : std::nullopt, is_lost};
 }
 
 void Presence::TakeReplica(const std::string& id, bool is_there, std::vector<Action>* actions) {
@@ -106,7 +109,9 @@ void Presence::TakeAgent(const std::string& id, const LiveChange& change,
   if (!change.value) {
     const bool was_ours = is_known && known->second.presence.replica() == id_;
     if (is_known) agents_.erase(known);
-    if (!was_ours && !is_ours_first) actions->push_back({Action::Kind::kLeave, id, "", false});
+    if (!was_ours && !is_ours_first) {
+      actions->push_back({Action::Kind::kLeave, id, "", std::nullopt, false});
+    }
     return;
   }
   Entry entry{{}, change.mod_revision};
@@ -145,6 +150,7 @@ void Presence::CarryOut(const std::vector<Action>& actions) {
     if (!node.ParseFromString(action.node)) continue;
     absl::StatusOr<discovery::Agent> agent = discovery::ReadNode(node);
     if (!agent.ok() || agent->id != action.id) continue;  // of another version of the program
+    if (action.proof) discovery::Believe(*action.proof, &*agent);
     if (action.kind == Action::Kind::kConnect) {
       inventory_.ConnectElsewhere(*std::move(agent));
     } else {
@@ -165,7 +171,8 @@ std::optional<Presence::Write> Presence::WantedOf(const std::string& id) const {
     v1::AgentPresence presence;
     presence.set_replica(id_);
     presence.set_node(local.node_bytes);
-    if (is_ours && entry->presence.SerializeAsString() == presence.SerializeAsString()) {
+    if (local.proof) *presence.mutable_proof() = *local.proof;
+    if (is_ours && google::protobuf::util::MessageDifferencer::Equals(entry->presence, presence)) {
       return std::nullopt;
     }
     return Write{id, std::move(presence), std::nullopt};

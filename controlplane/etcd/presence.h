@@ -67,6 +67,7 @@ class Presence {
     enum class Kind { kConnect, kBreak, kLeave } kind;
     std::string id;
     std::string node;
+    std::optional<v1::AgentProof> proof;
     bool replica_is_lost = false;
   };
   // One agent's key, as it is to be written.

@@ -48,12 +48,20 @@ bool SetTimes(X509* certificate, WallTime from, WallTime until) {
          ASN1_TIME_set(X509_getm_notAfter(certificate), seconds(until)) != nullptr;
 }
 
-bool SetSubject(X509* certificate, const std::string& common_name) {
-  constexpr size_t kMaxCommonName = 64;  // X.520
-  std::string cut = common_name.substr(0, kMaxCommonName);
-  return X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
-                                    reinterpret_cast<const unsigned char*>(cut.data()),
-                                    static_cast<int>(cut.size()), -1, 0) == 1;
+constexpr size_t kMaxNamePart = 64;  // X.520, of a common name and of an organizational unit
+
+bool AddToSubject(X509* certificate, const char* type, const std::string& text) {
+  return X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), type, MBSTRING_UTF8,
+                                    reinterpret_cast<const unsigned char*>(text.data()),
+                                    static_cast<int>(text.size()), -1, 0) == 1;
+}
+
+bool SetSubject(X509* certificate, const std::string& common_name,
+                const std::vector<std::string>& units) {
+  return AddToSubject(certificate, "CN", common_name.substr(0, kMaxNamePart)) &&
+         std::all_of(units.begin(), units.end(), [certificate](const std::string& unit) {
+           return AddToSubject(certificate, "OU", unit);
+         });
 }
 
 absl::StatusOr<PemPair> Write(X509* certificate, EVP_PKEY* key) {
@@ -80,6 +88,41 @@ absl::StatusOr<std::string> AltName(const std::string& address) {
       absl::StrCat("address \"", address, "\": give a host name or an IP address, without port"));
 }
 
+bool IsOfAgents(Kind kind) { return kind == Kind::kAgent || kind == Kind::kWorkload; }
+
+// As Kubernetes has labels, but within what a subject can hold.
+bool IsLabel(const std::string& text) {
+  const size_t equals = text.find('=');
+  const auto consists = [](std::string_view part, std::string_view besides) {
+    return std::all_of(part.begin(), part.end(), [&](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             besides.find(c) != besides.npos;
+    });
+  };
+  return text.size() <= kMaxNamePart && equals != text.npos && equals > 0 &&
+         consists(std::string_view(text).substr(0, equals), "-_./") &&
+         consists(std::string_view(text).substr(equals + 1), "-_.");
+}
+
+// Whether a certificate of that kind can say all of it.
+absl::Status CheckNamed(const IssueRequest& request) {
+  const Kind kind = request.identity.kind;
+  for (const std::string& address : request.addresses) {
+    if (kind == Kind::kControlPlane) continue;
+    if (!IsOfAgents(kind)) return absl::InvalidArgumentError("an operator has no address");
+    if (const auto ip = net::IpAddress::Parse(address); ip && ip->is_unicast()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("address \"", address, "\": an agent has IP addresses only, without port"));
+  }
+  for (const std::string& label : request.labels) {
+    if (!IsOfAgents(kind)) return absl::InvalidArgumentError("labels are for agents and workloads");
+    if (IsLabel(label)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "label \"", label, "\": give KEY=VALUE of at most ", kMaxNamePart, " bytes"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<PemPair> MakeAuthority(const std::string& trust_domain, WallTime now,
@@ -94,7 +137,7 @@ absl::StatusOr<PemPair> MakeAuthority(const std::string& trust_domain, WallTime 
   X509* raw = certificate.get();
   bool good = X509_set_version(raw, X509_VERSION_3) == 1 && SetSerial(raw) &&
               SetTimes(raw, now - kSkew, now + validity) &&
-              SetSubject(raw, "Whence CA of " + trust_domain) &&
+              SetSubject(raw, "Whence CA of " + trust_domain, {}) &&
               X509_set_issuer_name(raw, X509_get_subject_name(raw)) == 1 &&
               X509_set_pubkey(raw, key.get()) == 1 &&
               AddExtension(raw, raw, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
@@ -121,6 +164,7 @@ absl::StatusOr<std::string> TrustDomainOf(std::string_view authority_certificate
 }
 
 absl::StatusOr<PemPair> Issue(const PemPair& authority, const IssueRequest& request, WallTime now) {
+  if (absl::Status status = CheckNamed(request); !status.ok()) return status;
   absl::StatusOr<std::vector<CertificateInfo>> info = ParseCertificates(authority.certificate);
   if (!info.ok()) return info.status();
   Bio issuer_bio = ReadFrom(authority.certificate), key_bio = ReadFrom(authority.key);
@@ -135,7 +179,7 @@ absl::StatusOr<PemPair> Issue(const PemPair& authority, const IssueRequest& requ
   for (const std::string& address : request.addresses) {
     absl::StatusOr<std::string> name = AltName(address);
     if (!name.ok()) return name.status();
-    if (is_server) absl::StrAppend(&names, ",", *name);
+    absl::StrAppend(&names, ",", *name);
   }
   Key key(EVP_EC_gen("P-256"));
   Certificate certificate(X509_new());
@@ -144,7 +188,7 @@ absl::StatusOr<PemPair> Issue(const PemPair& authority, const IssueRequest& requ
   bool good =
       X509_set_version(raw, X509_VERSION_3) == 1 && SetSerial(raw) &&
       SetTimes(raw, now - kSkew, std::min(now + request.validity, (*info)[0].not_after)) &&
-      SetSubject(raw, request.identity.name) &&
+      SetSubject(raw, request.identity.name, request.labels) &&
       X509_set_issuer_name(raw, X509_get_subject_name(issuer.get())) == 1 &&
       X509_set_pubkey(raw, key.get()) == 1 &&
       AddExtension(raw, issuer.get(), NID_basic_constraints, "critical,CA:FALSE") &&

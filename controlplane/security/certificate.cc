@@ -3,6 +3,8 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include <algorithm>
+#include <array>
 #include <ctime>
 #include <fstream>
 #include <optional>
@@ -35,18 +37,51 @@ WallTime TimeOf(const ASN1_TIME* time) {
   return WallTime(std::chrono::seconds(timegm(&parts)));
 }
 
-std::vector<std::string> UrisOf(const X509* certificate) {
-  std::vector<std::string> uris;
+std::string_view BytesOf(const ASN1_STRING* text) {
+  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+          static_cast<size_t>(ASN1_STRING_length(text))};
+}
+
+std::optional<net::IpAddress> AddressOf(const ASN1_STRING* octets) {
+  const std::string_view bytes = BytesOf(octets);
+  if (bytes.size() == 4) {
+    std::array<uint8_t, 4> v4;
+    std::copy(bytes.begin(), bytes.end(), v4.begin());
+    return net::IpAddress::FromV4(v4);
+  }
+  net::IpAddress::Bytes v6;
+  if (bytes.size() != v6.size()) return std::nullopt;
+  std::copy(bytes.begin(), bytes.end(), v6.begin());
+  return net::IpAddress::FromV6(v6);
+}
+
+void ReadAltNames(const X509* certificate, CertificateInfo* info) {
   Names names(static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
-    if (name->type != GEN_URI) continue;
-    const ASN1_STRING* text = name->d.uniformResourceIdentifier;
-    uris.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
-                      static_cast<size_t>(ASN1_STRING_length(text)));
+    if (name->type == GEN_URI) {
+      info->uris.emplace_back(BytesOf(name->d.uniformResourceIdentifier));
+    } else if (name->type == GEN_IPADD) {
+      if (const auto address = AddressOf(name->d.iPAddress)) info->addresses.push_back(*address);
+    }
   }
-  return uris;
+}
+
+void ReadLabels(const X509* certificate, CertificateInfo* info) {
+  X509_NAME* subject = X509_get_subject_name(certificate);
+  for (int at = -1;
+       (at = X509_NAME_get_index_by_NID(subject, NID_organizationalUnitName, at)) >= 0;) {
+    unsigned char* utf8 = nullptr;
+    const int size =
+        ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+    if (size < 0) continue;
+    const std::string text(reinterpret_cast<char*>(utf8), static_cast<size_t>(size));
+    OPENSSL_free(utf8);
+    const size_t equals = text.find('=');
+    if (equals == text.npos || equals == 0) continue;  // some organization's own
+    info->labels.emplace(text.substr(0, equals), text.substr(equals + 1));
+  }
 }
 
 CertificateInfo InfoOf(X509* certificate) {
@@ -54,7 +89,8 @@ CertificateInfo InfoOf(X509* certificate) {
   Bio subject(BIO_new(BIO_s_mem()));
   X509_NAME_print_ex(subject.get(), X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253);
   info.subject = TextOf(subject);
-  info.uris = UrisOf(certificate);
+  ReadAltNames(certificate, &info);
+  ReadLabels(certificate, &info);
   Number serial(ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), nullptr));
   if (char* text = serial ? BN_bn2hex(serial.get()) : nullptr) {
     info.serial = text;

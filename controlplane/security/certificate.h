@@ -2,6 +2,7 @@
 #ifndef WHENCE_CONTROLPLANE_SECURITY_CERTIFICATE_H_
 #define WHENCE_CONTROLPLANE_SECURITY_CERTIFICATE_H_
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,12 +10,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
+#include "common/net/ip_address.h"
 
 namespace whence::security {
 
 struct CertificateInfo {
   std::string subject;  // "CN=…", one line
   std::vector<std::string> uris;
+  std::vector<net::IpAddress> addresses;
+  // From the subject's organizational units of the form KEY=VALUE.
+  std::map<std::string, std::string> labels;
   std::string serial;  // hexadecimal
   WallTime not_before{};
   WallTime not_after{};

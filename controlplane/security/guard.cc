@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/base/strings.h"
-#include "controlplane/security/certificate.h"
+#include "common/net/socket_address.h"
 #include "controlplane/security/method_table.h"
 
 namespace whence::security {
@@ -37,12 +38,23 @@ Peer PeerOf(const grpc::AuthContext* context) {
   return peer;
 }
 
-std::optional<WallTime> ExpiryOf(const grpc::AuthContext* context) {
+std::optional<CertificateInfo> CertificateOf(const grpc::AuthContext* context) {
   if (context == nullptr) return std::nullopt;
   absl::StatusOr<std::vector<CertificateInfo>> certificates =
       ParseCertificates(Only(*context, GRPC_X509_PEM_CERT_PROPERTY_NAME));
   if (!certificates.ok()) return std::nullopt;
-  return (*certificates)[0].not_after;
+  return (*std::move(certificates))[0];
+}
+
+std::optional<net::IpAddress> AddressOfPeer(std::string_view peer) {
+  for (const std::string_view scheme : {"ipv4:", "ipv6:"}) {
+    if (!peer.starts_with(scheme)) continue;
+    std::string text(peer.substr(scheme.size()));
+    absl::StrReplaceAll({{"%5B", "["}, {"%5D", "]"}}, &text);
+    const auto address = net::SocketAddress::Parse(text);
+    return address ? std::optional(address->ip) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 std::string WhyNot(const Peer& peer, std::string_view path, std::string_view trust_domain) {

@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/net/ip_address.h"
+#include "controlplane/security/certificate.h"
 #include "controlplane/security/identity.h"
 #include "controlplane/security/refusals.h"
 
@@ -30,8 +32,12 @@ struct Peer {
 // `context` may be null (no connection security at all).
 Peer PeerOf(const grpc::AuthContext* context);
 
-// When the certificate of the connection runs out; nullopt without one.
-std::optional<WallTime> ExpiryOf(const grpc::AuthContext* context);
+// The certificate of the connection; nullopt without one.
+std::optional<CertificateInfo> CertificateOf(const grpc::AuthContext* context);
+
+// The address in gRPC's name of a peer ("ipv4:10.0.0.5:41234", "ipv6:%5B2001:db8::5%5D:41234");
+// nullopt: it has none that others could see (a unix socket, a link's own).
+std::optional<net::IpAddress> AddressOfPeer(std::string_view peer);
 
 // Pure: may `peer` call `path`? Empty: yes. Else why not, for the caller and the record.
 std::string WhyNot(const Peer& peer, std::string_view path, std::string_view trust_domain);

@@ -19,6 +19,7 @@
 
 #include "common/net/packed_cidrs.h"
 #include "controlplane/etcd/client.h"
+#include "controlplane/etcd/replication.h"
 #include "tests/lab/process.h"
 #include "tests/lab/wait.h"
 #include "tests/replicas/fake_agent.h"
@@ -168,6 +169,45 @@ TEST_F(ReplicasTest, WhatOneCommitsTheOtherServesAndAgentsOfBothAreKnownToBoth) 
   // A farewell counts at once, everywhere.
   gate_.Leave();
   EXPECT_TRUE(web_.WaitFor([](const View& view) { return Gateways(view).empty(); }));
+}
+
+// What a certificate proves of an agent the other replicas know, too: to them it is no better than
+// to the one that it is connected to.
+TEST_F(ReplicasTest, WhatIsProvenOfAnAgentIsKnownToBoth) {
+  struct One {
+    SystemClock clock;
+    log::Logger logger{log::Level::kOff};
+    std::unique_ptr<etcd::Client> client;
+    discovery::Inventory inventory{clock};
+    std::unique_ptr<etcd::Replication> replication;
+  };
+  One here, there;
+  for (One* one : {&here, &there}) {
+    one->client = *etcd::Client::Make(cluster->options("/proven/"));
+    one->replication = std::make_unique<etcd::Replication>(
+        *one->client, one->inventory, [] { return absl::OkStatus(); }, "", one->clock, one->logger);
+    ASSERT_TRUE(one->replication->Join().ok());
+    one->replication->Start();
+  }
+  envoy::config::core::v3::Node node;
+  node.set_id("shop/web");
+  auto& fields = *node.mutable_metadata()->mutable_fields();
+  for (const char* address : {"10.0.0.1", "10.0.0.2"}) {
+    fields["addresses"].mutable_list_value()->add_values()->set_string_value(address);
+  }
+  auto& labels = *fields["labels"].mutable_struct_value()->mutable_fields();
+  for (const char* label : {"app", "tier"}) labels[label].set_string_value("x");
+  auto agent = discovery::ReadNode(node);
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  v1::AgentProof proof;
+  proof.add_addresses("10.0.0.1");
+  (*proof.mutable_labels())["app"] = "x";
+  discovery::Believe(proof, &*agent);
+  here.inventory.Connect(*agent, [](const absl::Status&) {});
+  ASSERT_TRUE(lab::WaitUntil([&] { return !there.inventory.View()->workloads.empty(); },
+                             std::chrono::seconds(20)));
+  EXPECT_TRUE(discovery::SameWorkload(there.inventory.View()->workloads[0], agent->workload));
+  EXPECT_EQ(there.inventory.View()->workloads[0].unproven_addresses.size(), 1u);
 }
 
 TEST_F(ReplicasTest, ALostHandoverSecretIsNoticedAndComesBackAsItWas) {

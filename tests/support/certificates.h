@@ -10,6 +10,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "controlplane/security/authority.h"
 
@@ -34,12 +35,17 @@ class TestAuthority {
 
   security::PemPair Issue(security::Kind kind, const std::string& name,
                           const std::string& name_space = "",
-                          trust::Role role = trust::Role::kSidecar) const {
-    auto issued = security::Issue(authority_,
-                                  {{kind, domain_, name_space, name, role},
-                                   {"127.0.0.1", "localhost"},
-                                   std::chrono::hours(24)},
-                                  Now());
+                          trust::Role role = trust::Role::kSidecar,
+                          const std::vector<std::string>& addresses = {},
+                          const std::vector<std::string>& labels = {}) const {
+    const bool is_server = kind == security::Kind::kControlPlane;
+    auto issued = security::Issue(
+        authority_,
+        {{kind, domain_, name_space, name, role},
+         is_server ? std::vector<std::string>{"127.0.0.1", "localhost"} : addresses,
+         std::chrono::hours(24),
+         labels},
+        Now());
     EXPECT_TRUE(issued.ok()) << issued.status();
     return *issued;
   }

@@ -35,7 +35,7 @@ class ControlFixture : public ::testing::Test {
         : store(*store::SqliteStore::Open(directory + "/config.db")),
           writer(*store, current, clock, logger),
           service(writer, *store, current, inventory, clock, worker),
-          agents(inventory, current) {
+          agents(inventory, current, clock) {
       EXPECT_TRUE(writer.Load().ok());
       auto started = control::GrpcServer::Start(
           control::ListenAddress::Parse("unix:" + directory + "/s"), {}, {}, nullptr,

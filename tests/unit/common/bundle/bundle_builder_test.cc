@@ -272,6 +272,71 @@ TEST(BundleTest, ResolvesTrustedWorkloadsToLiveAddresses) {
   EXPECT_THAT(Build(root, inventory, inventory[2]).trust().trusted_workloads(), SizeIs(4));
 }
 
+// `workload` as an agent with a certificate that names `labels`, connected from its first address.
+Workload Certified(Workload workload, std::map<std::string, std::string> labels) {
+  workload.certified_labels = std::move(labels);
+  workload.unproven_addresses.assign(workload.addresses.begin() + 1, workload.addresses.end());
+  return workload;
+}
+
+TEST(BundleTest, TrustsWorkloadsForWhatIsProvenOfThemOnly) {
+  const std::map<std::string, std::string> proxy = {{"app", "proxy"}};
+  const std::vector<Workload> inventory = {
+      Certified(MakeWorkload("shop", "evil", proxy, {"10.0.0.66"}), {}),
+      Certified(MakeWorkload("shop", "p1", proxy, {"10.0.0.5", "10.0.0.67"}), proxy),
+      MakeWorkload("shop", "local", proxy, {"10.0.0.6", "10.0.0.7"}),
+      MakeWorkload("shop", "web", {{"app", "web"}}, {"10.0.0.1"}),
+  };
+  const ConfigView view(Documents(
+      Topology("shop", "t",
+               "trustedProxies: {workloads: [{matchLabels: {app: proxy}}]}, "
+               "proxyProtocol: {accept: OPTIONAL, from: {workloads: [{matchLabels: {app: proxy}}]}}")));
+  const v1::TrustResource trust = Build(view, inventory, inventory[3]).trust();
+  EXPECT_THAT(trust.trusted_workloads(), ElementsAre("10.0.0.5", "10.0.0.6", "10.0.0.7"));
+  EXPECT_THAT(trust.spec().proxy_protocol().from().cidrs(),
+              ElementsAre("10.0.0.5/32", "10.0.0.6/32", "10.0.0.7/32"));
+  const auto distrust = [&](size_t i) {
+    std::string text;
+    for (const Distrust& one : DistrustedBy(view, inventory[i])) {
+      text += one.topology + (one.is_of_labels ? " labels" : " addresses");
+    }
+    return text;
+  };
+  EXPECT_EQ(distrust(0), "shop/t labels");
+  EXPECT_EQ(distrust(1), "shop/t addresses");
+  EXPECT_EQ(distrust(2), "");
+  EXPECT_EQ(distrust(3), "");
+}
+
+TEST(BundleTest, UnprovenAddressesAreEndpointsLikeOthers) {
+  const std::vector<Workload> inventory = {
+      Certified(MakeWorkload("shop", "web", {{"app", "web"}}, {"10.0.0.1", "10.0.0.2"}), {}),
+      MakeWorkload("edge", "gw", {{"app", "gw"}}, {"10.0.1.1"}, trust::Role::kGateway)};
+  const ConfigView view(Documents(
+      "kind: Service\napiVersion: v1\nmetadata: {name: web, namespace: shop}\n"
+      "spec: {selector: {app: web}, ports: [{port: 80}]}\n---\n"
+      "kind: Gateway\napiVersion: networking.istio.io/v1\nmetadata: {name: g, namespace: edge}\n"
+      "spec: {selector: {app: gw}, servers: [{port: {number: 80, name: t, protocol: TCP}, hosts: ['*']}]}\n"
+      "---\nkind: VirtualService\napiVersion: networking.istio.io/v1\n"
+      "metadata: {name: v, namespace: edge}\nspec: {hosts: ['*'], gateways: [g], tcp: [{route: "
+      "[{destination: {host: web.shop.svc.cluster.local, port: {number: 80}}}]}]}\n"));
+  const v1::WorkloadBundle bundle = Build(view, inventory, inventory[1]);
+  ASSERT_EQ(bundle.clusters_size(), 1);
+  ASSERT_EQ(bundle.clusters(0).endpoints_size(), 2);
+  EXPECT_EQ(bundle.clusters(0).endpoints(1).address(), "10.0.0.2");
+}
+
+TEST(BundleTest, SaysWhichGatewaysOnlyClaimTheirAddress) {
+  const std::vector<Workload> inventory = {
+      Certified(MakeWorkload("edge", "a", {}, {"10.0.1.1", "2001:db8::1"}, trust::Role::kGateway), {}),
+      Certified(MakeWorkload("edge", "b", {}, {"10.0.1.2", "10.0.1.1"}, trust::Role::kGateway), {}),
+      MakeWorkload("shop", "web", {}, {"10.0.0.1"})};
+  const v1::TrustResource trust =
+      Build(ConfigView(std::vector<v1::Document>{}), inventory, inventory[2]).trust();
+  EXPECT_THAT(trust.mesh_gateways(), ElementsAre("10.0.1.1", "10.0.1.2", "2001:db8::1"));
+  EXPECT_THAT(trust.unproven_gateways(), ElementsAre("2001:db8::1"));
+}
+
 TEST(BundleTest, NamesTheIpSetsThatAreNeeded) {
   const ConfigView view(Documents(
       Topology("shop", "t",

@@ -322,6 +322,37 @@ TEST(ResolverTest, RangesComeFromSetsAndFromTheMesh) {
   });
 }
 
+TEST(ResolverTest, AnAddressThatAGatewayOnlyClaimsIsNoHopInAList) {
+  Topology topology = DefaultTopology(Role::kGateway);
+  topology.trusted_proxies = AddressRanges{Cidrs({"203.0.113.0/24"}), {}};
+  topology.mesh_gateways = Cidrs({"10.32.1.221", "10.32.1.222"});
+  topology.unproven_gateways = Cidrs({"10.32.1.222"});
+  topology.trust_mesh_gateways = true;
+  ExpectAll({
+      {"one that is proven",
+       topology,
+       "203.0.113.7",
+       {{"x-forwarded-for", "6.6.6.6, 10.32.1.221"}},
+       "6.6.6.6",
+       "xff-trusted-range"},
+      {"one that is claimed, which may be anybody's",
+       topology,
+       "203.0.113.7",
+       {{"x-forwarded-for", "6.6.6.6, 10.32.1.222"}},
+       "10.32.1.222",
+       "xff-trusted-range"},
+      {"whose agent has proved this connection",
+       topology,
+       "10.32.1.222",
+       {{"x-forwarded-for", "6.6.6.6, 198.18.7.7"}},
+       "198.18.7.7",
+       "xff-trusted-range"},
+  });
+  topology.proxy_accept = ProxyAccept::kRequired;
+  EXPECT_EQ(ProxyHeaderRuleFor(topology, Peer("10.32.1.221")), ProxyHeaderRule::kOptional);
+  EXPECT_EQ(ProxyHeaderRuleFor(topology, Peer("10.32.1.222")), ProxyHeaderRule::kRequired);
+}
+
 TEST(ResolverTest, ForwardedIsReadAsXForwardedForIs) {
   Topology counting = Gateway(2);
   counting.client_address_from = ClientAddressFrom::kForwarded;

@@ -185,6 +185,29 @@ TEST_F(CommandsTest, ListsConnectedAgents) {
   EXPECT_THAT(out_, HasSubstr("\"ackedRevision\": \"1\""));
 }
 
+TEST_F(CommandsTest, ListsWhatAgentsSayAndNothingProves) {
+  std::string path = File("t.yaml",
+                          "apiVersion: whence.dev/v1\nkind: TrustTopology\n"
+                          "metadata: {name: t, namespace: shop}\nspec: {selector: {matchLabels: "
+                          "{app: web}}, trustedProxies: {workloads: [{matchLabels: {app: proxy}}]}}\n");
+  ASSERT_EQ(Ctl({"apply", "-f", path}), 0) << err_;
+  discovery::Agent agent;
+  agent.id = "shop/evil";
+  agent.workload.namespace_ = "shop";
+  agent.workload.name = "evil";
+  agent.workload.labels = {{"app", "proxy"}};
+  agent.workload.addresses = {*net::IpAddress::Parse("10.0.0.7"), *net::IpAddress::Parse("10.0.0.8")};
+  v1::AgentProof proof;
+  proof.add_addresses("10.0.0.7");
+  discovery::Believe(proof, &agent);
+  plane_->inventory.Connect(agent, [](const absl::Status&) {});
+  ASSERT_EQ(Ctl({"agents"}), 0) << err_;
+  EXPECT_THAT(out_, HasSubstr("shop/evil  sidecar  10.0.0.7,10.0.0.8?"));
+  EXPECT_THAT(out_, HasSubstr("shop/evil: TrustTopology shop/t does not trust it for its labels, which "
+                              "its certificate does not name: whencectl certs issue --label\n"));
+  EXPECT_THAT(out_, HasSubstr("?: the agent does not connect from that address"));
+}
+
 TEST_F(CommandsTest, ExplainsAnAccessHopByHop) {
   std::string path = File("edge.yaml",
                           "apiVersion: whence.dev/v1\n"

@@ -4,6 +4,20 @@
 namespace whence::discovery {
 namespace {
 
+TEST_F(DiscoveryServiceTest, RemembersWhatIsProvenOfAnAgent) {
+  Agent certified = *ReadNode(MakeNode("shop/a", "sidecar", "10.0.0.1"));
+  Believe(v1::AgentProof(), &certified);
+  const Agent local = *ReadNode(MakeNode("shop/b", "sidecar", "10.0.0.2"));
+  ASSERT_TRUE(store_->Save({certified, local}).ok());
+  const auto loaded = store_->Load();
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  ASSERT_EQ(loaded->size(), 2u);
+  EXPECT_TRUE(SameWorkload((*loaded)[0].workload, certified.workload));
+  EXPECT_FALSE((*loaded)[0].workload.IsProven(certified.workload.addresses[0]));
+  EXPECT_TRUE(SameWorkload((*loaded)[1].workload, local.workload));
+  EXPECT_FALSE((*loaded)[1].proof.has_value());
+}
+
 TEST_F(DiscoveryServiceTest, RefusesWhileTheConfigurationIsNotLoaded) {
   DeltaClient client(*stub_);
   EXPECT_EQ(client.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);

@@ -139,6 +139,44 @@ TEST_F(InventoryTest, AnAddressClaimedByAnotherIsNotInheritedFromTheDeparted) {
   EXPECT_THAT(Workloads(), ElementsAre("a/gateway 10.0.0.2", "a/newcomer 10.0.0.1"));
 }
 
+// With a certificate, and a connection from one of them.
+Agent Certified(const std::string& id, std::vector<std::string> addresses,
+                const std::string& proven = "") {
+  Agent agent = MakeAgent(id, std::move(addresses));
+  v1::AgentProof proof;
+  if (!proven.empty()) proof.add_addresses(proven);
+  Believe(proof, &agent);
+  return agent;
+}
+
+TEST_F(InventoryTest, AnAddressThatOneProvesIsNobodysWhoOnlyClaimsIt) {
+  const auto ignore = [](const absl::Status&) {};
+  const auto session = inventory_.Connect(Certified("a/victim", {"10.0.0.1"}, "10.0.0.1"), ignore);
+  EXPECT_THAT(session.disputed, IsEmpty());
+  const auto thief = inventory_.Connect(Certified("a/thief", {"10.0.0.9", "10.0.0.1"}), ignore);
+  EXPECT_THAT(thief.disputed, ElementsAre(*net::IpAddress::Parse("10.0.0.1")));
+  EXPECT_THAT(Workloads(), ElementsAre("a/thief 10.0.0.9", "a/victim 10.0.0.1"));
+  // Nor while the other one is away for a moment, after which the claim begins anew.
+  inventory_.Disconnect(session.id, false);
+  inventory_.Disconnect(thief.id, true);
+  clock_.Advance(1s);
+  inventory_.Connect(Certified("a/thief", {"10.0.0.1"}), ignore);
+  EXPECT_THAT(Workloads(), ElementsAre("a/thief", "a/victim 10.0.0.1"));
+  // Who proves it has it at once.
+  clock_.Advance(1s);
+  inventory_.Connect(Certified("a/heir", {"10.0.0.1"}, "10.0.0.1"), ignore);
+  EXPECT_THAT(Workloads(), ElementsAre("a/heir 10.0.0.1", "a/thief", "a/victim"));
+}
+
+TEST_F(InventoryTest, AmongClaimsThatNobodyProvesTheNewestHoldsAsWithoutCertificates) {
+  const auto ignore = [](const absl::Status&) {};
+  const auto session = inventory_.Connect(Certified("a/pod", {"2001:db8::1"}), ignore);
+  inventory_.Disconnect(session.id, false);
+  clock_.Advance(1s);
+  EXPECT_THAT(inventory_.Connect(Certified("a/next", {"2001:db8::1"}), ignore).disputed, IsEmpty());
+  EXPECT_THAT(Workloads(), ElementsAre("a/next 2001:db8::1", "a/pod"));
+}
+
 TEST_F(InventoryTest, SharedHostAddressesStayWithBoth) {
   Connect("a/node", {"10.0.0.1"});
   clock_.Advance(1s);

@@ -126,5 +126,28 @@ TEST(SameWorkloadTest, IgnoresTheProgramsVersion) {
   EXPECT_TRUE(SameWorkload(read("1").workload, read("2").workload));
 }
 
+TEST(NodeTest, WhatIsProvenOfAnAgentIsLessThanWhatItSays) {
+  Agent agent;
+  agent.workload.addresses = {*net::IpAddress::Parse("10.0.0.1"), *net::IpAddress::Parse("2001:db8::1")};
+  agent.workload.labels = {{"app", "web"}, {"tier", "edge"}, {"x", "y"}};
+  const bundle::Workload said = agent.workload;
+  EXPECT_TRUE(said.IsProven(said.addresses[1])) << "without a certificate its word is enough";
+  EXPECT_EQ(said.LabelsForTrust(), said.labels);
+  v1::AgentProof proof;
+  proof.add_addresses("10.0.0.1");
+  proof.add_addresses("10.0.0.3");
+  (*proof.mutable_labels())["app"] = "web";
+  (*proof.mutable_labels())["tier"] = "core";   // another value
+  (*proof.mutable_labels())["role"] = "proxy";  // not what it says itself
+  Believe(proof, &agent);
+  EXPECT_EQ(agent.workload.addresses, said.addresses);
+  EXPECT_EQ(agent.workload.labels, said.labels);
+  EXPECT_TRUE(agent.workload.IsProven(said.addresses[0]));
+  EXPECT_FALSE(agent.workload.IsProven(said.addresses[1]));
+  EXPECT_EQ(agent.workload.LabelsForTrust(), (std::map<std::string, std::string>{{"app", "web"}}));
+  EXPECT_FALSE(SameWorkload(agent.workload, said));
+  EXPECT_EQ(ToAgentState(agent).unproven_addresses(0), "2001:db8::1");
+}
+
 }  // namespace
 }  // namespace whence::discovery

@@ -15,6 +15,7 @@ namespace {
 using std::chrono::hours;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 const WallTime kNow(std::chrono::seconds(1'800'000'000));
 const Identity kAgent{Kind::kAgent, "whence.local", "shop", "web"};
@@ -64,19 +65,49 @@ TEST_F(AuthorityTest, IssuesCertificatesThatOpensslVerifiesForTheirPurpose) {
   EXPECT_FALSE(verify("-purpose sslserver -verify_ip 10.0.0.6 " + directory_ + "/server.crt"));
 }
 
-TEST_F(AuthorityTest, NamesOneUriAndAnAgentNoHost) {
-  auto agent = Issue(authority_, {kAgent, {"10.0.0.5"}, hours(24)}, kNow);
+TEST_F(AuthorityTest, NamesOneUriAndAnAgentsAddressesAndLabels) {
+  auto agent = Issue(authority_,
+                     {kAgent, {"10.0.0.5", "2001:db8::5"}, hours(24), {"app=web", "x/y=", "OU=1"}},
+                     kNow);
   ASSERT_TRUE(agent.ok()) << agent.status();
   auto info = ParseCertificates(agent->certificate);
   ASSERT_TRUE(info.ok()) << info.status();
   EXPECT_THAT((*info)[0].uris, ElementsAre("spiffe://whence.local/ns/shop/workload/web"));
   EXPECT_FALSE((*info)[0].is_ca);
   EXPECT_EQ((*info)[0].not_after, kNow + hours(24));
+  EXPECT_THAT((*info)[0].addresses, ElementsAre(*net::IpAddress::Parse("10.0.0.5"),
+                                                *net::IpAddress::Parse("2001:db8::5")));
+  EXPECT_THAT((*info)[0].labels, ElementsAre(Pair("OU", "1"), Pair("app", "web"), Pair("x/y", "")));
+  // With an address of its own it is no server's all the same.
+  File("ca.crt", authority_.certificate);
   File("agent.crt", agent->certificate);
-  EXPECT_NE(std::system(("openssl x509 -noout -ext subjectAltName -in " + directory_ +
-                         "/agent.crt | grep -q 'IP Address'")
-                            .c_str()),
-            0);
+  const std::string verify = "openssl verify -attime 1800000100 -x509_strict -CAfile " + directory_ +
+                             "/ca.crt -verify_ip 10.0.0.5 -purpose ";
+  const std::string file = " " + directory_ + "/agent.crt >/dev/null 2>&1";
+  EXPECT_EQ(std::system((verify + "sslclient" + file).c_str()), 0);
+  EXPECT_NE(std::system((verify + "sslserver" + file).c_str()), 0);
+}
+
+TEST_F(AuthorityTest, RefusesWhatACertificateOfItsKindCannotSay) {
+  const Identity operators{Kind::kEditor, "whence.local", "", "eve"};
+  const Identity server{Kind::kControlPlane, "whence.local", "", "main"};
+  const std::string longest = "k=" + std::string(62, 'v');
+  EXPECT_TRUE(Issue(authority_, {kAgent, {}, hours(1), {longest}}, kNow).ok());
+  struct Case {
+    Identity identity;
+    std::string address, label;
+  };
+  for (const Case& one : {Case{kAgent, "web.shop", ""}, Case{kAgent, "0.0.0.0", ""},
+                          Case{kAgent, "10.0.0.0/8", ""}, Case{operators, "10.0.0.5", ""},
+                          Case{operators, "", "a=b"}, Case{server, "", "a=b"}, Case{kAgent, "", "a"},
+                          Case{kAgent, "", "=b"}, Case{kAgent, "", "a=b c"}, Case{kAgent, "", "a=b=c"},
+                          Case{kAgent, "", longest + "v"}}) {
+    IssueRequest request{one.identity, {}, hours(1)};
+    if (!one.address.empty()) request.addresses = {one.address};
+    if (!one.label.empty()) request.labels = {one.label};
+    const auto issued = Issue(authority_, request, kNow);
+    EXPECT_EQ(issued.status().code(), absl::StatusCode::kInvalidArgument) << one.address << one.label;
+  }
 }
 
 TEST_F(AuthorityTest, OutlivesNothingThatItIssued) {

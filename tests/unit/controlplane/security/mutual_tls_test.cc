@@ -26,6 +26,7 @@ using envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using envoy::service::discovery::v3::DeltaDiscoveryResponse;
 using grpc::StatusCode;
 using security::Kind;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -95,6 +96,14 @@ class MutualTlsTest : public ::testing::Test {
     queue.Next(&tag, &ok);
     return status;
   }
+  v1::ListAgentsResponse Agents() const {
+    v1::ListAgentsResponse response;
+    grpc::ClientContext context;
+    grpc::Status status =
+        v1::AgentService::NewStub(As(Kind::kViewer, "ana"))->ListAgents(&context, {}, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
   v1::ListRefusalsResponse Refused() const {
     v1::ListRefusalsResponse response;
     grpc::ClientContext context;
@@ -112,10 +121,11 @@ class MutualTlsTest : public ::testing::Test {
     v1::GetResponse response;
     return v1::ConfigService::NewStub(channel)->Get(&context, request, &response);
   }
-  void ApplyAsEditor() const {
+  void ApplyAsEditor() const { Apply(kDocuments); }
+  void Apply(const std::string& documents) const {
     v1::ApplyRequest request;
     request.set_author("somebody else");
-    request.add_files()->set_content(kDocuments);
+    request.add_files()->set_content(documents);
     v1::ApplyResponse response;
     grpc::ClientContext context;
     grpc::Status status =
@@ -375,6 +385,109 @@ TEST_F(MutualTlsTest, AnAgentReportsInTheRoleOfItsCertificate) {
   EXPECT_EQ(refused.total(), refusals);
   EXPECT_THAT(refused.refusals(0).reason(), HasSubstr("hello.role"));
   EXPECT_EQ(refused.refusals(0).method(), "/whence.v1.AccessLogIngest/Stream");
+}
+
+// One agent's discovery stream, connected from 127.0.0.1, for as long as it is in scope.
+class ConnectedAgent {
+ public:
+  ConnectedAgent(const std::shared_ptr<grpc::Channel>& channel, const std::string& id,
+                 const std::string& role, const std::map<std::string, std::string>& labels,
+                 const std::vector<std::string>& addresses) {
+    context_.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    stream_ = AggregatedDiscoveryService::NewStub(channel)->DeltaAggregatedResources(&context_);
+    DeltaDiscoveryRequest request = Subscribe(id, "WorkloadBundle", {id});
+    auto& fields = *request.mutable_node()->mutable_metadata()->mutable_fields();
+    fields["role"].set_string_value(role);
+    for (const auto& [name, value] : labels) {
+      (*fields["labels"].mutable_struct_value()->mutable_fields())[name].set_string_value(value);
+    }
+    for (const std::string& address : addresses) {
+      fields["addresses"].mutable_list_value()->add_values()->set_string_value(address);
+    }
+    stream_->Write(request);
+    Next();
+  }
+  ~ConnectedAgent() {
+    context_.TryCancel();
+    stream_->Finish();
+  }
+  // Waits for the bundle after this one.
+  void Next() {
+    DeltaDiscoveryResponse response;
+    ASSERT_TRUE(stream_->Read(&response)) << stream_->Finish().error_message();
+    ASSERT_EQ(response.resources_size(), 1) << response.ShortDebugString();
+    bundle_.Clear();
+    ASSERT_TRUE(response.resources(0).resource().UnpackTo(&bundle_));
+    DeltaDiscoveryRequest ack;
+    ack.set_type_url(response.type_url());
+    ack.set_response_nonce(response.nonce());
+    stream_->Write(ack);
+  }
+  const v1::TrustResource& trust() const { return bundle_.trust(); }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriterInterface<DeltaDiscoveryRequest, DeltaDiscoveryResponse>>
+      stream_;
+  v1::WorkloadBundle bundle_;
+};
+
+// Believes every workload of shop with the label app: legacy-proxy.
+constexpr char kTopology[] =
+    "apiVersion: whence.dev/v1\nkind: TrustTopology\nmetadata: {name: t, namespace: shop}\n"
+    "spec:\n  selector: {matchLabels: {app: web}}\n"
+    "  trustedProxies: {workloads: [{matchLabels: {app: legacy-proxy}}]}\n";
+
+TEST_F(MutualTlsTest, AnAgentDoesNotBecomeATrustedProxyByItsOwnWord) {
+  Apply(kTopology);
+  const std::map<std::string, std::string> proxy = {{"app", "legacy-proxy"}};
+  // Its own address and another's, under a label that nobody gave it.
+  ConnectedAgent evil(As(Kind::kAgent, "evil", "shop"), "shop/evil", "sidecar", proxy,
+                      {"127.0.0.1", "10.9.9.9"});
+  ConnectedAgent web(As(Kind::kAgent, "web", "shop"), "shop/web", "sidecar", {{"app", "web"}},
+                     {"10.0.0.2"});
+  EXPECT_THAT(web.trust().trusted_workloads(), IsEmpty());
+  v1::ListAgentsResponse agents = Agents();
+  ASSERT_EQ(agents.agents_size(), 2);
+  EXPECT_THAT(agents.agents(0).addresses(), ElementsAre("127.0.0.1", "10.9.9.9"));
+  EXPECT_THAT(agents.agents(0).unproven_addresses(), ElementsAre("10.9.9.9"));
+  EXPECT_THAT(agents.agents(0).caveats(), ElementsAre(HasSubstr("TrustTopology shop/t")));
+}
+
+TEST_F(MutualTlsTest, AnAgentIsTrustedForTheLabelsAndAddressesOfItsCertificate) {
+  Apply(kTopology);
+  const std::map<std::string, std::string> proxy = {{"app", "legacy-proxy"}};
+  ConnectedAgent legacy(
+      Channel(authority_->Client(authority_->Issue(Kind::kWorkload, "legacy", "shop",
+                                                   trust::Role::kSidecar, {"2001:db8::7"},
+                                                   {"app=legacy-proxy"}))),
+      "shop/legacy-0", "sidecar", proxy, {"127.0.0.1", "2001:db8::7", "10.9.9.9"});
+  ConnectedAgent web(As(Kind::kAgent, "web", "shop"), "shop/web", "sidecar", {{"app", "web"}},
+                     {"10.0.0.2"});
+  EXPECT_THAT(web.trust().trusted_workloads(), ElementsAre("127.0.0.1", "2001:db8::7"));
+  EXPECT_THAT(Agents().agents(0).caveats(), ElementsAre(HasSubstr("at addresses")));
+}
+
+// One that has proven its address keeps it, whoever else says to have it.
+TEST_F(MutualTlsTest, AnAgentDoesNotTakeTheAddressThatAnotherProves) {
+  ConnectedAgent gateway(As(Kind::kAgent, "gw", "edge", trust::Role::kGateway), "edge/gw", "gateway", {},
+                         {"127.0.0.1", "10.1.1.1"});
+  ConnectedAgent evil(
+      Channel(authority_->Client(authority_->Issue(Kind::kAgent, "evil", "shop", trust::Role::kSidecar,
+                                                   {"10.1.1.1"}))),
+      "shop/evil", "sidecar", {}, {"10.1.1.1"});
+  ConnectedAgent web(As(Kind::kAgent, "web", "shop"), "shop/web", "sidecar", {}, {"10.0.0.2"});
+  EXPECT_THAT(web.trust().mesh_gateways(), ElementsAre("127.0.0.1"));
+  EXPECT_THAT(web.trust().unproven_gateways(), IsEmpty());
+  // The other way round: the claim comes after the proof, and is recorded.
+  ConnectedAgent other(As(Kind::kAgent, "gw2", "edge", trust::Role::kGateway), "edge/gw2", "gateway", {},
+                       {"10.1.1.1", "10.2.2.2"});
+  web.Next();
+  EXPECT_THAT(web.trust().mesh_gateways(), ElementsAre("10.2.2.2", "127.0.0.1"));
+  EXPECT_THAT(web.trust().unproven_gateways(), ElementsAre("10.2.2.2"));
+  v1::ListRefusalsResponse refused = Refused();
+  ASSERT_EQ(refused.total(), 1u) << refused.DebugString();
+  EXPECT_THAT(refused.refusals(0).reason(), HasSubstr("address 10.1.1.1 of edge/gw2"));
 }
 
 TEST_F(MutualTlsTest, Fault16AnAgentIsItselfOnlyAndSeesItsOwnOnly) {
