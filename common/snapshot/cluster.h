@@ -52,6 +52,9 @@ struct ConnectionLimits {
 struct OutlierDetection {
   uint32_t consecutive_5xx = 0;
   uint32_t consecutive_gateway_errors = 0;
+  // Between the sweeps, at which endpoints come back whose time is over, and at each of which one
+  // that stays well is forgiven one ejection. More than nothing.
+  std::chrono::milliseconds interval{10'000};
   std::chrono::milliseconds base_ejection_time{30'000};
   uint32_t max_ejection_percent = 10;
 

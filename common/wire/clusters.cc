@@ -131,6 +131,11 @@ snapshot::OutlierDetection DecodeOutlier(const v1::OutlierDetection& outlier,
   decoded.consecutive_5xx =
       outlier.has_consecutive_5xx_errors() ? outlier.consecutive_5xx_errors() : 5;
   decoded.consecutive_gateway_errors = outlier.consecutive_gateway_errors();
+  decoded.interval = ToDuration(outlier.interval(), path + ".interval", decoded.interval, faults);
+  if (decoded.interval.count() <= 0) {
+    faults->Add(path + ".interval", "must be more than nothing");
+    decoded.interval = snapshot::OutlierDetection().interval;
+  }
   decoded.base_ejection_time =
       ToDuration(outlier.base_ejection_time(), path + ".base_ejection_time",
                  decoded.base_ejection_time, faults);

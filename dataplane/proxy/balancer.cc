@@ -29,6 +29,17 @@ size_t InFamilyOf(const net::IpAddress& client, const snapshot::Cluster& cluster
   return chosen;
 }
 
+// Sweeps come at whole multiples of the interval, so that nobody has to be woken for them.
+SteadyTime NextSweep(SteadyTime at, const snapshot::OutlierDetection& outlier) {
+  const SteadyTime::duration interval = outlier.interval;
+  const auto beyond = at.time_since_epoch() % interval;
+  return beyond.count() == 0 ? at : at + (interval - beyond);
+}
+
+uint32_t SweepsBetween(SteadyTime from, SteadyTime to, const snapshot::OutlierDetection& outlier) {
+  return static_cast<uint32_t>(std::clamp<int64_t>((to - from) / outlier.interval, 0, UINT32_MAX));
+}
+
 bool IsCounted(const snapshot::Cluster& cluster) {
   return cluster.outlier.enabled() ||
          cluster.balancing.policy == LoadBalancing::Policy::kLeastRequest;
@@ -149,11 +160,14 @@ void Balancer::Eject(EndpointState& state, SteadyTime now) {
   const bool too_many = out > 0 && static_cast<uint64_t>(out + 1) * 100 >
                                        uint64_t{state.outlier.max_ejection_percent} * all.size();
   if (too_many || state.outlier.max_ejection_percent == 0) return;
+  state.ejections -=
+      std::min(state.ejections, SweepsBetween(state.ejected_until, now, state.outlier));
   ++state.ejections;
   state.failures = state.gateway_errors = 0;
-  state.ejected_until =
+  const SteadyTime over =
       now + std::min<std::chrono::milliseconds>(state.outlier.base_ejection_time * state.ejections,
                                                 kLongestEjection);
+  state.ejected_until = NextSweep(over, state.outlier);
   counters_.Add(Counter::kEndpointsEjected);
 }
 

@@ -1,5 +1,8 @@
 // Which endpoint of a cluster is next.
 //
+// What fails is left out until the first sweep after its time is over; sweeps are moments that come
+// by the clock, and nothing happens at them.
+//
 // Each worker balances for itself: turns, requests under way and failures are its own, so that no
 // two workers ever wait for each other. Maglev needs no memory, so that all workers, and all
 // gateways, send a client to the same endpoint.

@@ -177,6 +177,34 @@ TEST(BalancerTest, EjectsWhatFailsAndTakesItBack) {
   EXPECT_EQ(seen(), 2u);
 }
 
+TEST(BalancerTest, WhoIsOutComesBackAtASweepAndIsForgivenWithTime) {
+  auto cluster = ClusterOf({{"a", "10.0.0.1:80"}, {"b", "10.0.0.2:80"}});
+  cluster.outlier = {.consecutive_5xx = 1,
+                     .interval = std::chrono::seconds(60),
+                     .base_ejection_time = std::chrono::seconds(10)};
+  Bench bench(cluster);
+  const Balancer::Chosen bad = bench.Next();
+  const auto is_out = [&] { return bad.state->ejected_until > bench.now; };
+  // To the middle between two sweeps, and back in at the next although its time is over before.
+  bench.now = SteadyTime(std::chrono::seconds(630));
+  bench.balancer.Report(*bad.state, 500, bench.now);
+  bench.now += std::chrono::seconds(29);
+  EXPECT_TRUE(is_out());
+  bench.now += std::chrono::seconds(1);
+  EXPECT_FALSE(is_out());
+  // At once a second time: 20 s, so until the sweep at 720 s again; a third: 30 s.
+  bench.balancer.Report(*bad.state, 500, bench.now);
+  EXPECT_EQ(bad.state->ejected_until, SteadyTime(std::chrono::seconds(720)));
+  bench.now = SteadyTime(std::chrono::seconds(775));
+  bench.balancer.Report(*bad.state, 500, bench.now);
+  EXPECT_EQ(bad.state->ejections, 3u);
+  EXPECT_EQ(bad.state->ejected_until, SteadyTime(std::chrono::seconds(840)));
+  // Two sweeps without a failure, and two are forgiven.
+  bench.now = SteadyTime(std::chrono::seconds(961));
+  bench.balancer.Report(*bad.state, 500, bench.now);
+  EXPECT_EQ(bad.state->ejections, 2u);
+}
+
 TEST(BalancerTest, EjectionNeverLeavesNobody) {
   auto cluster = ClusterOf({{"a", "10.0.0.1:80"}, {"b", "10.0.0.2:80"}});
   cluster.outlier = {.consecutive_gateway_errors = 1, .max_ejection_percent = 100};
