@@ -79,6 +79,23 @@ void CheckParts(const Policy& policy, const std::string& path, CheckContext& con
   };
   positive(pool.tcp().connect_timeout(), path + ".connectionPool.tcp.connectTimeout");
   positive(pool.http().idle_timeout(), path + ".connectionPool.http.idleTimeout");
+  const auto& keepalive = pool.tcp().tcp_keepalive();
+  const std::string keepalive_path = path + ".connectionPool.tcp.tcpKeepalive";
+  // What Linux takes.
+  constexpr uint32_t kMostProbes = 127;
+  constexpr std::chrono::seconds kShortest(1), kLongest(32767);
+  if (keepalive.probes() > kMostProbes) {
+    context.Fault(keepalive_path + ".probes",
+                  absl::StrCat(keepalive.probes(), " is more than ", kMostProbes));
+  }
+  for (const auto& [field, text] : {std::pair(".time", keepalive.time()),
+                                    std::pair(".interval", keepalive.interval())}) {
+    if (text.empty()) continue;
+    const auto duration = CheckTimeout(text, keepalive_path + field, context);
+    if (duration && (*duration < kShortest || *duration > kLongest)) {
+      context.Fault(keepalive_path + field, "must be from 1s to 32767s");
+    }
+  }
   const v1::OutlierDetection& outlier = policy.outlier_detection();
   positive(outlier.interval(), path + ".outlierDetection.interval");
   positive(outlier.base_ejection_time(), path + ".outlierDetection.baseEjectionTime");

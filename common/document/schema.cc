@@ -30,11 +30,9 @@ constexpr string_view kPortSettings[] = {"tls"};
 constexpr string_view kLoadBalancer[] = {"localityLbSetting", "warmupDurationSecs", "warmup"};
 constexpr string_view kConsistentHash[] = {"minimumRingSize", "ringHash"};
 constexpr string_view kCookie[] = {"attributes"};
-constexpr string_view kTcpPool[] = {"maxConnections", "tcpKeepalive", "maxConnectionDuration",
-                                    "idleTimeout"};
-constexpr string_view kHttpPool[] = {
-    "http1MaxPendingRequests", "http2MaxRequests",  "maxRetries",
-    "h2UpgradePolicy",         "useClientProtocol", "maxConcurrentStreams"};
+constexpr string_view kTcpPool[] = {"maxConnectionDuration", "idleTimeout"};
+constexpr string_view kHttpPool[] = {"http2MaxRequests", "maxRetries", "h2UpgradePolicy",
+                                     "useClientProtocol", "maxConcurrentStreams"};
 constexpr string_view kOutlier[] = {"consecutiveErrors", "splitExternalLocalOriginErrors",
                                     "consecutiveLocalOriginFailures", "minHealthPercent"};
 constexpr string_view kServiceEntry[] = {"addresses", "exportTo", "subjectAltNames",

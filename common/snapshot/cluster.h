@@ -42,10 +42,20 @@ struct LoadBalancing {
   std::optional<uint64_t> HashOf(const RoutedRequest& request) const;
 };
 
+// Each 0: the agent's own.
+struct KeepAlive {
+  uint32_t probes = 0;
+  std::chrono::seconds time{0};      // of silence, before the first probe
+  std::chrono::seconds interval{0};  // between probes
+};
+
 struct ConnectionLimits {
   std::chrono::milliseconds connect_timeout{0};  // 0: the agent's own, as below
   std::chrono::milliseconds idle_timeout{0};
-  uint32_t max_requests_per_connection = 0;  // 0: no limit
+  uint32_t max_requests_per_connection = 0;  // 0: no limit, as below
+  uint32_t max_connections = 0;              // of all workers together
+  uint32_t max_pending_requests = 0;         // that wait because of max_connections
+  std::optional<KeepAlive> keep_alive = {};  // none: the agent's own
 };
 
 // When an endpoint is left out for a while. A threshold of 0 never holds.

@@ -145,6 +145,24 @@ snapshot::OutlierDetection DecodeOutlier(const v1::OutlierDetection& outlier,
   return decoded;
 }
 
+snapshot::KeepAlive DecodeKeepAlive(const v1::ConnectionPool::Tcp::Keepalive& keepalive,
+                                    const std::string& path, Faults* faults) {
+  const auto seconds = [&](const std::string& text, const char* field) {
+    const auto duration = ToDuration(text, absl::StrCat(path, ".", field), {}, faults);
+    return std::chrono::ceil<std::chrono::seconds>(duration);
+  };
+  snapshot::KeepAlive decoded{.probes = keepalive.probes(),
+                              .time = seconds(keepalive.time(), "time"),
+                              .interval = seconds(keepalive.interval(), "interval")};
+  // What Linux takes.
+  constexpr std::chrono::seconds kLongest(32767);
+  constexpr uint32_t kMostProbes = 127;
+  if (decoded.probes > kMostProbes || decoded.time > kLongest || decoded.interval > kLongest) {
+    faults->Add(path, "has more than 127 probes, or a time of more than 32767 s");
+  }
+  return decoded;
+}
+
 }  // namespace
 
 snapshot::Cluster DecodeCluster(const v1::ClusterResource& resource, const std::string& path,
@@ -162,6 +180,12 @@ snapshot::Cluster DecodeCluster(const v1::ClusterResource& resource, const std::
   cluster.limits.idle_timeout =
       ToDuration(pool.http().idle_timeout(), at + ".http.idle_timeout", {}, faults);
   cluster.limits.max_requests_per_connection = pool.http().max_requests_per_connection();
+  cluster.limits.max_connections = pool.tcp().max_connections();
+  cluster.limits.max_pending_requests = pool.http().http1_max_pending_requests();
+  if (pool.tcp().has_tcp_keepalive()) {
+    cluster.limits.keep_alive =
+        DecodeKeepAlive(pool.tcp().tcp_keepalive(), at + ".tcp.tcp_keepalive", faults);
+  }
   if (resource.has_outlier_detection()) {
     cluster.outlier =
         DecodeOutlier(resource.outlier_detection(), path + ".outlier_detection", faults);

@@ -168,11 +168,12 @@ AcceptQueue AcceptQueueOf(int listener) {
 int SetReuseAddress(int fd) { return SetInt(fd, SOL_SOCKET, SO_REUSEADDR, 1); }
 
 // A minute of silence, then a probe every 15 s; the fourth unanswered one ends the connection.
-int SetKeepAlive(int fd) {
+int SetKeepAlive(int fd, const KeepAlive& probing) {
+  const auto seconds = [](std::chrono::seconds time) { return static_cast<int>(time.count()); };
   int error = SetInt(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  if (error == 0) error = SetInt(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
-  if (error == 0) error = SetInt(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15);
-  if (error == 0) error = SetInt(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
+  if (error == 0) error = SetInt(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds(probing.time));
+  if (error == 0) error = SetInt(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(probing.interval));
+  if (error == 0) error = SetInt(fd, IPPROTO_TCP, TCP_KEEPCNT, probing.probes);
   return error;
 }
 

@@ -78,7 +78,12 @@ int SetMark(int fd, uint32_t mark);
 // address as there are ports for each destination, not in all.
 int SetBindNoPort(int fd);
 int SetReuseAddress(int fd);
-int SetKeepAlive(int fd);
+struct KeepAlive {
+  std::chrono::seconds time{60};      // of silence, before the first probe
+  std::chrono::seconds interval{15};  // between probes
+  int probes = 4;
+};
+int SetKeepAlive(int fd, const KeepAlive& probing = {});
 int SetUserTimeout(int fd, std::chrono::milliseconds timeout);
 int Bind(int fd, const net::SocketAddress& address);
 // 0, EINPROGRESS or another errno.

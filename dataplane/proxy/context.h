@@ -17,6 +17,7 @@
 #include "dataplane/proxy/connector.h"
 #include "dataplane/proxy/counters.h"
 #include "dataplane/proxy/data_plane.h"
+#include "dataplane/proxy/pending_requests.h"
 #include "dataplane/proxy/request_id.h"
 #include "dataplane/proxy/source_port.h"
 #include "dataplane/proxy/spares.h"
@@ -54,6 +55,7 @@ struct Context {
   BufferPool buffers;
   Connector connector;
   Balancer balancer;
+  PendingRequests pending;
   UpstreamPool pool;
   RequestIds request_ids;
 

@@ -17,6 +17,7 @@
 #include "dataplane/access_log/record.h"
 #include "dataplane/proxy/balancer.h"
 #include "dataplane/proxy/buffer.h"
+#include "dataplane/proxy/connection_quota.h"
 #include "dataplane/proxy/source_choice.h"
 #include "dataplane/proxy/stream.h"
 
@@ -60,6 +61,7 @@ struct Exchange {
   bool retried = false;
   EndpointState* endpoint = nullptr;  // counts this exchange as under way; null: nothing is counted
   snapshot::ConnectionLimits limits;  // of the cluster
+  std::shared_ptr<ConnectionQuota> quota;  // null: it has as many connections as it likes
   std::string set_cookie;             // for a client that came without the cookie to hash on
 
   // What the route asks for besides; null: nothing.

@@ -191,6 +191,7 @@ void HttpSession::AskForRoom() {
 }
 
 void HttpSession::WriteRecord() {
+  wait_.reset();
   access_log::Record& record = exchange_->record;
   record.duration_us = static_cast<uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(context_.loop.now() - exchange_->began)

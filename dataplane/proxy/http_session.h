@@ -30,6 +30,7 @@
 #include "dataplane/proxy/downstream.h"
 #include "dataplane/proxy/exchange.h"
 #include "dataplane/proxy/judgement.h"
+#include "dataplane/proxy/pending_requests.h"
 #include "dataplane/proxy/relay.h"
 #include "dataplane/proxy/upstream.h"
 
@@ -43,7 +44,7 @@ struct RoutedRequest;
 namespace whence::proxy {
 
 // Loop-affine.
-class HttpSession final : public Session, private UpstreamUser {
+class HttpSession final : public Session, private UpstreamUser, private PendingRequests::User {
  public:
   HttpSession(Context& context, Downstream& downstream);
   ~HttpSession() override;
@@ -97,6 +98,10 @@ class HttpSession final : public Session, private UpstreamUser {
   void KeepHead(std::string_view text);
   bool WriteUpstreamHead(const http::RequestHead& head, const trust::Forwarding& plan);
   void ObtainUpstream();
+  // Waits for one of a limited number of connections, or refuses the request.
+  void AwaitPlace();
+  void OnPlace() override;
+  void OnWaitTimeout() override;
   void ConnectUpstream();
   void ConnectFailed(bool timed_out);
   bool MoveRequest();
@@ -157,6 +162,7 @@ class HttpSession final : public Session, private UpstreamUser {
   http::HeadProgress head_progress_;
   std::unique_ptr<Exchange> exchange_;
   std::unique_ptr<Upstream> upstream_;
+  std::unique_ptr<PendingRequests::Wait> wait_;  // of the exchange, which has no upstream then
   std::unique_ptr<Relay> tunnel_;
 };
 

@@ -255,6 +255,8 @@ void HttpSession::ObtainUpstream() {
   Exchange& x = *exchange_;
   const Upstream::Key key = Connector::KeyOf(x.destination, x.source, x.handover_key.has_value());
   if (upstream_ && upstream_->key() != key) ReleaseUpstream(/*reusable=*/false);
+  // Who came first is first.
+  if (!upstream_ && x.quota && !wait_ && x.quota->waiting() > 0) return AwaitPlace();
   // A client's new connection cannot have gone stale, so what may be lost on one that has, and not
   // be sent again, gets a new one upstream as well.
   const bool may_be_stale = x.idempotent_bodiless || downstream_.listener_port() != 0;
@@ -267,6 +269,7 @@ void HttpSession::ObtainUpstream() {
   }
   if (!upstream_) ConnectUpstream();
   if (!upstream_) return;
+  wait_.reset();
   upstream_->is_personal |= x.authenticates_connection;
   if (upstream_->state() == Upstream::State::kOpen) {
     if (upstream_->used) context_.counters.Add(Counter::kUpstreamReused);
@@ -274,8 +277,39 @@ void HttpSession::ObtainUpstream() {
   }
 }
 
+void HttpSession::AwaitPlace() {
+  Exchange& x = *exchange_;
+  if (wait_) return;
+  wait_ = context_.pending.Join(x.quota, *this);
+  if (!wait_) {
+    context_.counters.Add(Counter::kPendingOverflow);
+    x.record.Add(Flag::kOverload);
+    return Reply(503, "too many requests wait for a connection to this destination");
+  }
+  context_.counters.Add(Counter::kRequestsPending);
+  if (!x.timed || x.action->timeout.count() == 0) return;
+  StartClock();
+  wait_->ArmTimer(std::max(std::chrono::ceil<std::chrono::milliseconds>(*x.deadline -
+                                                                        context_.loop.now()),
+                           std::chrono::milliseconds(0)));
+}
+
+void HttpSession::OnPlace() {
+  ObtainUpstream();
+  if (!wait_) Pump();
+}
+
+void HttpSession::OnWaitTimeout() {
+  context_.counters.Add(Counter::kUpstreamTimeouts);
+  exchange_->record.Add(Flag::kUpstreamTimeout);
+  Reply(504, "no connection to the destination became free in time");
+  Pump();
+}
+
 void HttpSession::ConnectUpstream() {
   Exchange& x = *exchange_;
+  ConnectionPlace place;
+  if (x.quota && !context_.pending.Take(x.quota, context_.pool, &place)) return AwaitPlace();
   // With a body it goes with the body's first bytes, in one call and one packet.
   const std::string_view first_bytes =
       x.request_body.done() ? x.to_upstream.pending() : std::string_view();
@@ -286,12 +320,15 @@ void HttpSession::ConnectUpstream() {
   switch (opened.outcome) {
     case Connector::Outcome::kStarted:
       upstream_ = std::move(opened.upstream);
+      upstream_->place = std::move(place);
+      if (x.limits.keep_alive) upstream_->SetKeepAlive(*x.limits.keep_alive);
       upstream_->is_personal = x.authenticates_connection;
       x.to_upstream.Sent(opened.sent);
       x.record.upstream_source = upstream_->local_address();
       if (x.timed || x.limits.connect_timeout.count() > 0) TimeConnect();
       return;
     case Connector::Outcome::kFailed:
+      place.Return();  // for another attempt
       return ConnectFailed(/*timed_out=*/false);
     case Connector::Outcome::kSourceUnavailable:
       x.record.Add(Flag::kSourceUnavailable);
@@ -428,6 +465,7 @@ void HttpSession::Reply(int status, std::string_view body) {
 
 void HttpSession::BeginReply() {
   Exchange& x = *exchange_;
+  wait_.reset();
   // One that was in the middle of this request is spoiled; one that waits for the next is not.
   if (upstream_ && (!x.to_upstream.untouched() || !upstream_->in.empty())) {
     ReleaseUpstream(/*reusable=*/false);

@@ -85,6 +85,7 @@ bool HttpSession::ChooseEndpoint(uint32_t cluster, const snapshot::RoutedRequest
   x.endpoint_has_sidecar = endpoint->has_sidecar;
   x.handover_key = endpoint->handover_key;
   x.limits = known.limits;
+  x.quota = context_.pending.QuotaOf(cluster);
   CountEndpoint(chosen.state);
   return true;
 }

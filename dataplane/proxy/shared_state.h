@@ -11,6 +11,7 @@
 #include <random>
 
 #include "common/base/clock.h"
+#include "dataplane/proxy/connection_quota.h"
 #include "dataplane/proxy/source_port.h"
 
 namespace whence::proxy {
@@ -43,6 +44,7 @@ struct SharedState {
   SystemClock clock;
   TupleTable tuples;
   OpenConnections open;
+  QuotaTable quotas;
   std::random_device random;  // at start only
   std::function<void()> make_room;  // constant once workers run; any thread (DownstreamOwner)
 };

@@ -58,7 +58,7 @@ std::optional<TcpSession::Target> TcpSession::Destination(const net::TrustedClie
   if (endpoint_ != nullptr) ++endpoint_->active;
   const snapshot::Endpoint& endpoint = *chosen.endpoint;
   return Target{endpoint.address, endpoint.has_sidecar || endpoint.handover_key,
-                endpoint.handover_key, known.limits.connect_timeout};
+                endpoint.handover_key, known.limits, context_.pending.QuotaOf(cluster)};
 }
 
 void TcpSession::WriteHeader(const trust::Resolution& resolution, const Target& target) {
@@ -127,6 +127,12 @@ bool TcpSession::Start() {
     Fail(Flag::kLoop);
     return false;
   }
+  ConnectionPlace place;
+  if (destination->quota && !context_.pending.Take(destination->quota, context_.pool, &place)) {
+    context_.counters.Add(Counter::kConnectionOverflow);
+    Fail(Flag::kOverload);
+    return false;
+  }
   const SourceChoice source =
       ChooseSource(snapshot.topology, context_.options.interception, downstream_.peer(),
                    judgement.resolution.client, destination->address.ip);
@@ -136,8 +142,12 @@ bool TcpSession::Start() {
   switch (opened.outcome) {
     case Connector::Outcome::kStarted:
       upstream_ = std::move(opened.upstream);
-      if (destination->connect_timeout.count() > 0) {
-        upstream_->ArmTimer(destination->connect_timeout);
+      upstream_->place = std::move(place);
+      if (destination->limits.connect_timeout.count() > 0) {
+        upstream_->ArmTimer(destination->limits.connect_timeout);
+      }
+      if (destination->limits.keep_alive) {
+        upstream_->SetKeepAlive(*destination->limits.keep_alive);
       }
       WriteHeader(judgement.resolution, *destination);
       return true;

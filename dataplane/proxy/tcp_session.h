@@ -36,7 +36,8 @@ class TcpSession final : public Session, private UpstreamUser {
     net::SocketAddress address;
     bool has_agent = false;
     std::optional<proxy_protocol::HandoverKey> handover_key = {};
-    std::chrono::milliseconds connect_timeout{0};  // 0: the agent's own
+    snapshot::ConnectionLimits limits = {};
+    std::shared_ptr<ConnectionQuota> quota = {};  // null: no limit
   };
   std::optional<Target> Destination(const net::TrustedClient& client);
   // Gateways: who the client is, for the endpoint.

@@ -16,6 +16,16 @@ Upstream::Upstream(loop::EventLoop& loop, os::UniqueFd fd, const Key& key, Upstr
       timer_(
           +[](void* self) { static_cast<Upstream*>(self)->OnTimeout(); }, this) {}
 
+void Upstream::SetKeepAlive(const snapshot::KeepAlive& keep_alive) {
+  os::KeepAlive probing;
+  if (keep_alive.probes != 0) probing.probes = static_cast<int>(keep_alive.probes);
+  if (keep_alive.time.count() != 0) probing.time = keep_alive.time;
+  if (keep_alive.interval.count() != 0) probing.interval = keep_alive.interval;
+  os::SetKeepAlive(stream.fd(), probing);
+  // This is what ends a silent connection, whatever the number of probes says (tcp(7)).
+  os::SetUserTimeout(stream.fd(), probing.time + probing.probes * probing.interval);
+}
+
 void Upstream::Announce(const proxy_protocol::HandoverKey& receiver) {
   stream.DisableNagle();  // what follows must not wait until this is acknowledged
   const auto own = os::LocalAddress(stream.fd());
@@ -82,6 +92,7 @@ const net::IpAddress& Upstream::local_address() {
 void Upstream::Close() {
   timer_.Cancel();
   stream.Close();
+  place.Return();
 }
 
 void Upstream::Reset() {

@@ -11,8 +11,10 @@
 
 #include "common/net/socket_address.h"
 #include "common/proxy_protocol/handover.h"
+#include "common/snapshot/cluster.h"
 #include "dataplane/loop/event_loop.h"
 #include "dataplane/proxy/buffer.h"
+#include "dataplane/proxy/connection_quota.h"
 #include "dataplane/proxy/source_choice.h"
 #include "dataplane/proxy/stream.h"
 
@@ -69,6 +71,9 @@ class Upstream final : public loop::EventHandler {
   // Its local address: the spoofed one, or what the kernel chose (asked for once).
   const net::IpAddress& local_address();
 
+  // As its cluster has it, in place of the agent's own way to find out that the host is gone.
+  void SetKeepAlive(const snapshot::KeepAlive& keep_alive);
+
   void set_user(UpstreamUser& user) { user_ = &user; }
   void ArmTimer(std::chrono::milliseconds delay) {
     timed_out_ = false;
@@ -84,6 +89,7 @@ class Upstream final : public loop::EventHandler {
 
   Stream stream;
   ReadBuffer in;
+  ConnectionPlace place;                      // where its cluster limits connections
   bool used = false;                          // carried a request before: it may have gone stale
   uint32_t requests = 0;                      // carried, where they are limited
   std::chrono::milliseconds idle_timeout{0};  // its cluster's own; 0: the agent's

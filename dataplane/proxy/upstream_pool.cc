@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "dataplane/proxy/pending_requests.h"
+
 namespace whence::proxy {
 namespace {
 
@@ -17,6 +19,7 @@ std::unique_ptr<Upstream> UpstreamPool::Take(const Upstream::Key& key) {
     taken = std::move(at->second.back());
     at->second.pop_back();
     --count_;
+    taken->place.SetIdle(false);
     if (taken->stream.IsSilent()) {
       taken->CancelTimer();
     } else {
@@ -37,7 +40,28 @@ void UpstreamPool::Drop(const Upstream::Key& key) {
   loop_.Retire(std::move(dropped));
 }
 
+bool UpstreamPool::CloseOne(const ConnectionQuota& quota) {
+  for (auto at = idle_.begin(); at != idle_.end(); ++at) {
+    auto& same = at->second;
+    const auto found = std::find_if(same.begin(), same.end(), [&](const auto& one) {
+      return one->place.quota() == &quota;
+    });
+    if (found == same.end()) continue;
+    (*found)->Close();
+    loop_.Retire(std::move(*found));
+    same.erase(found);
+    --count_;
+    if (same.empty()) idle_.erase(at);
+    return true;
+  }
+  return false;
+}
+
 void UpstreamPool::Give(std::unique_ptr<Upstream> idle, std::chrono::milliseconds timeout) {
+  if (pending_ != nullptr && pending_->IsNeededElsewhere(idle->place)) {
+    idle->Close();
+    return loop_.Retire(std::move(idle));
+  }
   auto& same = idle_[idle->key()];
   if (same.size() >= limits_.max_idle_per_endpoint || count_ >= limits_.max_idle) {
     counters_.Add(Counter::kPoolFull);
@@ -47,6 +71,8 @@ void UpstreamPool::Give(std::unique_ptr<Upstream> idle, std::chrono::millisecond
     return;
   }
   idle->set_user(*this);
+  idle->place.SetIdle(true);
+  if (pending_ != nullptr) pending_->Kept(idle->place);
   idle->in.Trim();
   idle->ArmTimer(timeout);
   ++count_;

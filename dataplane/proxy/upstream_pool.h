@@ -14,16 +14,22 @@
 
 namespace whence::proxy {
 
+class PendingRequests;
+
 class UpstreamPool final : public UpstreamUser {
  public:
-  UpstreamPool(loop::EventLoop& loop, const Limits& limits, WorkerCounters& counters)
-      : loop_(loop), limits_(limits), counters_(counters) {}
+  // `pending` (may be null) is told what is kept.
+  UpstreamPool(loop::EventLoop& loop, const Limits& limits, WorkerCounters& counters,
+               PendingRequests* pending = nullptr)
+      : loop_(loop), limits_(limits), counters_(counters), pending_(pending) {}
   ~UpstreamPool() = default;
 
   // Null: none idle. The new owner sets itself as the user.
   std::unique_ptr<Upstream> Take(const Upstream::Key& key);
   // Closes one that Take would give, if there is any: another takes its place.
   void Drop(const Upstream::Key& key);
+  // Closes one that holds a place of `quota`. False: none does.
+  bool CloseOne(const ConnectionQuota& quota);
   // Keeps it for the next Take, for `timeout` at most, or closes it if there are enough. REQUIRES:
   // nothing is in flight.
   void Give(std::unique_ptr<Upstream> idle, std::chrono::milliseconds timeout);
@@ -38,6 +44,7 @@ class UpstreamPool final : public UpstreamUser {
   loop::EventLoop& loop_;
   const Limits& limits_;
   WorkerCounters& counters_;
+  PendingRequests* const pending_;
   size_t count_ = 0;
   absl::flat_hash_map<Upstream::Key, std::vector<std::unique_ptr<Upstream>>> idle_;
 };

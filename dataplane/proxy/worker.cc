@@ -46,7 +46,8 @@ Worker::Worker(int index, const DataPlaneOptions& options, SharedState& shared,
                    PortSequence(options.upstream_ports, static_cast<uint32_t>(options.workers),
                                 static_cast<uint32_t>(index), shared.random())),
                .balancer = Balancer(counters_, Random64(shared.random)),
-               .pool = UpstreamPool(*loop_, options.limits, counters_),
+               .pending = PendingRequests(*loop_, shared.quotas, index),
+               .pool = UpstreamPool(*loop_, options.limits, counters_, &context_.pending),
                .request_ids = RequestIds({Random64(shared.random), Random64(shared.random)}),
                .snapshot = nullptr,
                .heads = {},
@@ -83,6 +84,7 @@ void Worker::Apply(Update update) {
 void Worker::ApplyHere(Update& update) {
   context_.snapshot = std::move(update.snapshot);
   context_.balancer.Update(*context_.snapshot);
+  context_.pending.Update(*context_.snapshot);
   counters_.Add(Counter::kSnapshots);
   CloseListeners(update.close);
   if (!context_.draining) {
@@ -157,6 +159,10 @@ void Worker::CutAll(access_log::Flag reason) {
 
 void Worker::CloseKept() {
   loop_->Post([this] { context_.pool.Clear(); });
+}
+
+void Worker::Wake(const std::shared_ptr<ConnectionQuota>& quota) {
+  loop_->Post([this, quota] { context_.pending.OnWake(quota, context_.pool); });
 }
 
 void Worker::CutHere(access_log::Flag reason) {

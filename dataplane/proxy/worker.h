@@ -49,6 +49,8 @@ class Worker final : public DownstreamOwner {
   void CutAll(access_log::Flag reason);
   // Closes the upstream connections that nobody uses.
   void CloseKept();
+  // A place of `quota` may be free.
+  void Wake(const std::shared_ptr<ConnectionQuota>& quota);
   // Cuts what is left and joins the thread. Idempotent.
   void Stop();
   void AddTo(Counters& sum) const { counters_.AddTo(sum); }

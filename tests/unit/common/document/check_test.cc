@@ -466,8 +466,14 @@ TEST(CheckDestinationRuleTest, RefusesWhatCannotBalance) {
           {"  host: a\n  trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, "
            "ringHash: {}}}}\n",
            "ringHash: is an Istio field"},
-          {"  host: a\n  trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}\n",
-           "tcp.maxConnections: is an Istio field"},
+          {"  host: a\n  trafficPolicy: {connectionPool: {tcp: {maxConnectionDuration: 1s}}}\n",
+           "tcp.maxConnectionDuration: is an Istio field"},
+          {"  host: a\n  trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {time: 500ms}}}}\n",
+           "tcpKeepalive.time: must be from 1s to 32767s"},
+          {"  host: a\n  trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {interval: x}}}}\n",
+           "tcpKeepalive.interval: "},
+          {"  host: a\n  trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {probes: 128}}}}\n",
+           "tcpKeepalive.probes: 128 is more than 127"},
           {"  host: a\n  trafficPolicy: {connectionPool: {tcp: {connectTimeout: 0s}}}\n",
            "connectTimeout: must be more than nothing"},
           {"  host: a\n  trafficPolicy: {outlierDetection: {maxEjectionPercent: 101}}\n",
@@ -490,7 +496,8 @@ TEST(CheckDestinationRuleTest, RefusesWhatCannotBalance) {
   ExpectGood(kVersion, "DestinationRule",
              {"  host: a.b.svc.cluster.local\n  trafficPolicy:\n    loadBalancer: {consistentHash: "
               "{httpCookie: {name: user, path: /, ttl: 0s}, maglev: {tableSize: 251}}}\n    "
-              "connectionPool: {tcp: {connectTimeout: 30ms}, http: {maxRequestsPerConnection: 10, "
+              "connectionPool: {tcp: {connectTimeout: 30ms, maxConnections: 100, tcpKeepalive: {time: "
+              "7200s, interval: 75s}}, http: {http1MaxPendingRequests: 1, maxRequestsPerConnection: 10, "
               "idleTimeout: 1h}}\n    outlierDetection: {consecutive5xxErrors: 0, "
               "consecutiveGatewayErrors: 5, interval: 10s, baseEjectionTime: 3m, "
               "maxEjectionPercent: 100}\n  subsets: [{name: v1, labels: {version: v1}, "
