@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/document/ip_set.h"
 #include "common/document/values.h"
 #include "common/net/cidr.h"
 
@@ -30,7 +31,9 @@ class Remarks {
 // Without comment and blanks; empty: nothing is left.
 std::string_view Bare(std::string_view line) {
   constexpr std::string_view kBlanks = " \t\r";
-  line = line.substr(0, line.find_first_of("#;"));
+  const auto comment =
+      std::find_if(line.begin(), line.end(), [](char c) { return c == '#' || c == ';'; });
+  line = line.substr(0, static_cast<size_t>(comment - line.begin()));
   const size_t first = line.find_first_not_of(kBlanks);
   if (first == std::string_view::npos) return {};
   return line.substr(first, line.find_last_not_of(kBlanks) - first + 1);
@@ -56,9 +59,11 @@ IpSetList ReadIpSetList(std::string_view content) {
       continue;
     }
     if (cidr->has_host_bits()) warnings.Add(line, HostBitsWarning(text, *cidr));
-    list.texts.push_back(text);
+    list.is_long = list.is_long || list.texts.size() == size_t{kKeptAsWritten};
+    if (!list.is_long) list.texts.push_back(text);
     packer.Add(*cidr);
   }
+  if (list.is_long) list.texts.clear();
   faults.Finish("are no CIDRs");
   warnings.Finish("have host bits set");
   list.content = packer.Finish();

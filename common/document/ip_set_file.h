@@ -19,7 +19,9 @@ struct ListRemark {
 };
 
 struct IpSetList {
-  std::vector<std::string_view> texts;  // as written, of the content given; the good ones
+  // As written, of the content given, the good ones; nothing, if there are more than kKeptAsWritten.
+  std::vector<std::string_view> texts;
+  bool is_long = false;  // there are
   net::PackedCidrs content;
   std::vector<ListRemark> faults;    // at most kMaxListRemarks of each; the last tells how many more
   std::vector<ListRemark> warnings;  // host bits

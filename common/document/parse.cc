@@ -252,7 +252,7 @@ class FileParser {
     };
     for (const ListRemark& fault : list.faults) sink_.Fault(at, "spec.file", place(fault));
     for (const ListRemark& warning : list.warnings) sink_.Warn(at, "spec.file", place(warning));
-    if (list.texts.size() > static_cast<size_t>(kKeptAsWritten)) {
+    if (list.is_long) {
       // Text of both kinds would have no order in common.
       const net::PackedCidrs written = ContentOf(*set);
       SetContent(written.empty() ? std::move(list.content) : net::Union(list.content, written),

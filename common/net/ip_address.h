@@ -9,6 +9,7 @@
 #define WHENCE_COMMON_NET_IP_ADDRESS_H_
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -42,10 +43,13 @@ class IpAddress {
   static std::optional<IpAddress> Parse(std::string_view text);
 
   constexpr bool is_v4() const {
-    for (int i = 0; i < 10; ++i) {
-      if (bytes_[i] != 0) return false;
-    }
-    return bytes_[10] == 0xff && bytes_[11] == 0xff;
+    // Two words, since every decision asks: byte by byte it takes longer than some lookups.
+    using Words = std::array<uint64_t, 2>;
+    constexpr auto kMask =
+        std::bit_cast<Words>(Bytes{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff});
+    constexpr auto kMapped = std::bit_cast<Words>(Bytes{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff});
+    const auto words = std::bit_cast<Words>(bytes_);
+    return words[0] == 0 && (words[1] & kMask[1]) == kMapped[1];
   }
   constexpr bool is_v6() const { return !is_v4(); }
 

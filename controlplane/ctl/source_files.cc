@@ -31,7 +31,7 @@ std::optional<std::string> ReadFile(const std::string& path) {
   std::ostringstream text;
   if (!file) return std::nullopt;
   if (file.peek() != std::ifstream::traits_type::eof()) text << file.rdbuf();
-  return text.str();
+  return std::move(text).str();
 }
 
 bool IsDocumentFile(const fs::directory_entry& entry) {

@@ -1,6 +1,11 @@
 #include "common/net/ip_address.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+
+#include <array>
+#include <random>
+#include <string>
 
 namespace whence::net {
 namespace {
@@ -14,6 +19,42 @@ TEST(IpAddressTest, RefusesEverythingThatIsNotOneStrictAddress) {
     EXPECT_FALSE(IpAddress::Parse(text)) << text;
   }
   EXPECT_FALSE(IpAddress::Parse(std::string_view("1.2.3.4\0x", 9)));
+}
+
+// Dotted quads, and what one or two changes make of them, are read as the C library reads them.
+TEST(IpAddressTest, ReadsIpv4AsTheCLibraryDoes) {
+  constexpr std::string_view kCharacters = "0123456789..00112255 -+xX:/";
+  std::mt19937 random(20261129);
+  const auto any = [&](size_t count) { return random() % count; };
+  int good = 0, bad = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    std::string text;
+    for (int octet = 0; octet < 4; ++octet) {
+      text += (octet > 0 ? "." : "") + std::to_string(any(octet % 2 == 0 ? 300 : 256));
+    }
+    for (size_t changes = any(3); changes > 0; --changes) {
+      const size_t at = any(text.size());
+      const char other = kCharacters[any(kCharacters.size())];
+      if (const size_t how = any(3); how == 0) {
+        text[at] = other;
+      } else if (how == 1) {
+        text.insert(at, 1, other);
+      } else {
+        text.erase(at, 1);
+      }
+    }
+    std::array<uint8_t, 4> expected;
+    const bool is_good = inet_pton(AF_INET, text.c_str(), expected.data()) == 1;
+    ++(is_good ? good : bad);
+    const auto read = IpAddress::Parse(text);
+    if (is_good) {
+      ASSERT_EQ(read, IpAddress::FromV4(expected)) << text;
+    } else {
+      ASSERT_FALSE(read && read->is_v4()) << text;
+    }
+  }
+  EXPECT_GT(good, 10'000);
+  EXPECT_GT(bad, 10'000);
 }
 
 TEST(IpAddressTest, PrintsTheCanonicalForm) {
@@ -40,6 +81,13 @@ TEST(IpAddressTest, PrintsTheCanonicalForm) {
 TEST(IpAddressTest, MappedFormIsTheSameAddress) {
   EXPECT_EQ(IpAddress::Parse("::ffff:10.0.0.1"), IpAddress::Parse("10.0.0.1"));
   EXPECT_EQ(IpAddress::FromV4(0x0a000001), IpAddress::Parse("10.0.0.1"));
+  // Every bit before the address counts.
+  const IpAddress::Bytes mapped = IpAddress::Parse("10.0.0.1")->bytes();
+  for (size_t bit = 0; bit < 128; ++bit) {
+    IpAddress::Bytes bytes = mapped;
+    bytes[bit / 8] ^= static_cast<uint8_t>(0x80 >> bit % 8);
+    EXPECT_EQ(IpAddress::FromV6(bytes).is_v4(), bit >= 96) << bit;
+  }
 }
 
 TEST(IpAddressTest, KnowsWhatCannotBeAClient) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 #include <set>
 
@@ -46,6 +47,29 @@ TEST(PackedCidrsTest, IsSortedUniqueAndCanonical) {
   EXPECT_TRUE(CheckPacked(packed).ok());
   EXPECT_EQ(packed, Packed({"2001:db8::/48", "10.0.0.0/16", "10.0.0.0/8", "1.2.3.4/32",
                             "2001:db8::/32", "10.1.0.0/16"}));
+}
+
+// Programs of other versions compare the bytes.
+TEST(PackedCidrsTest, TheOrderIsThatOfTheBytes) {
+  std::mt19937 random(11);
+  std::vector<Cidr> cidrs;
+  for (int i = 0; i < 2000; ++i) {
+    IpAddress::Bytes bytes;
+    // Of few values, so that records differ early, late, or in their length only.
+    for (uint8_t& byte : bytes) byte = random() % 8 == 0 ? 0x80 : 0x7f;
+    bytes[0] = 0x20;
+    cidrs.emplace_back(IpAddress::FromV6(bytes), 1 + static_cast<int>(random() % 128));
+    cidrs.emplace_back(IpAddress::FromV4({bytes[1], bytes[2], bytes[3], bytes[4]}),
+                       1 + static_cast<int>(random() % 32));
+  }
+  const PackedCidrs packed = Pack(cidrs);
+  ASSERT_GT(packed.v4.size(), 100 * kV4Record);
+  ASSERT_GT(packed.v6.size(), 1000 * kV6Record);
+  for (const auto& [family, size] : {std::pair(packed.v4, kV4Record), {packed.v6, kV6Record}}) {
+    for (size_t at = size; at < family.size(); at += size) {
+      ASSERT_LT(std::memcmp(&family[at - size], &family[at], size), 0) << at / size;
+    }
+  }
 }
 
 TEST(PackedCidrsTest, BytesFromElsewhereAreRefusedByName) {
