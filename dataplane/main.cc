@@ -70,6 +70,7 @@ void TellInterceptedPorts(AgentConfig* config) {
 }
 
 int Run(const CommandLine& command) {
+  KeepLargeBlocksApart();
   const os::UniqueFd signals = BlockSignals();
   const std::unique_ptr<Log> log = MakeStderrLog(command.run.log_level);
   RaiseFileLimit();

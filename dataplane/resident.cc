@@ -27,6 +27,13 @@ int GiveBackCode(dl_phdr_info* object, size_t, void*) {
 
 }  // namespace
 
+void KeepLargeBlocksApart() {
+  constexpr int kLarge = 1 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLarge);
+  // With the first, this would stay at 128 KiB: less than what a busy worker frees and takes again.
+  mallopt(M_TRIM_THRESHOLD, kLarge);
+}
+
 void GiveBackStartupMemory() {
   malloc_trim(0);
   dl_iterate_phdr(GiveBackCode, nullptr);

@@ -33,20 +33,22 @@ std::string FileNamePart(std::string_view text) {
 }
 
 // A delta response is just what we need to remember, so it is the file format too.
-std::string Serialize(const ReceivedResource& resource, const char* type,
+std::string Serialize(ReceivedResource resource, const char* type,
                       const std::map<std::string, std::string>& references) {
   Response file;
   auto* entry = file.add_resources();
-  entry->set_name(resource.name);
-  entry->set_version(resource.version);
+  entry->set_name(std::move(resource.name));
+  entry->set_version(std::move(resource.version));
   entry->mutable_resource()->set_type_url(type);
-  entry->mutable_resource()->set_value(resource.value);
+  entry->mutable_resource()->set_value(std::move(resource.value));
   for (const auto& [name, version] : references) {
     auto* reference = file.add_resources();
     reference->set_name(name);
     reference->set_version(version);
   }
-  return storage::Seal(file.SerializeAsString());
+  const std::string bytes = file.SerializeAsString();
+  file.Clear();  // of a large set, megabytes
+  return storage::Seal(bytes);
 }
 
 absl::StatusOr<Response> Read(const std::string& path) {
@@ -72,10 +74,10 @@ std::string LastGoodStore::SetPath(const std::string& name, const std::string& v
   return absl::StrCat(directory_, "/set-", FileNamePart(name), "@", FileNamePart(version));
 }
 
-absl::Status LastGoodStore::SaveIpSet(const ReceivedResource& set) {
+absl::Status LastGoodStore::SaveIpSet(ReceivedResource set) {
   if (absl::Status status = storage::MakeDirectory(directory_); !status.ok()) return status;
-  return storage::WriteFileAtomically(SetPath(set.name, set.version),
-                                      Serialize(set, kIpSetType, {}));
+  const std::string path = SetPath(set.name, set.version);
+  return storage::WriteFileAtomically(path, Serialize(std::move(set), kIpSetType, {}));
 }
 
 absl::Status LastGoodStore::SaveBundle(const ReceivedResource& bundle,

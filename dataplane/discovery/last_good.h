@@ -39,7 +39,7 @@ class LastGoodStore {
   // Files are kept in `directory`, which is created when first needed.
   explicit LastGoodStore(std::string directory) : directory_(std::move(directory)) {}
 
-  absl::Status SaveIpSet(const ReceivedResource& set);
+  absl::Status SaveIpSet(ReceivedResource set);
   // `ip_sets`: name to version, each saved before. Removes the files of all others but `also_keep`:
   // sets that a later bundle may name, and those that differences are from.
   absl::Status SaveBundle(const ReceivedResource& bundle,

@@ -188,6 +188,9 @@ Publisher::Tried Publisher::TryIpSet(const ReceivedResource& resource) {
   }
   content->v4.shrink_to_fit();
   content->v6.shrink_to_fit();
+  // Nothing can fail any more, and what this replaces needs no room beside it while it is compiled;
+  // the compiled set of before has to stay, for it decides.
+  if (known != sets_.end()) known->second.content.reset();
   IpSet set;
   set.content = std::make_shared<const net::PackedCidrs>(*std::move(content));
   set.set = std::make_shared<const net::CidrSet>(*set.content);
@@ -199,14 +202,19 @@ Publisher::Tried Publisher::TryIpSet(const ReceivedResource& resource) {
   return {std::move(set), false, absl::OkStatus()};
 }
 
-// A difference as it came, while the differences are few; else the whole set.
-absl::Status Publisher::SaveIpSet(const ReceivedResource& resource, IpSet* set) {
-  const bool is_new = std::find(set->files.begin(), set->files.end(), set->version) ==
-                      set->files.end();
-  if (!set->files.empty() && is_new && set->files.size() < kMaxSetSteps / 2 &&
+// A difference as it came, while the differences are few; else the whole set. What leads back to
+// where the chain has been before needs no file.
+absl::Status Publisher::SaveIpSet(ReceivedResource resource, IpSet* set) {
+  const auto earlier = std::find(set->files.begin(), set->files.end(), set->version);
+  if (earlier != set->files.end()) {
+    set->files.erase(std::next(earlier), set->files.end());
+    if (set->files.size() == 1) set->difference_bytes = 0;  // else it is more than there are
+    return absl::OkStatus();
+  }
+  if (!set->files.empty() && set->files.size() < kMaxSetSteps / 2 &&
       set->difference_bytes < set->content->bytes() / 4) {
     set->files.push_back(set->version);
-    return store_->SaveIpSet(resource);
+    return store_->SaveIpSet(std::move(resource));
   }
   set->files = {set->version};
   set->difference_bytes = 0;
@@ -214,7 +222,9 @@ absl::Status Publisher::SaveIpSet(const ReceivedResource& resource, IpSet* set) 
   whole.set_name(resource.name);
   whole.set_v4(set->content->v4);
   whole.set_v6(set->content->v6);
-  return store_->SaveIpSet({resource.name, resource.version, whole.SerializeAsString()});
+  resource.value = whole.SerializeAsString();
+  whole.Clear();  // megabytes
+  return store_->SaveIpSet(std::move(resource));
 }
 
 void Publisher::TakeIpSets(Received received) {
@@ -237,9 +247,11 @@ void Publisher::TakeIpSets(Received received) {
   }
   for (const ReceivedResource& set : saved) {
     if (store_ == nullptr) break;
-    const absl::Status status = SaveIpSet(set, &sets_[set.name]);
-    if (!status.ok())
-      log_.Warning(absl::StrCat("cannot keep an ip set on disk: ", status.message()));
+    IpSet& kept = sets_[set.name];
+    const absl::Status status = SaveIpSet(set, &kept);
+    if (status.ok()) continue;
+    kept.files.clear();  // a chain with a hole leads nowhere: the next one is written whole
+    log_.Warning(absl::StrCat("cannot keep an ip set on disk: ", status.message()));
   }
   bool ask_again = false;
   for (const ReceivedResource& resource : saved)

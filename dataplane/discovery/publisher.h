@@ -105,7 +105,7 @@ class Publisher {
   void TakeIpSets(Received received);
   absl::Status RestoreIpSets(const std::vector<ReceivedResource>& steps);
   Tried TryIpSet(const ReceivedResource& resource);
-  absl::Status SaveIpSet(const ReceivedResource& resource, IpSet* set);
+  absl::Status SaveIpSet(ReceivedResource resource, IpSet* set);
   void TryCandidate();
   void AcceptCandidate(std::set<std::string> names);
   void RefuseCandidate(const std::string& why);

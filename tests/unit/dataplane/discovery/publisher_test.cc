@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "common/net/cidr.h"
 #include "common/net/packed_cidrs.h"
@@ -492,9 +493,37 @@ TEST_F(PublisherSetTest, OnDiskAChangeIsKilobytesAndTheChainStaysShort) {
   const net::PackedCidrs before =
       net::Minus(set, net::Pack({net::Cidr(net::IpAddress::FromV4(0xcb000000 + 60))}));
   Change(set, before);
+  // Nothing is written for it.
+  size_t seen = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+    if (entry.path().filename().string().find(net::VersionOf(before)) == std::string::npos) continue;
+    ++seen;
+    EXPECT_LT(entry.file_size(), 2000u) << "still a difference";
+  }
+  EXPECT_EQ(seen, 1u);
+  ExpectOnDisk(before, "203.0.0.59");
   Change(before, set);
+  ExpectOnDisk(set, "203.0.0.60");
   Change(set, before);
   ExpectOnDisk(before, "203.0.0.59");
+}
+
+TEST_F(PublisherSetTest, AfterAWriteThatFailedTheSetIsWrittenWhole) {
+  std::vector<net::Cidr> cidrs;
+  for (uint32_t i = 0; i < 1000; ++i) cidrs.emplace_back(net::IpAddress::FromV4(i * 65536), 16);
+  const net::PackedCidrs set = net::Pack(cidrs);
+  const net::PackedCidrs next = net::Union(set, Packed({"203.0.113.1"}));
+  const net::PackedCidrs last = net::Union(next, Packed({"203.0.113.2"}));
+  Want(set);
+  SendWhole(set);
+  std::filesystem::rename(directory_, directory_ + ".away");
+  std::ofstream(directory_) << "no folder";
+  EXPECT_THAT(Change(set, next), testing::SizeIs(2));
+  EXPECT_THAT(log_.lines, testing::HasSubstr("cannot keep an ip set on disk"));
+  std::filesystem::remove(directory_);
+  std::filesystem::rename(directory_ + ".away", directory_);
+  EXPECT_THAT(Change(next, last), testing::SizeIs(2));
+  ExpectOnDisk(last, "203.0.113.2");
 }
 
 // A chain whose middle is gone is damage, not a smaller set.
