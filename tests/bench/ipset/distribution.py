@@ -6,7 +6,7 @@ force (an HTTP request that was let through is answered 403), memory of the agen
     distribution.py --bin build/release/bin --mixed         # half of them IPv6
 
 All on loopback, in a folder of its own; both connections go through relays that count bytes. Fails if a change is not in force
-within its bound, or moves more than kilobytes.
+within its bound, moves more than kilobytes, or takes the agent too much memory.
 
 At the end a policy and its set change together, again and again, under load: in each revision they deny /never, and in any
 mixture of two they let it in. Fails if it is answered with anything but 403, or arrives at the origin.
@@ -315,6 +315,9 @@ def run(options, folder, children):
     for name, _, _, upload, stream in results[1:]:
         if upload > 300_000 or stream > 20_000:
             sys.exit(f"{name}: {upload} bytes up, {stream} to the agent: not kilobytes")
+    # Two compiled sets, and what a change takes beside them.
+    if not options.mixed and later_peak - small > 16 + options.count * 48e-6:
+        sys.exit("the agent takes more memory for a change than it is given")
     change_together(ctl, save, port, lines, 12)
 
 
