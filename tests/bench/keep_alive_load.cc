@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <deque>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -24,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kConnectPatience{2000};
 // An answer takes milliseconds even on a loaded machine; after this the proxy hangs.
-constexpr int kAnswerPatienceMs = 5000;
+constexpr std::chrono::seconds kAnswerPatience{5};
 
 struct Connection {
   os::UniqueFd fd;
@@ -36,8 +37,9 @@ struct Connection {
 
 class KeepAliveLoad final : public Load {
  public:
-  explicit KeepAliveLoad(const Pod& pod)
-      : poller_(epoll_create1(EPOLL_CLOEXEC)), request_(SmallRequest(pod, "/bench")) {}
+  // `rate`: requests per second over all connections; 0: as many as come back.
+  KeepAliveLoad(const Pod& pod, int rate)
+      : poller_(epoll_create1(EPOLL_CLOEXEC)), request_(SmallRequest(pod, "/bench")), rate_(rate) {}
 
   absl::Status Connect(const Pod& pod, int connections);
   absl::StatusOr<LoadResult> Run(std::chrono::nanoseconds duration) override;
@@ -45,12 +47,17 @@ class KeepAliveLoad final : public Load {
 
  private:
   absl::Status Ask(Connection& connection);
+  // Asks what is due by now on connections that have nothing to do. Gives the time of the next.
+  absl::StatusOr<Clock::time_point> AskWhatIsDue(Clock::time_point now);
   // True: an answer is complete.
   absl::StatusOr<bool> Read(Connection& connection);
 
   os::UniqueFd poller_;
   std::string request_;
+  const int rate_;
   std::vector<std::unique_ptr<Connection>> connections_;
+  std::deque<Connection*> idle_;  // only with a rate
+  Clock::time_point due_;
 };
 
 absl::Status KeepAliveLoad::Connect(const Pod& pod, int connections) {
@@ -111,19 +118,45 @@ absl::StatusOr<bool> KeepAliveLoad::Read(Connection& connection) {
   return true;
 }
 
+absl::StatusOr<Clock::time_point> KeepAliveLoad::AskWhatIsDue(Clock::time_point now) {
+  const std::chrono::nanoseconds interval(std::chrono::nanoseconds(std::chrono::seconds(1)) / rate_);
+  // A proxy that is too slow for the rate shows in the count, not in a burst afterwards.
+  due_ = std::max(due_, now - 64 * interval);
+  for (; due_ <= now && !idle_.empty(); due_ += interval) {
+    Connection& connection = *idle_.front();
+    idle_.pop_front();
+    if (absl::Status s = Ask(connection); !s.ok()) return s;
+  }
+  return due_;
+}
+
 absl::StatusOr<LoadResult> KeepAliveLoad::Run(std::chrono::nanoseconds duration) {
   LoadResult result;
   const auto start = Clock::now();
   const auto end = start + duration;
+  idle_.clear();
+  due_ = start;
   for (auto& connection : connections_) {
     if (connection->waiting) continue;
-    if (absl::Status s = Ask(*connection); !s.ok()) return s;
+    if (rate_ > 0) {
+      idle_.push_back(connection.get());
+    } else if (absl::Status s = Ask(*connection); !s.ok()) {
+      return s;
+    }
   }
   std::array<epoll_event, 128> ready;
   auto now = start;
   while (now < end) {
-    const int count = epoll_wait(poller_.get(), ready.data(), ready.size(), kAnswerPatienceMs);
-    if (count == 0) return absl::DeadlineExceededError("no answer for five seconds");
+    timespec wait{kAnswerPatience.count(), 0};
+    if (rate_ > 0) {
+      auto next = AskWhatIsDue(now);
+      if (!next.ok()) return next.status();
+      if (!idle_.empty()) wait = {0, std::max<long>((*next - Clock::now()).count(), 0)};
+    }
+    const int count = epoll_pwait2(poller_.get(), ready.data(), ready.size(), &wait, nullptr);
+    if (count == 0 && wait.tv_sec > 0) {
+      return absl::DeadlineExceededError("no answer for five seconds");
+    }
     for (int i = 0; i < count; ++i) {
       auto& connection = *static_cast<Connection*>(ready[static_cast<size_t>(i)].data.ptr);
       auto complete = Read(connection);
@@ -134,7 +167,11 @@ absl::StatusOr<LoadResult> KeepAliveLoad::Run(std::chrono::nanoseconds duration)
           std::chrono::duration_cast<std::chrono::microseconds>(now - connection.asked);
       result.latencies.push_back(static_cast<uint32_t>(took.count()));
       ++result.units;
-      if (absl::Status s = Ask(connection); !s.ok()) return s;
+      if (rate_ > 0) {
+        idle_.push_back(&connection);
+      } else if (absl::Status s = Ask(connection); !s.ok()) {
+        return s;
+      }
     }
     now = Clock::now();
   }
@@ -156,8 +193,8 @@ std::string KeepAliveLoad::SeenPeer() const {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Load>> OpenKeepAliveLoad(const Pod& pod, int connections) {
-  auto load = std::make_unique<KeepAliveLoad>(pod);
+absl::StatusOr<std::unique_ptr<Load>> OpenKeepAliveLoad(const Pod& pod, int connections, int rate) {
+  auto load = std::make_unique<KeepAliveLoad>(pod, rate);
   if (absl::Status s = load->Connect(pod, connections); !s.ok()) return s;
   return load;
 }

@@ -34,8 +34,10 @@ class Load {
   virtual std::string SeenPeer() const { return ""; }
 };
 
-// N connections, each asking again as soon as it has its answer.
-absl::StatusOr<std::unique_ptr<Load>> OpenKeepAliveLoad(const Pod& pod, int connections);
+// N connections, each asking again as soon as it has its answer; or all together so many times per
+// second (`rate`), when there is a free one.
+absl::StatusOr<std::unique_ptr<Load>> OpenKeepAliveLoad(const Pod& pod, int connections,
+                                                        int rate = 0);
 
 // N at a time: connect, ask, read to the end, again. `close`: the application ends each connection
 // as well, so that none can be kept for the next.

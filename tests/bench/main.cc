@@ -173,6 +173,10 @@ void AddOptions(CLI::App& app, Options& options) {
   app.add_option("--connections", settings.connections, "keep-alive connections")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
+  app.add_option("--rate", settings.rate,
+                 "keep-alive requests per second, the same for every proxy; 0: all they can")
+      ->check(CLI::Range(10, 1'000'000))
+      ->capture_default_str();
   app.add_option("--pairs", settings.pairs, "idle connections of the memory scenario")
       ->check(CLI::Range(1, 4000))
       ->capture_default_str();

@@ -68,7 +68,7 @@ Values Stream(const Peer& peer, const Settings& settings, int streams, Carrier c
 }
 
 Values KeepAlive(const Peer& peer, const Settings& settings) {
-  auto load = OpenKeepAliveLoad(peer.pod, settings.connections);
+  auto load = OpenKeepAliveLoad(peer.pod, settings.connections, settings.rate);
   return load.ok() ? Requests(peer, settings, **load) : load.status();
 }
 

@@ -14,6 +14,7 @@ namespace whence::bench {
 struct Settings {
   Cores cores;
   int connections = 64;  // of the keep-alive load
+  int rate = 0;          // of the keep-alive load, requests per second; 0: all it can
   int pairs = 2000;      // idle connections of the memory scenario
   double seconds = 1;    // of one round of one proxy
 };
