@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cinttypes>
@@ -26,6 +27,10 @@ constexpr std::string_view kPrefix = "spool-";
 constexpr size_t kFrameHeaderBytes = 8;
 constexpr uint64_t kMaxFrameBytes = 16 << 20;  // far above any batch: what claims more is damaged
 constexpr uint64_t kMinSpoolBytes = 64 << 10;
+// In place of a header: whatever a kill leaves of the next one, it does not fit what stood behind.
+constexpr std::array<char, kFrameHeaderBytes> kEnd = {};
+// A file larger than this gives its pages back when all in it is acknowledged.
+constexpr uint64_t kKeptBytes = 1 << 20;
 
 absl::Status Failed(const char* call, const std::string& path) {
   return absl::ErrnoToStatus(errno, absl::StrCat(call, " ", path));
@@ -42,6 +47,15 @@ std::string FrameHeader(std::string_view payload) {
   storage::PutLittleEndian32(&header, static_cast<uint32_t>(payload.size()));
   storage::PutLittleEndian32(&header, storage::Crc32c(payload));
   return header;
+}
+
+// What a process that was killed while it wrote may have left behind the last whole frame of a
+// file. Not what follows an end mark, and of an earlier use's remains no more than the frame
+// claims.
+size_t TornBytes(std::string_view rest) {
+  if (rest.size() < sizeof(uint32_t)) return rest.size();
+  const size_t size = storage::GetLittleEndian32(rest);
+  return size == 0 ? 0 : std::min(rest.size(), kFrameHeaderBytes + size);
 }
 
 // The whole frame at the start of `bytes`: its size; 0 if it is torn or damaged.
@@ -138,12 +152,18 @@ absl::Status Spool::Scan(uint64_t id, uint64_t* cut_bytes) {
   if (rest.substr(0, kMagic.size()) == kMagic) {
     rest.remove_prefix(kMagic.size());
     EncodedBatch batch;
-    while (const size_t size = ParseFrame(rest, &batch)) {
+    size_t size = ParseFrame(rest, &batch);
+    while (size > 0 && (segment.accesses == 0 ||
+                        (batch.boot() == segment.boot && batch.last_seq() > segment.last_seq))) {
       Count(batch, &segment);
       rest.remove_prefix(size);
+      size = ParseFrame(rest, &batch);
     }
+    // A whole one is of an earlier use, and was acknowledged.
+    if (size == 0) *cut_bytes += TornBytes(rest);
+  } else {
+    *cut_bytes += rest.size();
   }
-  *cut_bytes += rest.size();
   segment.bytes = content->size() - rest.size();
   if (segment.accesses == 0) return storage::RemoveFile(path);
   if (!rest.empty() && truncate(path.c_str(), static_cast<off_t>(segment.bytes)) != 0)
@@ -172,19 +192,22 @@ absl::Status Spool::Append(const EncodedBatch& batch) {
   if (absl::Status status = MakeRoom(frame_bytes); !status.ok()) return status;
   Segment& segment = segments_.back();
   const iovec parts[] = {{header.data(), header.size()},
-                         {const_cast<char*>(batch.bytes().data()), batch.bytes().size()}};
-  const ssize_t n = writev(tail_.get(), parts, 2);
-  if (n != static_cast<ssize_t>(frame_bytes)) {
+                         {const_cast<char*>(batch.bytes().data()), batch.bytes().size()},
+                         {const_cast<char*>(kEnd.data()), kEnd.size()}};
+  const ssize_t n = pwritev(tail_.get(), parts, 3, static_cast<off_t>(segment.bytes));
+  if (n != static_cast<ssize_t>(frame_bytes + kEnd.size())) {
     // A part of a frame would hide what is appended behind it.
     const absl::Status status = n < 0 ? Failed("write", PathOf(segment.id))
                                       : absl::ResourceExhaustedError(absl::StrCat(
                                             "write ", PathOf(segment.id), ": disk full"));
     if (ftruncate(tail_.get(), static_cast<off_t>(segment.bytes)) != 0) tail_.Reset();
+    tail_bytes_ = segment.bytes;
     if (segment.accesses == 0) Remove(segments_.size() - 1);
     return status;
   }
   segment.bytes += frame_bytes;
   bytes_ += frame_bytes;
+  tail_bytes_ = std::max(tail_bytes_, segment.bytes + kEnd.size());
   Count(batch, &segment);
   return absl::OkStatus();
 }
@@ -202,7 +225,7 @@ absl::Status Spool::BeginSegment(const std::string& boot) {
   segment.id = next_id_++;
   segment.boot = boot;
   const std::string path = PathOf(segment.id);
-  tail_.Reset(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600));
+  tail_.Reset(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!tail_) return Failed("open", path);
   if (write(tail_.get(), kMagic.data(), kMagic.size()) != static_cast<ssize_t>(kMagic.size())) {
     const absl::Status status = Failed("write", path);
@@ -211,6 +234,7 @@ absl::Status Spool::BeginSegment(const std::string& boot) {
     return status;
   }
   segment.bytes = kMagic.size();
+  tail_bytes_ = segment.bytes;
   bytes_ += segment.bytes;
   segments_.push_back(std::move(segment));
   return absl::OkStatus();
@@ -233,8 +257,8 @@ absl::Status Spool::DropOldest(size_t index) {
   dropped_ += segment.accesses - segment.dropped;
   const bool merges = index > 0 && segments_[index - 1].boot == segment.boot;
   if (merges) segment.accesses += segments_[index - 1].accesses;
-  const EncodedBatch gap = EncodedBatch::Gap(segment.boot, segment.last_seq, segment.last_time_us,
-                                             segment.accesses);
+  const EncodedBatch gap =
+      EncodedBatch::Gap(segment.boot, segment.last_seq, segment.last_time_us, segment.accesses);
   const std::string content = absl::StrCat(ToAbsl(kMagic), FrameHeader(gap.bytes()), gap.bytes());
   if (absl::Status status = storage::WriteFileAtomically(PathOf(segment.id), content); !status.ok())
     return status;
@@ -248,12 +272,23 @@ absl::Status Spool::DropOldest(size_t index) {
   return absl::OkStatus();
 }
 
+bool Spool::Empty() {
+  if (!HasName(tail_.get())) return false;
+  constexpr auto kStart = static_cast<off_t>(kMagic.size());
+  if (tail_bytes_ <= kKeptBytes) {
+    return pwrite(tail_.get(), kEnd.data(), kEnd.size(), kStart) ==
+           static_cast<ssize_t>(kEnd.size());
+  }
+  tail_bytes_ = kMagic.size();
+  return ftruncate(tail_.get(), kStart) == 0;
+}
+
 void Spool::Remove(size_t index) {
   const Segment segment = std::move(segments_[index]);
   segments_.erase(segments_.begin() + static_cast<ptrdiff_t>(index));
   bytes_ -= segment.bytes;
   if (index == segments_.size() && tail_) {
-    if (HasName(tail_.get()) && ftruncate(tail_.get(), static_cast<off_t>(kMagic.size())) == 0) {
+    if (Empty()) {
       // A reader that stands in it stands nowhere now.
       spare_ = {.id = segment.id, .generation = segment.generation + 1, .bytes = kMagic.size()};
       return;

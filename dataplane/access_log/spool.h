@@ -1,16 +1,20 @@
 // Access records on disk, until the control plane has acknowledged them.
 //
-// A folder of segments; a segment is appended to, never changed, and removed whole (the one that is
-// being written is emptied instead and written again: nearly every batch is acknowledged before the
-// next one comes, and a file for each would cost more than all else here):
+// A folder of segments; a segment is appended to, never changed, and removed whole:
 //
-//   DIR/spool-0000000000000007   "WHSPOOL1" frame frame frame …
+//   DIR/spool-0000000000000007   "WHSPOOL1" frame frame frame … end
 //   frame = length (4 bytes, LE) | CRC-32C of the payload (4 bytes, LE) | payload: one serialised
 //   v1::IngestBatch
+//   end   = eight zeros in place of length and CRC; what stands behind it is nothing
+//
+// The one that is being written is not removed but begun anew: nearly every batch is acknowledged
+// before the next one comes, and a file for each would cost more than all else here. So would
+// emptying it, which gives back pages only to ask for them again; hence the end mark, behind which
+// the remains of its earlier uses stand, up to 1 MiB of them.
 //
 // A process that is killed may leave half a frame; opening cuts the file at the first frame that is
-// not whole. All batches of a segment are of one boot, so that "acknowledged up to" is one
-// comparison per segment.
+// not whole, or not newer than the one before it. All batches of a segment are of one boot, so that
+// "acknowledged up to" is one comparison per segment.
 //
 // The spool is bounded. When it is full the oldest segment gives way, and in its place stands a
 // batch with one gap record: the loss is a record itself, under the sequence number of the last
@@ -98,6 +102,7 @@ class Spool {
   absl::Status MakeRoom(uint64_t bytes);
   absl::Status DropOldest(size_t index);
   void Remove(size_t index);
+  bool Empty();  // the file of tail_
   EncodedBatch GapForTheRest(Segment* segment, Position* position);
   static void Count(const EncodedBatch& batch, Segment* segment);
 
@@ -108,6 +113,7 @@ class Spool {
   std::deque<Segment> segments_;  // oldest first
   os::UniqueFd tail_;             // of the last segment, if it was begun by this object; or of
   std::optional<Segment> spare_;  // a file without batches, the next segment
+  uint64_t tail_bytes_ = 0;       // of its file, remains included
   uint64_t next_id_ = 1;
   uint64_t bytes_ = 0;
   uint64_t dropped_ = 0;

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "dataplane/access_log/record_text.h"
@@ -13,6 +14,7 @@ namespace whence::access_log {
 namespace {
 
 constexpr uint64_t kLarge = 1 << 20;
+constexpr uint64_t kEndBytes = 8;
 
 class SpoolTest : public testing::Test {
  protected:
@@ -66,9 +68,13 @@ class SpoolTest : public testing::Test {
     std::fclose(f);
   }
 
-  std::string TheOnlyFile() const {
-    return std::filesystem::directory_iterator(directory_)->path().string();
+  std::vector<std::string> Files() const {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_))
+      files.push_back(entry.path().string());
+    return files;
   }
+  std::string TheOnlyFile() const { return Files().front(); }
 
   std::string directory_;
 };
@@ -111,7 +117,7 @@ TEST_F(SpoolTest, CutsATornTailAtEveryByte) {
   const std::string file = TheOnlyFile();
   const std::string copy = directory_ + ".copy";
   std::filesystem::copy_file(file, copy);
-  const uint64_t size = std::filesystem::file_size(copy);
+  const uint64_t size = std::filesystem::file_size(copy) - kEndBytes;
   for (uint64_t cut_at = 0; cut_at < size; ++cut_at) {
     std::filesystem::copy_file(copy, file, std::filesystem::copy_options::overwrite_existing);
     std::filesystem::resize_file(file, cut_at);
@@ -134,7 +140,7 @@ TEST_F(SpoolTest, FindsAFlippedBit) {
   const std::string file = TheOnlyFile();
   {
     std::FILE* const f = std::fopen(file.c_str(), "r+");
-    std::fseek(f, -3, SEEK_END);
+    std::fseek(f, -3 - static_cast<long>(kEndBytes), SEEK_END);
     std::fputc(0x7f, f);
     std::fclose(f);
   }
@@ -156,7 +162,6 @@ TEST_F(SpoolTest, RemovesWhatIsAcknowledged) {
   spool->Acknowledge("new", 5);
   EXPECT_TRUE(spool->empty());
   EXPECT_EQ(spool->bytes(), 0u);
-  EXPECT_LE(std::filesystem::file_size(TheOnlyFile()), 8u);
   ASSERT_TRUE(spool->Append(Batch("new", 6, 1)).ok()) << "and goes on";
   EXPECT_EQ(ReadAll(*spool).size(), 1u);
 }
@@ -190,6 +195,56 @@ TEST_F(SpoolTest, WritesAgainIntoTheFileOfWhichAllIsAcknowledged) {
   spool = Open();
   EXPECT_TRUE(ReadAll(*spool).empty());
   EXPECT_TRUE(std::filesystem::is_empty(directory_));
+}
+
+// The file keeps what was in it before; a kill at any byte of the next write must not bring it
+// back.
+TEST_F(SpoolTest, DoesNotTakeTheRemainsOfAnEarlierUseForRecords) {
+  const auto content = [this] {
+    std::ifstream file(TheOnlyFile(), std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  std::string before, after;
+  uint64_t whole = 0;
+  {
+    auto spool = Open();
+    // Frames of one size: the old ones' beginnings are where a new one's end is.
+    for (uint64_t seq : {1, 3, 5}) ASSERT_TRUE(spool->Append(Batch("b", seq, 2)).ok());
+    spool->Acknowledge("b", 6);
+    before = content();
+    ASSERT_TRUE(spool->Append(Batch("b", 7, 2)).ok());
+    whole = spool->bytes();
+    after = content();
+    EXPECT_EQ(ReadAll(*spool).size(), 1u);
+  }
+  ASSERT_EQ(before.size(), after.size());
+  for (const std::string& file : Files()) std::filesystem::remove(file);
+  for (size_t written = 8; written <= after.size(); ++written) {
+    const std::string file = after.substr(0, written) + before.substr(written);
+    const bool is_whole = file.starts_with(after.substr(0, whole));
+    std::ofstream(directory_ + "/spool-0000000000000001", std::ios::binary) << file;
+    uint64_t cut = 0;
+    auto spool = Open(kLarge, &cut);
+    const std::vector<v1::IngestBatch> batches = ReadAll(*spool);
+    ASSERT_EQ(batches.size(), is_whole ? 1u : 0u) << written;
+    EXPECT_TRUE(batches.empty() || batches[0].first_seq() == 7);
+    EXPECT_TRUE(cut == 0 || written < whole + kEndBytes) << written;
+    EXPECT_LE(cut, whole) << "not what was acknowledged";
+    spool.reset();
+    for (const std::string& name : Files()) std::filesystem::remove(name);
+  }
+}
+
+TEST_F(SpoolTest, GivesALargeFileBack) {
+  auto spool = Open(16 << 20);
+  ASSERT_TRUE(spool->Append(Batch("b", 1, 20, 100'000)).ok());
+  const std::string file = TheOnlyFile();
+  ASSERT_GT(std::filesystem::file_size(file), 1u << 20);
+  spool->Acknowledge("b", 20);
+  EXPECT_EQ(TheOnlyFile(), file);
+  EXPECT_LE(std::filesystem::file_size(file), 8u);
+  ASSERT_TRUE(spool->Append(Batch("b", 21, 1)).ok());
+  EXPECT_EQ(ReadAll(*spool).size(), 1u);
 }
 
 TEST_F(SpoolTest, DoesNotWriteIntoAFileThatSomebodyRemoved) {
