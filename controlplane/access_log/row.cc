@@ -89,9 +89,17 @@ Row::Text Row::Fit(const std::string& bytes, size_t max_bytes) {
 }
 
 std::optional<store::Blob> Row::Address(const std::string& bytes) {
-  if (bytes.size() != sizeof(net::IpAddress::Bytes)) return std::nullopt;
-  bytes_ += bytes.size();
-  return store::Blob{bytes};
+  bytes_ += sizeof(net::IpAddress::Bytes);
+  if (bytes.size() == sizeof(net::IpAddress::Bytes)) return store::Blob{bytes};
+  std::array<uint8_t, 4> v4;
+  if (bytes.size() == v4.size()) {
+    std::memcpy(v4.data(), bytes.data(), v4.size());
+    const net::IpAddress& mapped = mapped_[mapped_count_++] = net::IpAddress::FromV4(v4);
+    return store::Blob{
+        {reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size()}};
+  }
+  bytes_ -= sizeof(net::IpAddress::Bytes);
+  return std::nullopt;
 }
 
 // Of IPv6 only: the view makes IPv4's of the blob.
@@ -109,6 +117,7 @@ Row::Text Row::AddressText(const std::string& bytes) {
 absl::Status Row::Insert(store::Statement& insert, int64_t id, int64_t agent_id) {
   const v1::AccessRecord& r = record_;
   bytes_ = kFixedBytes;
+  mapped_count_ = 0;
   int column = 0;
   auto bind = [&insert, &column](const auto& value) { insert.Bind(++column, value); };
   auto bind_address = [this, &bind](const std::string& bytes) {

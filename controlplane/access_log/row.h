@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "common/net/ip_address.h"
 #include "controlplane/store/database.h"
 #include "whence/v1/access_log.pb.h"
 
@@ -45,7 +46,9 @@ class Row {
 
   const v1::AccessRecord& record_;
   size_t bytes_ = 0;
-  std::deque<std::string> made_;  // texts that had to be; stable addresses
+  std::deque<std::string> made_;          // texts that had to be; stable addresses
+  std::array<net::IpAddress, 5> mapped_;  // those that came in four bytes
+  size_t mapped_count_ = 0;
 };
 
 // What is stored for words that every record has, and how it is read again. What is not known is

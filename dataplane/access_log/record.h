@@ -65,7 +65,7 @@ enum class Text : uint8_t {
 inline constexpr size_t kTextCount = 8;
 // Bytes. A path of 256 holds nearly every real one; forwarded_for holds some twelve IPv4 hops.
 inline constexpr std::array<uint16_t, kTextCount> kTextLimits = {24,  16,  112, 256,
-                                                                  224, 112, 48,  200};
+                                                                 224, 112, 48,  200};
 // The sum but for TLVs, which few records have and fewer beside a path as long as that: set last,
 // they take what the others left.
 inline constexpr size_t kTextAreaBytes = 24 + 16 + 112 + 256 + 224 + 112 + 48 + 72;
@@ -110,6 +110,10 @@ class Record {
   }
   bool IsTruncated(Text field) const { return (truncated_ & (1u << Index(field))) != 0; }
 
+  // As assignment, of the bytes that are used only.
+  void CopyFrom(const Record& other) {
+    std::memcpy(static_cast<void*>(this), &other, other.used_bytes());
+  }
   // How many bytes from the start of the object a copy must move.
   size_t used_bytes() const { return sizeof(Record) - kTextAreaBytes + text_used_; }
 
@@ -164,7 +168,7 @@ class Record {
 };
 
 static_assert(std::is_trivially_copyable_v<Record>, "the ring copies bytes");
-static_assert(sizeof(Record) <= 1024, "a ring of 1,024 records shall stay at 1 MiB");
+static_assert(sizeof(Record) <= 1024, "the smallest ring holds two");
 
 }  // namespace whence::access_log
 

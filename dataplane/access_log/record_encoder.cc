@@ -51,7 +51,9 @@ class Writer {
   }
   void Address(int field, const net::IpAddress& address) {
     if (address.is_unspecified()) return;
-    Bytes(field, {reinterpret_cast<const char*>(address.bytes().data()), address.bytes().size()});
+    const auto* const bytes = reinterpret_cast<const char*>(address.bytes().data());
+    const size_t skipped = address.is_v4() ? 12 : 0;  // ::ffff:
+    Bytes(field, {bytes + skipped, address.bytes().size() - skipped});
   }
 
  private:

@@ -16,8 +16,9 @@ namespace {
 constexpr std::chrono::milliseconds kTick(200);
 // A batch is one transaction at the control plane and one message on the wire: large enough to be
 // cheap, far below 4 MiB.
-constexpr uint64_t kBatchRecords = 1000;
-constexpr size_t kBatchBytes = 256 << 10;
+constexpr uint64_t kBatchRecords = 2500;
+constexpr size_t kBatchBytes = 512 << 10;
+constexpr int kRecordsInARow = 4096;
 // A worker that is faster than we are drops some at every look, for as long as it is.
 constexpr std::chrono::seconds kComplaintInterval(30);
 constexpr size_t kLinesBytes = 256 << 10;
@@ -33,7 +34,7 @@ Reporter::Reporter(int workers, std::string boot, Reporting reporting, const Clo
       log_(log),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   for (int i = 0; i < workers; ++i) {
-    rings_.push_back(std::make_unique<Ring>(Ring::kDefaultCapacity, [this] { Notify(); }));
+    rings_.push_back(std::make_unique<Ring>(Ring::kDefaultBytes, [this] { Notify(); }));
     ring_pointers_.push_back(rings_.back().get());
   }
 }
@@ -107,12 +108,19 @@ void Reporter::Drain() {
   }
   for (const auto& ring : rings_) {
     ring->ArmWake();
-    // Not more than one ring's worth: a worker that never stops pushing must not keep the others
-    // waiting.
-    Record record;
-    for (size_t i = 0; i < ring->capacity() && ring->TryPop(&record); ++i) {
-      HideClient(privacy, &record);
-      Append(record);
+    // Not for ever: a worker that never stops pushing must not keep the others waiting.
+    for (int i = 0; i < kRecordsInARow; ++i) {
+      const Record* const record = ring->Front();
+      if (record == nullptr) break;
+      if (privacy.hides()) {
+        Record hidden;
+        hidden.CopyFrom(*record);
+        HideClient(privacy, &hidden);
+        Append(hidden);
+      } else {
+        Append(*record);
+      }
+      ring->Pop();
     }
     if (const uint64_t dropped = ring->TakeDropped(); dropped > 0) {
       dropped_unsaid_ += dropped;

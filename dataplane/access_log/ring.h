@@ -5,10 +5,13 @@
 // counts it as dropped; the reporter turns the count into a gap record, so that a loss is never
 // silent.
 //
-//   head_ (consumer)          tail_ (producer)        positions only grow; slot = position %
-//   capacity
-//     v                          v                    tail_ - head_ records wait
-//   [ A ][ B ][ C ][   ][   ][   ]
+//   head_ (consumer)            tail_ (producer)      positions in bytes, which only grow
+//     v                            v
+//   [ record A | B | record C     ][      ...      ]    byte = position % capacity
+//
+// A record takes what it uses and no more: what the cache has to hold is the traffic's, not the
+// largest record's. One that begins before the end goes on into a slack behind it; the next begins
+// as far behind the start as if it had gone on there.
 //
 // Each side keeps a stale copy of the other's position and looks at the real one only when the copy
 // says full (or empty), so the cache line of a position moves between cores once per batch, not
@@ -18,31 +21,34 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <memory>
+#include <new>
 #include <utility>
 
 #include "dataplane/access_log/record.h"
 
 namespace whence::access_log {
 
-// TryPush: the producer's thread only. TryPop and TakeDropped: the consumer's thread only. The
-// rest: any thread.
+// Begin and TryPush: the producer's thread only. Front, Pop, TryPop, ArmWake and TakeDropped: the
+// consumer's thread only. The rest: any thread.
 class Ring {
  public:
-  static constexpr size_t kDefaultCapacity = 1024;  // about 1 MiB, touched as it is used
+  static constexpr size_t kDefaultBytes = 512 << 10;  // some 2,000 records; touched as it is used
 
-  // `capacity` is rounded up to a power of two, at least 2. `wake` (may be empty) is called on the
-  // producer's thread, and must not block, when a quarter of the ring is filled: once, until the
-  // consumer calls ArmWake again.
-  explicit Ring(size_t capacity = kDefaultCapacity, std::function<void()> wake = nullptr)
-      : mask_(RoundUp(capacity) - 1),
-        wake_at_(std::max<uint64_t>((mask_ + 1) / 4, 1)),
+  // `bytes` is rounded up to a power of two that holds two of the largest records. `wake` (may be
+  // empty) is called on the producer's thread, and must not block, when a quarter of the ring is
+  // filled: once, until the consumer calls ArmWake again.
+  explicit Ring(size_t bytes = kDefaultBytes, std::function<void()> wake = nullptr)
+      : mask_(std::bit_ceil(std::max(bytes, 2 * sizeof(Record))) - 1),
+        wake_at_((mask_ + 1) / 4),
         wake_(std::move(wake)),
-        slots_(new Slot[mask_ + 1]) {}
+        bytes_(static_cast<unsigned char*>(
+            ::operator new(mask_ + 1 + sizeof(Record), std::align_val_t(kAlignment)))) {}
+  ~Ring() { ::operator delete(bytes_, std::align_val_t(kAlignment)); }
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
 
@@ -57,32 +63,43 @@ class Ring {
   // False: the ring is full, the record is dropped and counted.
   bool TryPush(const Record& record) {
     const uint64_t tail = tail_.load(std::memory_order_relaxed);
-    if (tail - head_seen_ >= wake_at_) {
+    const uint64_t next = tail + SizeOf(record);
+    if (next - head_seen_ >= wake_at_) {
       head_seen_ = head_.load(std::memory_order_acquire);
-      if (tail - head_seen_ > mask_) {
+      if (next - head_seen_ > mask_ + 1) {
         dropped_.fetch_add(1, std::memory_order_relaxed);
         return false;
       }
     }
-    std::memcpy(slots_[tail & mask_].bytes, &record, record.used_bytes());
-    tail_.store(tail + 1, std::memory_order_release);
-    if (tail + 1 - head_seen_ >= wake_at_ && wake_ &&
-        !woken_.exchange(true, std::memory_order_acq_rel))
+    std::memcpy(At(tail), &record, record.used_bytes());
+    tail_.store(next, std::memory_order_release);
+    if (next - head_seen_ >= wake_at_ && wake_ && !woken_.exchange(true, std::memory_order_acq_rel))
       wake_();
     return true;
   }
 
-  // Copies the oldest record out. False: the ring is empty.
-  bool TryPop(Record* out) {
+  // The oldest record, where it lies. Valid until Pop; of its bytes only those that are used may be
+  // read (Record::CopyFrom). Null: the ring is empty.
+  const Record* Front() {
     const uint64_t head = head_.load(std::memory_order_relaxed);
     if (head == tail_seen_) {
       tail_seen_ = tail_.load(std::memory_order_acquire);
-      if (head == tail_seen_) return false;
+      if (head == tail_seen_) return nullptr;
     }
-    const Slot& slot = slots_[head & mask_];
-    std::memcpy(static_cast<void*>(out), slot.bytes, sizeof(Record) - kTextAreaBytes);
-    std::memcpy(static_cast<void*>(out), slot.bytes, out->used_bytes());
-    head_.store(head + 1, std::memory_order_release);
+    return RecordAt(head);
+  }
+  // REQUIRES: Front gave a record.
+  void Pop() {
+    const uint64_t head = head_.load(std::memory_order_relaxed);
+    head_.store(head + SizeOf(*RecordAt(head)), std::memory_order_release);
+  }
+
+  // Copies the oldest record out. False: the ring is empty.
+  bool TryPop(Record* out) {
+    const Record* const record = Front();
+    if (record == nullptr) return false;
+    out->CopyFrom(*record);
+    Pop();
     return true;
   }
 
@@ -98,30 +115,23 @@ class Ring {
 
   // Ever dropped.
   uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
-  // Records that wait now; a moment's view.
-  size_t size() const {
-    const uint64_t head = head_.load(std::memory_order_acquire);
-    return static_cast<size_t>(tail_.load(std::memory_order_acquire) - head);
-  }
-  size_t capacity() const { return mask_ + 1; }
 
  private:
-  // Bytes, not Records: making a ring then touches no page before it is used.
-  struct Slot {
-    alignas(Record) unsigned char bytes[sizeof(Record)];
-  };
+  static constexpr size_t kAlignment = 64;
 
-  static size_t RoundUp(size_t capacity) {
-    size_t size = 2;
-    while (size < capacity) size *= 2;
-    return size;
+  static uint64_t SizeOf(const Record& record) {
+    return (record.used_bytes() + alignof(Record) - 1) & ~(alignof(Record) - 1);
+  }
+  unsigned char* At(uint64_t position) const { return bytes_ + (position & mask_); }
+  const Record* RecordAt(uint64_t position) const {
+    return std::launder(reinterpret_cast<const Record*>(At(position)));
   }
 
   // Constant after construction.
   const uint64_t mask_;
   const uint64_t wake_at_;
   const std::function<void()> wake_;
-  const std::unique_ptr<Slot[]> slots_;
+  unsigned char* const bytes_;  // not Records: making a ring then touches no page before it is used
 
   // A line each: what the producer writes, what the consumer writes. 64 bytes on every processor we
   // build for.

@@ -125,8 +125,8 @@ class AccessLogStoreTest : public testing::Test {
   std::unique_ptr<AccessLogStore> store_;
 };
 
-// The database refuses one batch while the next is on its way, and then refuses no more. Stored behind
-// the gap, the next one would have the agent believe that both are.
+// The database refuses one batch while the next is on its way, and then refuses no more. Stored
+// behind the gap, the next one would have the agent believe that both are.
 TEST_F(AccessLogStoreTest, WhatFollowsARefusedBatchIsRefused) {
   auto database = store::Database::Open(path_, {});
   ASSERT_TRUE(database.ok()) << database.status();
@@ -149,7 +149,8 @@ TEST_F(AccessLogStoreTest, WhatFollowsARefusedBatchIsRefused) {
   store_->Append({stream, batch(1), [&](auto mark) {
                     store_->Append({stream, batch(2), [&](auto m) { second.set_value(m); }});
                     store_->Append({other, batch(1), [&](auto m) { of_other.set_value(m); }});
-                    EXPECT_EQ((*database)->Execute("drop trigger refuse", "mend it"), absl::OkStatus());
+                    EXPECT_EQ((*database)->Execute("drop trigger refuse", "mend it"),
+                              absl::OkStatus());
                     first.set_value(mark);
                   }});
   EXPECT_FALSE(first.get_future().get().ok());
@@ -225,7 +226,8 @@ TEST_F(AccessLogStoreTest, NoRecordMakesASeriesOfItsOwn) {
     store_->Collect(out);
     std::istringstream lines(out.text());
     std::set<std::string> series;
-    for (std::string line; std::getline(lines, line);) series.insert(line.substr(0, line.rfind(' ')));
+    for (std::string line; std::getline(lines, line);)
+      series.insert(line.substr(0, line.rfind(' ')));
     return series;
   };
   const std::set<std::string> before = names();
@@ -255,6 +257,25 @@ TEST_F(AccessLogStoreTest, TextFromTheNetworkIsEscapedAndComesBack) {
   EXPECT_EQ(rows[0].record().path(), path);
   EXPECT_EQ(rows[0].record().host(), std::string(8192, 'h'));
   EXPECT_EQ(rows[0].record().client_address(), "");
+}
+
+TEST_F(AccessLogStoreTest, FourBytesAreAnIpv4Address) {
+  v1::AccessRecord record = Record(1);
+  for (std::string* address : {record.mutable_client_address(), record.mutable_direct_peer(),
+                               record.mutable_external_address(), record.mutable_destination(),
+                               record.mutable_upstream_source()}) {
+    *address = Bytes("203.0.113.7").substr(12);
+  }
+  ASSERT_TRUE(Append("a/x", "b1", 1, {record, Record(2, "203.0.113.8")}).ok());
+  EXPECT_THAT(Shell("select client_address, direct_peer, external_address, destination, "
+                    "upstream_source from access_log order by time limit 1",
+                    5),
+              ElementsAre("203.0.113.7|203.0.113.7|203.0.113.7|203.0.113.7|203.0.113.7"));
+  v1::LogQuery query;
+  query.set_client_cidr("203.0.113.7");
+  std::vector<v1::LogRow> rows = Query(query);
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].record().client_address(), Bytes("203.0.113.7"));
 }
 
 TEST_F(AccessLogStoreTest, FiltersByRangeWorkloadDecisionAndTime) {
@@ -443,8 +464,7 @@ TEST_F(AccessLogStoreTest, FindsOneRecordByItsRequestOrItsNumber) {
     return Paths(query);
   };
   EXPECT_THAT(with([&](auto& q) { q.set_request_id(record.request_id()); }), ElementsAre("/found"));
-  EXPECT_THAT(with([&](auto& q) { q.set_request_id("' or 1=1 --"); }),
-              ElementsAre("/x%_\x1b\x1b"));
+  EXPECT_THAT(with([&](auto& q) { q.set_request_id("' or 1=1 --"); }), ElementsAre("/x%_\x1b\x1b"));
   EXPECT_THAT(with([&](auto& q) { q.set_id(2); }), ElementsAre("/found"));
   EXPECT_THAT(with([&](auto& q) { q.set_id(77); }), ElementsAre());
   EXPECT_THAT(with([&](auto& q) { q.set_host("shop.example"); }), ElementsAre("/found"));
@@ -452,8 +472,7 @@ TEST_F(AccessLogStoreTest, FindsOneRecordByItsRequestOrItsNumber) {
   EXPECT_THAT(with([&](auto& q) { q.set_policy("shop/edge"); }), ElementsAre("/found"));
   EXPECT_THAT(with([&](auto& q) { q.set_method("POST"); }), ElementsAre("/found"));
   // Fault 52: no wildcards, and what is escaped in the file is found by its bytes.
-  EXPECT_THAT(with([&](auto& q) { q.set_path_prefix("/x%_\x1b"); }),
-              ElementsAre("/x%_\x1b\x1b"));
+  EXPECT_THAT(with([&](auto& q) { q.set_path_prefix("/x%_\x1b"); }), ElementsAre("/x%_\x1b\x1b"));
   EXPECT_THAT(with([&](auto& q) { q.set_path_prefix("/%"); }), ElementsAre());
   EXPECT_THAT(with([&](auto& q) { q.set_before_id(3); }), ElementsAre("/found", "/"));
   v1::LogQuery gone;
@@ -537,11 +556,9 @@ TEST_F(AccessLogStoreTest, AgentsThatNoRecordNamesAreForgotten) {
   Open({});  // sweeps at once, then every hour
   ASSERT_TRUE(Append("a/new", "b", 1, {Record(1)}).ok());
   ASSERT_TRUE(Append("a/new", "b", 2, {Record(1)}).ok());
-  EXPECT_THAT(Shell("select agent from agents order by agent", 1),
-              ElementsAre("a/new", "a/stays"));
+  EXPECT_THAT(Shell("select agent from agents order by agent", 1), ElementsAre("a/new", "a/stays"));
   ASSERT_TRUE(Append("a/gone", "b", 2, {Record(1)}).ok());
-  EXPECT_THAT(Shell("select count(*) from access_log where agent = 'a/gone'", 1),
-              ElementsAre("1"));
+  EXPECT_THAT(Shell("select count(*) from access_log where agent = 'a/gone'", 1), ElementsAre("1"));
 }
 
 TEST_F(AccessLogStoreTest, CountsWhoCameAndWhoWasDenied) {
@@ -583,10 +600,9 @@ TEST_F(AccessLogStoreTest, CountsWhoCameAndWhoWasDenied) {
   EXPECT_EQ(CountTop(path_, {}, std::chrono::steady_clock::now(), cancelled).status().code(),
             absl::StatusCode::kDeadlineExceeded);
   cancelled = true;
-  EXPECT_EQ(CountTop(path_, {}, std::chrono::steady_clock::time_point::max(), cancelled)
-                .status()
-                .code(),
-            absl::StatusCode::kCancelled);
+  EXPECT_EQ(
+      CountTop(path_, {}, std::chrono::steady_clock::time_point::max(), cancelled).status().code(),
+      absl::StatusCode::kCancelled);
 }
 
 TEST_F(AccessLogStoreTest, AForeignFileIsRefused) {

@@ -11,9 +11,22 @@
 namespace whence::access_log {
 namespace {
 
+// IPv4 comes in its four bytes.
+void Widen(std::string* address) {
+  EXPECT_TRUE(address->empty() || address->size() == 4 || address->size() == 16);
+  if (address->size() == 4) address->insert(0, std::string(10, 0) + "\xff\xff");
+}
+
 v1::IngestBatch Parse(const std::string& bytes) {
   v1::IngestBatch batch;
   EXPECT_TRUE(batch.ParseFromString(bytes));
+  for (v1::AccessRecord& record : *batch.mutable_records()) {
+    Widen(record.mutable_client_address());
+    Widen(record.mutable_direct_peer());
+    Widen(record.mutable_external_address());
+    Widen(record.mutable_destination());
+    Widen(record.mutable_upstream_source());
+  }
   return batch;
 }
 

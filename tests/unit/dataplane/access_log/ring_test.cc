@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -15,45 +16,76 @@ Record Numbered(uint64_t number) {
   return record;
 }
 
+// What the ring takes for one of them.
+size_t BytesOf(const Record& record) { return (record.used_bytes() + 7) / 8 * 8; }
+
+// Takes the oldest out.
+std::optional<Record> Take(Ring& ring) {
+  std::optional<Record> copy(std::in_place);
+  if (!ring.TryPop(&*copy)) return std::nullopt;
+  return copy;
+}
+
 TEST(RingTest, GivesBackWhatWasPushedInOrder) {
-  Ring ring(4);
+  Ring ring;
   for (uint64_t i = 0; i < 100; ++i) {
     ASSERT_TRUE(ring.TryPush(Numbered(i)));
     ASSERT_TRUE(ring.TryPush(Numbered(i + 1'000)));
-    Record out;
-    ASSERT_TRUE(ring.TryPop(&out));
-    EXPECT_EQ(out.bytes_in, i);
-    EXPECT_EQ(out.Get(Text::kPath), "/" + std::to_string(i));
-    ASSERT_TRUE(ring.TryPop(&out));
-    EXPECT_EQ(out.bytes_in, i + 1'000);
-    EXPECT_FALSE(ring.TryPop(&out));
+    for (const uint64_t number : {i, i + 1'000}) {
+      const std::optional<Record> out = Take(ring);
+      ASSERT_TRUE(out);
+      EXPECT_EQ(out->bytes_in, number);
+      EXPECT_EQ(out->Get(Text::kPath), "/" + std::to_string(number));
+    }
+    EXPECT_EQ(ring.Front(), nullptr);
+  }
+}
+
+// Of every length, so that one lies across the end at every offset.
+TEST(RingTest, ARecordMayLieAcrossTheEnd) {
+  Ring ring(0);
+  for (uint64_t i = 0; i < 5'000; ++i) {
+    Record record = Numbered(i);
+    record.Set(Text::kPath, std::string(i % 256, static_cast<char>('a' + i % 26)));
+    record.Set(Text::kForwardedFor, std::string(i * 7 % 224, 'f'));
+    ASSERT_TRUE(ring.TryPush(record));
+    if (i == 0) continue;  // one stays in it
+    const std::optional<Record> out = Take(ring);
+    ASSERT_TRUE(out);
+    ASSERT_EQ(out->bytes_in, i - 1);
+    ASSERT_EQ(out->Get(Text::kPath),
+              std::string((i - 1) % 256, static_cast<char>('a' + (i - 1) % 26)));
+    ASSERT_EQ(out->Get(Text::kForwardedFor), std::string((i - 1) * 7 % 224, 'f'));
   }
 }
 
 TEST(RingTest, DropsAndCountsWhenFull) {
-  Ring ring(4);
-  for (uint64_t i = 0; i < 4; ++i) EXPECT_TRUE(ring.TryPush(Numbered(i)));
+  Ring ring(4096);
+  const uint64_t room = 4096 / BytesOf(Numbered(0));
+  for (uint64_t i = 0; i < room; ++i) EXPECT_TRUE(ring.TryPush(Numbered(0)));
   EXPECT_FALSE(ring.TryPush(Numbered(4)));
   EXPECT_FALSE(ring.TryPush(Numbered(5)));
-  EXPECT_EQ(ring.size(), 4u);
   EXPECT_EQ(ring.TakeDropped(), 2u);
   EXPECT_EQ(ring.TakeDropped(), 0u);
   EXPECT_EQ(ring.dropped(), 2u);
-  Record out;
-  ASSERT_TRUE(ring.TryPop(&out));
-  EXPECT_EQ(out.bytes_in, 0u);
+  EXPECT_EQ(Take(ring)->bytes_in, 0u);
   EXPECT_TRUE(ring.TryPush(Numbered(6)));
 }
 
-TEST(RingTest, RoundsItsCapacityUp) {
-  EXPECT_EQ(Ring(0).capacity(), 2u);
-  EXPECT_EQ(Ring(5).capacity(), 8u);
+TEST(RingTest, HoldsTwoOfTheLargest) {
+  Ring ring(0);
+  Record record;
+  for (size_t i = 0; i < kTextCount; ++i) record.Set(static_cast<Text>(i), std::string(999, 'x'));
+  EXPECT_TRUE(ring.TryPush(record));
+  EXPECT_TRUE(ring.TryPush(record));
+  EXPECT_FALSE(ring.TryPush(record));
 }
 
 TEST(RingTest, WakesOncePerFilledQuarter) {
   int woken = 0;
-  Ring ring(8, [&] { ++woken; });
-  ring.TryPush(Numbered(0));
+  Ring ring(8192, [&] { ++woken; });
+  const size_t quarter = 2048 / BytesOf(Numbered(0));
+  for (size_t i = 0; i < quarter; ++i) ring.TryPush(Numbered(0));
   EXPECT_EQ(woken, 0);
   ring.TryPush(Numbered(1));
   EXPECT_EQ(woken, 1);
@@ -64,10 +96,10 @@ TEST(RingTest, WakesOncePerFilledQuarter) {
   EXPECT_EQ(woken, 2) << "still more than a quarter, and the consumer asked again";
 }
 
-// Under TSan this also proves that a slot is never read while it is written.
+// Under TSan this also proves that a record is never read while it is written.
 TEST(RingTest, LosesNothingBetweenThreads) {
   constexpr uint64_t kRecords = 200'000;
-  Ring ring(64);
+  Ring ring(16 << 10);
   uint64_t refused = 0;
   std::thread producer([&] {
     for (uint64_t i = 0; i < kRecords; ++i) {
@@ -77,12 +109,12 @@ TEST(RingTest, LosesNothingBetweenThreads) {
   uint64_t received = 0;
   uint64_t last = 0;
   const auto drain = [&] {
-    Record out;
-    while (ring.TryPop(&out)) {
-      ASSERT_TRUE(received == 0 || out.bytes_in > last) << "order";
-      ASSERT_EQ(out.Get(Text::kPath), "/" + std::to_string(out.bytes_in));
-      last = out.bytes_in;
+    while (const Record* const record = ring.Front()) {
+      ASSERT_TRUE(received == 0 || record->bytes_in > last) << "order";
+      ASSERT_EQ(record->Get(Text::kPath), "/" + std::to_string(record->bytes_in));
+      last = record->bytes_in;
       ++received;
+      ring.Pop();
     }
   };
   uint64_t dropped = 0;
