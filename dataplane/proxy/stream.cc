@@ -21,14 +21,15 @@ namespace {
 
 // Pieces that a fast stream is read in; half of what the smallest large receive buffer holds.
 constexpr size_t kPiece = 256 * 1024;
-// A stream that brings so much in so short a time is fast: 64 MB/s. A piece then waits 4 ms at most.
+// A stream that brings so much in so short a time is fast: 64 MB/s. A piece then waits 4 ms at
+// most.
 constexpr uint64_t kFastBytes = 512 * 1024;
 constexpr std::chrono::milliseconds kFastTime{8};
-// Where nobody knows how much will come, a stream has to be fast so often in a row: the last piece of
-// what comes waits for kPieceTime, which a long stream does not feel and a short one would.
+// Where nobody knows how much will come, a stream has to be fast so often in a row: the last piece
+// of what comes waits for kPieceTime, which a long stream does not feel and a short one would.
 constexpr uint32_t kPatience = 8;
-// A stream that was late has to be fast so much longer the next time. Who sends a window's worth and
-// waits for an answer (HTTP/2, SSH) would otherwise be late again and again.
+// A stream that was late has to be fast so much longer the next time. Who sends a window's worth
+// and waits for an answer (HTTP/2, SSH) would otherwise be late again and again.
 constexpr uint32_t kLessTrust = 8;
 constexpr uint32_t kLeastTrust = 32'768;
 // A read shorter than this says nothing of a stream's speed.
@@ -93,8 +94,7 @@ Stream::Result Stream::Read(std::span<char> room) {
   if (n > 0) {
     // A short read has emptied the socket; only an end that was announced before can still be in
     // it, and no further event would tell. Less than a fast stream's piece is told of later.
-    const bool emptied =
-        rest ? *rest < pace_->low_water : static_cast<size_t>(n) < room.size();
+    const bool emptied = rest ? *rest < pace_->low_water : static_cast<size_t>(n) < room.size();
     if (emptied) readable_ = peer_shut_ || hung_up_;
     return {Io::kMoved, static_cast<size_t>(n)};
   }
@@ -112,15 +112,22 @@ Stream::Result Stream::Read(std::span<char> room) {
   return {Io::kBroken};
 }
 
-Stream::Result Stream::Write(std::string_view first, std::string_view second, bool last) {
-  if (nagle_ == Nagle::kOffAtNextWrite && written_) DisableNagle();
-  written_ = true;
+ssize_t Stream::Send(std::string_view first, std::string_view second, int flags) {
+  // For one part: the kernel then copies no header and no vector.
+  if (second.empty()) return ::send(fd_.get(), first.data(), first.size(), flags);
+  if (first.empty()) return ::send(fd_.get(), second.data(), second.size(), flags);
   iovec parts[2] = {{const_cast<char*>(first.data()), first.size()},
                     {const_cast<char*>(second.data()), second.size()}};
   msghdr message{};
-  message.msg_iov = first.empty() ? parts + 1 : parts;
-  message.msg_iovlen = first.empty() || second.empty() ? 1 : 2;
-  const ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | (last ? MSG_MORE : 0));
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
+  return ::sendmsg(fd_.get(), &message, flags);
+}
+
+Stream::Result Stream::Write(std::string_view first, std::string_view second, bool last) {
+  if (nagle_ == Nagle::kOffAtNextWrite && written_) DisableNagle();
+  written_ = true;
+  const ssize_t n = Send(first, second, MSG_NOSIGNAL | (last ? MSG_MORE : 0));
   if (n >= 0) {
     if (static_cast<size_t>(n) < first.size() + second.size()) Block();
     return {Io::kMoved, static_cast<size_t>(n)};

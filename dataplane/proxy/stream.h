@@ -104,11 +104,12 @@ class Stream {
     uint32_t patience;   // after so many turns the stream is fast
     size_t low_water = 1;
     bool tells_rest = false;  // TCP_INQ is set
-    loop::Timer late;  // less than `low_water` came for too long
+    loop::Timer late;         // less than `low_water` came for too long
   };
 
   // recv(2); says as well how much is left to read, if the kernel tells.
   ssize_t Receive(std::span<char> room, std::optional<size_t>* rest);
+  ssize_t Send(std::string_view first, std::string_view second, int flags);
   void Block();
   // No whole piece came in time.
   void BeLate();
