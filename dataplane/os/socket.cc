@@ -1,8 +1,10 @@
 #include "dataplane/os/socket.h"
 
 #include <linux/filter.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -189,6 +191,16 @@ int Bind(int fd, const net::SocketAddress& address) {
 int Connect(int fd, const net::SocketAddress& address) {
   const RawAddress raw = ToRaw(address);
   return ::connect(fd, &raw.generic, raw.size) == 0 ? 0 : errno;
+}
+
+int Dissolve(int fd) {
+  const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
+  return ::connect(fd, &nobody, sizeof(nobody)) == 0 ? 0 : errno;
+}
+
+bool IsAllAcknowledged(int fd) {
+  int unacknowledged = 0;
+  return ::ioctl(fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
 }
 
 bool SendAhead(int fd, std::string_view bytes) {

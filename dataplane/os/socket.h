@@ -88,6 +88,11 @@ int SetUserTimeout(int fd, std::chrono::milliseconds timeout);
 int Bind(int fd, const net::SocketAddress& address);
 // 0, EINPROGRESS or another errno.
 int Connect(int fd, const net::SocketAddress& address);
+// Takes the connection away, with a reset if the other side has not heard our end. Options and an
+// explicitly bound port stay, so that the socket can be connected again. 0 or errno.
+int Dissolve(int fd);
+// Whether the other side has acknowledged all that we sent, our end included.
+bool IsAllAcknowledged(int fd);
 // Sends `bytes` together with what is written next (MSG_MORE), on a socket that has sent nothing
 // yet. False: not all of them.
 bool SendAhead(int fd, std::string_view bytes);

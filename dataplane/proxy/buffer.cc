@@ -68,7 +68,10 @@ std::span<char> ReadBuffer::Room(BufferPool& pool, size_t bytes) {
 }
 
 void ReadBuffer::Trim() {
-  if (!empty()) return;
+  if (empty()) Clear();
+}
+
+void ReadBuffer::Clear() {
   begin_ = ready_end_ = raw_ = end_ = 0;
   chunk_.Reset();
 }

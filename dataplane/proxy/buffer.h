@@ -123,6 +123,8 @@ class ReadBuffer {
 
   // Gives the chunk back if nothing is in it.
   void Trim();
+  // Gives it back with what is in it.
+  void Clear();
 
  private:
   std::string_view View(size_t from, size_t to) const { return {chunk_.data() + from, to - from}; }

@@ -39,7 +39,7 @@ Outcome ConnectFixed(int fd, const net::SocketAddress& destination, const net::I
 
 Connector::Connector(loop::EventLoop& loop, const DataPlaneOptions& options,
                      const TupleTable& tuples, WorkerCounters& counters, PortSequence ports)
-    : loop_(loop), options_(options), tuples_(tuples), counters_(counters), ports_(ports) {}
+    : loop_(loop), options_(options), tuples_(tuples), counters_(counters), ports_(ports), spares_(loop) {}
 
 Upstream::Key Connector::KeyOf(const net::SocketAddress& destination, const SourceChoice& source,
                                bool announced) {
@@ -48,8 +48,7 @@ Upstream::Key Connector::KeyOf(const net::SocketAddress& destination, const Sour
 }
 
 Outcome Connector::ConnectSpoofed(const net::SocketAddress& destination,
-                                  const net::IpAddress& source, bool speaks_first,
-                                  os::UniqueFd* out) {
+                                  const net::IpAddress& source, bool speaks_first, Made* out) {
   for (int tries = 0; tries < kPortTries; ++tries) {
     if (tries > 0) counters_.Add(Counter::kSourcePortRetries);
     if (tries > 0 && tries % kTriesInARow == 0) ports_.Jump();
@@ -67,14 +66,14 @@ Outcome Connector::ConnectSpoofed(const net::SocketAddress& destination,
     }
     const Outcome outcome = ConnectFrom(fd.get(), destination);
     if (outcome == Outcome::kSourceExhausted) continue;
-    *out = std::move(fd);
+    *out = {std::move(fd), from.port};
     return outcome;
   }
   return Outcome::kSourceExhausted;
 }
 
 Outcome Connector::TryOpen(const net::SocketAddress& destination, const SourceChoice& source,
-                           bool speaks_first, os::UniqueFd* out) {
+                           bool speaks_first, Made* out) {
   switch (source.kind) {
     case SourceChoice::Kind::kUnavailable:
       if (source.address.is_v4() != destination.ip.is_v4()) counters_.Add(Counter::kSourceFamily);
@@ -85,31 +84,60 @@ Outcome Connector::TryOpen(const net::SocketAddress& destination, const SourceCh
     case SourceChoice::Kind::kOwn:
       break;
   }
-  *out = NewSocket(destination.ip.is_v4(), speaks_first);
-  if (!*out) return Outcome::kFailed;
+  out->fd = NewSocket(destination.ip.is_v4(), speaks_first);
+  if (!out->fd) return Outcome::kFailed;
   return source.kind == SourceChoice::Kind::kFixed
-             ? ConnectFixed(out->get(), destination, source.address)
-             : ConnectFrom(out->get(), destination);
+             ? ConnectFixed(out->fd.get(), destination, source.address)
+             : ConnectFrom(out->fd.get(), destination);
 }
 
-Outcome Connector::Begin(os::UniqueFd fd, const net::SocketAddress& destination,
-                         const SourceChoice& source, std::string_view first_bytes,
-                         UpstreamUser& user,
-                         const std::optional<proxy_protocol::HandoverKey>& announce,
-                         Opened* opened) {
+std::unique_ptr<Upstream> Connector::Reconnect(const net::SocketAddress& destination,
+                                               const SourceChoice& source, bool speaks_first,
+                                               UpstreamUser& user) {
+  if (source.kind != SourceChoice::Kind::kSpoofed) return nullptr;
+  while (std::unique_ptr<Upstream> spare = spares_.Take(KeyOf(destination, source), loop_.now())) {
+    if (speaks_first) os::DelayAcks(spare->stream.fd());
+    const net::SocketAddress from{source.address, spare->source_port};
+    if (!tuples_.Contains(from, destination) && IsUnderWay(spare->Reconnect(user))) return spare;
+    spare->Close();
+    loop_.Retire(std::move(spare));
+  }
+  return nullptr;
+}
+
+void Connector::End(std::unique_ptr<Upstream> upstream) {
+  if (upstream->source_port == 0) {
+    upstream->stream.Reset();
+    upstream->Close();
+  } else if (upstream->Park()) {
+    return spares_.Give(std::move(upstream), loop_.now());
+  }
+  loop_.Retire(std::move(upstream));
+}
+
+std::unique_ptr<Upstream> Connector::Wrap(
+    Made made, const net::SocketAddress& destination, const SourceChoice& source,
+    UpstreamUser& user, const std::optional<proxy_protocol::HandoverKey>& announce) {
   if (!is_near()) {
     // A host can vanish; an application in our own pod cannot without its sockets being closed.
-    os::SetUserTimeout(fd.get(), options_.limits.user_timeout);
-    os::SetKeepAlive(fd.get());
+    os::SetUserTimeout(made.fd.get(), options_.limits.user_timeout);
+    os::SetKeepAlive(made.fd.get());
   }
   auto upstream = std::make_unique<Upstream>(
-      loop_, std::move(fd), KeyOf(destination, source, announce.has_value()), user);
+      loop_, std::move(made.fd), KeyOf(destination, source, announce.has_value()), user);
   upstream->is_spoofed = source.kind == SourceChoice::Kind::kSpoofed;
+  upstream->source_port = made.port;
   if (announce) upstream->Announce(*announce);
-  if (is_near() && !announce && !first_bytes.empty()) opened->sent = upstream->SendFirst(first_bytes);
-  // One that fails here was never registered, so that no event can name it.
+  return upstream;
+}
+
+Outcome Connector::Begin(std::unique_ptr<Upstream> upstream, std::string_view first_bytes,
+                         Opened* opened) {
+  if (!first_bytes.empty()) opened->sent = upstream->SendFirst(first_bytes);
   if (upstream->state() == Upstream::State::kFailed ||
       !upstream->Start(options_.limits.connect_timeout)) {
+    upstream->Close();
+    loop_.Retire(std::move(upstream));
     return Outcome::kFailed;
   }
   opened->upstream = std::move(upstream);
@@ -121,20 +149,23 @@ Connector::Opened Connector::Open(const net::SocketAddress& destination, const S
                                   std::string_view first_bytes, UpstreamUser& user,
                                   const std::optional<proxy_protocol::HandoverKey>& announce) {
   Opened opened{Outcome::kFailed, nullptr};
-  os::UniqueFd fd;
+  Made made;
   const SourceChoice* used = &source;
   const bool speaks_first = is_near() && !announce && !first_bytes.empty();
-  opened.outcome = TryOpen(destination, source, speaks_first, &fd);
+  auto upstream = Reconnect(destination, source, speaks_first, user);
+  opened.outcome =
+      upstream != nullptr ? Outcome::kStarted : TryOpen(destination, source, speaks_first, &made);
   if (fallback && (opened.outcome == Outcome::kSourceUnavailable ||
                    opened.outcome == Outcome::kSourceExhausted)) {
     counters_.Add(Counter::kSourceFallback);
     opened.fell_back = true;
     used = &*fallback;
-    opened.outcome = TryOpen(destination, *fallback, speaks_first, &fd);
+    opened.outcome = TryOpen(destination, *fallback, speaks_first, &made);
   }
   if (opened.outcome == Outcome::kStarted) {
+    if (upstream == nullptr) upstream = Wrap(std::move(made), destination, *used, user, announce);
     opened.outcome =
-        Begin(std::move(fd), destination, *used, first_bytes, user, announce, &opened);
+        Begin(std::move(upstream), speaks_first ? first_bytes : std::string_view(), &opened);
   }
   counters_.Add(opened.outcome == Outcome::kStarted             ? Counter::kUpstreamConnects
                 : opened.outcome == Outcome::kSourceUnavailable ? Counter::kSourceUnavailable

@@ -10,6 +10,7 @@
 #include "dataplane/proxy/data_plane.h"
 #include "dataplane/proxy/source_choice.h"
 #include "dataplane/proxy/source_port.h"
+#include "dataplane/proxy/spare_sockets.h"
 #include "dataplane/proxy/upstream.h"
 
 namespace whence::proxy {
@@ -44,28 +45,47 @@ class Connector {
               UpstreamUser& user,
               const std::optional<proxy_protocol::HandoverKey>& announce = std::nullopt);
 
+  // Ends a connection on which neither side has more to say, and keeps its socket for the next one
+  // where that can be. The other side sees a reset if it has not heard our end.
+  void End(std::unique_ptr<Upstream> upstream);
+  // Closes the sockets that nothing needed ever since the last call. Called every second or so.
+  void Trim() { spares_.Trim(); }
+  // Closes all that are kept.
+  void CloseKept() { spares_.Clear(); }
+
   // How the connections that Open makes are kept apart.
   static Upstream::Key KeyOf(const net::SocketAddress& destination, const SourceChoice& source,
                              bool announced = false);
 
  private:
+  struct Made {
+    os::UniqueFd fd;
+    uint16_t port = 0;  // where it was bound explicitly
+  };
+
   // The application is on this machine.
   bool is_near() const { return options_.role == trust::Role::kSidecar; }
   // `speaks_first`: we do, as soon as it is connected.
   Outcome TryOpen(const net::SocketAddress& destination, const SourceChoice& source,
-                  bool speaks_first, os::UniqueFd* out);
+                  bool speaks_first, Made* out);
   // With the socket that TryOpen made.
-  Outcome Begin(os::UniqueFd fd, const net::SocketAddress& destination, const SourceChoice& source,
-                std::string_view first_bytes, UpstreamUser& user,
-                const std::optional<proxy_protocol::HandoverKey>& announce, Opened* opened);
+  std::unique_ptr<Upstream> Wrap(Made made, const net::SocketAddress& destination,
+                                 const SourceChoice& source, UpstreamUser& user,
+                                 const std::optional<proxy_protocol::HandoverKey>& announce);
+  Outcome Begin(std::unique_ptr<Upstream> upstream, std::string_view first_bytes, Opened* opened);
+  // From a socket that was kept; null: from a new one.
+  std::unique_ptr<Upstream> Reconnect(const net::SocketAddress& destination,
+                                      const SourceChoice& source, bool speaks_first,
+                                      UpstreamUser& user);
   Outcome ConnectSpoofed(const net::SocketAddress& destination, const net::IpAddress& source,
-                         bool speaks_first, os::UniqueFd* out);
+                         bool speaks_first, Made* out);
 
   loop::EventLoop& loop_;
   const DataPlaneOptions& options_;
   const TupleTable& tuples_;
   WorkerCounters& counters_;
   PortSequence ports_;
+  SpareSockets spares_;
 };
 
 }  // namespace whence::proxy

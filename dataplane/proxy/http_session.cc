@@ -236,8 +236,11 @@ void HttpSession::FinishExchange() {
     const bool reusable = clean && silent && !upstream_->stream.at_end();
     // Both sides have said all there is. A reset ends it with one packet and leaves no TIME_WAIT;
     // who sent a body may not have been read to the end, and gets the slower way.
-    if (!reusable && request_whole && !truncated && !x.had_body && silent) upstream_->Reset();
-    ReleaseUpstream(reusable);
+    if (!reusable && request_whole && !truncated && !x.had_body) {
+      context_.connector.End(std::move(upstream_));
+    } else {
+      ReleaseUpstream(reusable);
+    }
   }
   WriteRecord();
   if (truncated) return Close(reset);

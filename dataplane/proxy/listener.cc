@@ -123,6 +123,7 @@ void Listener::Refuse(const os::Accepted& accepted, Counter counter, access_log:
 
 void Listener::Pause() {
   context_.counters.Add(Counter::kAcceptPaused);
+  context_.connector.CloseKept();  // descriptors
   context_.loop.Remove(fd_.get());
   context_.loop.ArmAfter(resume_, kPause);
 }

@@ -54,7 +54,11 @@ void Stream::DisableNagle() {
 
 void Stream::Block() {
   writable_ = false;
-  if (watches_writable_ || loop_ == nullptr) return;
+  if (loop_ != nullptr) WatchWritable();
+}
+
+void Stream::WatchWritable() {
+  if (watches_writable_) return;
   watches_writable_ = true;
   // It is registered, so that nothing can go wrong but a bug.
   loop_->WatchWritable(fd_.get(), *handler_);
@@ -199,6 +203,18 @@ void Stream::ShutdownWrite() {
 void Stream::Close() {
   fd_.Reset();
   pace_.reset();
+}
+
+bool Stream::Dissolve() {
+  EndPace();
+  pace_.reset();
+  if (os::Dissolve(fd_.get()) != 0) {
+    Close();
+    return false;
+  }
+  written_ = readable_ = peer_shut_ = at_end_ = broken_ = hung_up_ = write_shut_ = false;
+  writable_ = true;
+  return true;
 }
 
 void Stream::Reset() {

@@ -45,6 +45,9 @@ class Stream {
 
   int fd() const { return fd_.get(); }
   bool open() const { return static_cast<bool>(fd_); }
+  bool registered() const { return loop_ != nullptr; }
+  // Asks for what WatchWritable of the loop tells, if it was not asked for yet. REQUIRES: registered.
+  void WatchWritable();
 
   void Note(uint32_t events);
   bool readable() const { return readable_; }
@@ -90,6 +93,10 @@ class Stream {
   bool write_shut() const { return write_shut_; }
 
   void Close();
+  // Takes the connection away, with a reset if the other side has not heard our end; the socket stays
+  // and can be connected again, options, bound port and registration as they are. False: it cannot,
+  // and is closed.
+  bool Dissolve();
   // Closes with a reset: the other side learns that something went wrong, and nothing lingers.
   void Reset();
 
@@ -110,7 +117,7 @@ class Stream {
   // recv(2); says as well how much is left to read, if the kernel tells.
   ssize_t Receive(std::span<char> room, std::optional<size_t>* rest);
   ssize_t Send(std::string_view first, std::string_view second, int flags);
-  void Block();
+  void Block();  // a write found no room
   // No whole piece came in time.
   void BeLate();
   void SetLowWater(size_t bytes);

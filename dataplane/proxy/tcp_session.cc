@@ -300,13 +300,14 @@ void TcpSession::Finish(bool reset) {
   downstream_.Push(&record_);
   if (endpoint_ != nullptr) --endpoint_->active;
   if (upstream_) {
-    if (reset) {
-      upstream_->stream.Reset();
+    // Its end is the relay's, which both sides have said and heard.
+    if (!reset && relay_ && os::IsAllAcknowledged(upstream_->stream.fd())) {
+      context_.connector.End(std::move(upstream_));
     } else {
+      if (reset) upstream_->stream.Reset();
       upstream_->Close();
+      context_.loop.Retire(std::move(upstream_));
     }
-    upstream_->CancelTimer();
-    context_.loop.Retire(std::move(upstream_));
   }
   downstream_.Close(reset);
 }

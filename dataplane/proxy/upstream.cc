@@ -54,13 +54,17 @@ size_t Upstream::SendFirst(std::string_view bytes) {
 bool Upstream::Start(std::chrono::milliseconds timeout) {
   using Interest = loop::EventLoop::Interest;
   const bool is_settled = state_ == State::kOpen && stream.writable();
-  if (!stream.Register(loop_, *this, is_settled ? Interest::kRead : Interest::kBoth)) return false;
+  if (!stream.registered()) {
+    if (!stream.Register(loop_, *this, is_settled ? Interest::kRead : Interest::kBoth)) return false;
+  } else if (!is_settled) {
+    stream.WatchWritable();
+  }
   if (state_ == State::kConnecting) ArmTimer(timeout);
   return true;
 }
 
 void Upstream::OnEvents(uint32_t events) {
-  if (!stream.open()) return;
+  if (!stream.open() || state_ == State::kParked) return;
   if (state_ == State::kConnecting) {
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0) return;
     timer_.Cancel();
@@ -95,9 +99,23 @@ void Upstream::Close() {
   place.Return();
 }
 
-void Upstream::Reset() {
+bool Upstream::Park() {
   timer_.Cancel();
-  stream.Reset();
+  place.Return();
+  in.Clear();
+  state_ = State::kParked;
+  return stream.Dissolve();
+}
+
+int Upstream::Reconnect(UpstreamUser& user) {
+  user_ = &user;
+  state_ = State::kConnecting;
+  timed_out_ = false;
+  error_ = 0;
+  used = is_personal = false;
+  requests = 0;
+  idle_timeout = std::chrono::milliseconds(0);
+  return os::Connect(stream.fd(), key_.destination);
 }
 
 }  // namespace whence::proxy

@@ -34,7 +34,7 @@ class UpstreamUser {
 class Upstream final : public loop::EventHandler {
  public:
   static constexpr size_t kMaxAnnouncementBytes = 72;  // IPv6 addresses and a proof
-  enum class State : uint8_t { kConnecting, kOpen, kFailed };
+  enum class State : uint8_t { kConnecting, kOpen, kFailed, kParked };
 
   // What makes two connections interchangeable: with a spoofed source that includes the client.
   struct Key {
@@ -84,8 +84,13 @@ class Upstream final : public loop::EventHandler {
   // Closes it in order: what is still to be sent will be. If it had more to say the kernel resets
   // it. TIME_WAIT does not cost us the port: an explicitly bound port may be used again at once.
   void Close();
-  // Closes it at once. REQUIRES: neither side has more to say.
-  void Reset();
+  // Ends the connection, with a reset if the other side has not heard our end, and keeps the socket
+  // for another from the same address and port to the same destination; nobody is told of anything
+  // meanwhile. False: it cannot be kept, and is closed. REQUIRES: neither side has more to say.
+  bool Park();
+  // Connects it again, for `user`; then as if it were new. 0, EINPROGRESS or another errno. REQUIRES:
+  // parked, and not in this round of the loop, of which events may still be told.
+  int Reconnect(UpstreamUser& user);
 
   Stream stream;
   ReadBuffer in;
@@ -97,6 +102,7 @@ class Upstream final : public loop::EventHandler {
   // its downstream connection.
   bool is_personal = false;
   bool is_spoofed = false;  // key().source is a client's address
+  uint16_t source_port = 0;  // where it was bound explicitly
 
  private:
   void OnTimeout();

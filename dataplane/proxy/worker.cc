@@ -72,6 +72,7 @@ void Worker::Start(Update first) {
 void Worker::Trim() {
   context_.buffers.Trim();
   context_.spare_exchanges.Trim();
+  context_.connector.Trim();
   loop_->ArmAfter(trim_, kTrimInterval);
 }
 
@@ -177,6 +178,7 @@ void Worker::Stop() {
     listeners_.clear();  // nothing of this round can name them: posted tasks run last in it
     context_.pool.Clear();
     CutHere(access_log::Flag::kDrained);
+    context_.connector.CloseKept();
     loop_->Stop();
   });
   thread_.join();

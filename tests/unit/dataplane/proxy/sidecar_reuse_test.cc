@@ -1,7 +1,8 @@
-// An upstream connection that stays warm for the next connection of the same client: when it may be
-// used again, and when it must not.
+// What is used again for the next connection of the same client, and when it must not be: an upstream
+// connection that stays warm, and the socket of one that ended.
 #include <atomic>
 #include <mutex>
+#include <set>
 
 #include "gmock/gmock.h"
 #include "tests/unit/dataplane/proxy/sidecar_fixture.h"
@@ -217,6 +218,89 @@ TEST_P(SidecarReuseTest, ThereIsABoundOnHowManyAreKept) {
   EXPECT_EQ(origin_->connections(), 4);
 }
 
+// The application ends every connection, so that only their sockets are left.
+class SidecarSocketTest : public SidecarReuseTest {
+ protected:
+  static Origin::Serve TellPeerOnce() {
+    return [](WireEnd& end) {
+      end.ReadThrough("\r\n\r\n");
+      end.Send(Ok(end.peer().ToString(), "Connection: close\r\n"));
+      end.Finish();
+      end.ReadToEnd();
+    };
+  }
+  // Until a source was seen twice, which needs a socket that has rested.
+  net::SocketAddress AskUntilOneComesAgain() {
+    std::set<net::SocketAddress> seen;
+    for (int i = 0; i < 10'000; ++i) {
+      const net::SocketAddress source = PeerIn(Ask(Get()));
+      if (!seen.insert(source).second) return source;
+    }
+    return {};
+  }
+};
+
+TEST_P(SidecarSocketTest, ServesTheNextConnection) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is kept";
+  Start(TellPeerOnce());
+  EXPECT_EQ(AskUntilOneComesAgain().ip, client_ip());
+  EXPECT_EQ(AskUntilOneComesAgain().ip, client_ip());
+  EXPECT_EQ(Count(Counter::kUpstreamConnects), static_cast<uint64_t>(origin_->connections()));
+  EXPECT_EQ(Count(Counter::kUpstreamReused), 0u);
+}
+
+TEST_P(SidecarSocketTest, ServesTheNextOfTcp) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is kept";
+  Start([](WireEnd& end) {
+    const std::string peer = end.peer().ToString();
+    end.Send(peer + end.ReadThrough("\n"));
+    end.Finish();
+    end.ReadToEnd();
+  });
+  std::set<std::string> seen;
+  for (int i = 0;; ++i) {
+    ASSERT_LT(i, 10'000);
+    WireEnd client = Connect();
+    client.Send("set key\n");
+    const std::string echo = client.ReadToEnd();
+    ASSERT_THAT(echo, testing::EndsWith("set key\n"));
+    if (!seen.insert(echo).second) break;
+    client.Close();
+    while (Count(Counter::kConnectionsActive) > 0) std::this_thread::yield();
+  }
+}
+
+TEST_P(SidecarSocketTest, NeverServesAnotherClient) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
+  TrustTheHop();
+  Start(TellPeerOnce());
+  const std::string prefix = v4() ? "123.120.247." : "2001:db8::";
+  std::set<net::SocketAddress> seen;
+  bool again = false;
+  for (int i = 0; !again; ++i) {
+    ASSERT_LT(i, 10'000);
+    const std::string client = prefix + std::to_string(i % 3 + 1);
+    const net::SocketAddress source = PeerIn(Ask(Get("X-Forwarded-For: " + client + "\r\n")));
+    ASSERT_EQ(source.ip, Ip(client));
+    again = !seen.insert(source).second;
+  }
+}
+
+// The client has taken the port meanwhile: connected from it as well, we would reach our own socket.
+TEST_P(SidecarSocketTest, IsNotUsedWhereTheClientTookItsPort) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
+  Start(TellPeerOnce());
+  const net::SocketAddress taken = AskUntilOneComesAgain();
+  const WireEnd client = Connect(taken.port);
+  ASSERT_TRUE(client.connected());
+  while (Count(Counter::kConnectionsActive) == 0) std::this_thread::yield();
+  // By then the socket with that port had its turn, since the others come in the order in which they
+  // ended.
+  for (int i = 0; i < 3; ++i) EXPECT_NE(AskUntilOneComesAgain(), taken);
+  EXPECT_EQ(Count(Counter::kUpstreamConnectTimeouts), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Modes, SidecarSocketTest, AllSidecarModes(), SidecarModeName);
 INSTANTIATE_TEST_SUITE_P(Modes, SidecarReuseTest, AllSidecarModes(), SidecarModeName);
 
 }  // namespace
