@@ -8,7 +8,7 @@
 #ifndef WHENCE_COMMON_PROXY_PROTOCOL_SIGNATURE_GUARD_H_
 #define WHENCE_COMMON_PROXY_PROTOCOL_SIGNATURE_GUARD_H_
 
-#include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "common/proxy_protocol/parser.h"
@@ -29,11 +29,12 @@ class SignatureGuard {
   bool Admits(std::string_view bytes) {
     for (const char c : bytes) {
       if (!armed_) return true;
-      if (matched_ == signature_.size() && matched_ != 0) return false;  // refused before
-      if (matched_ == 0) signature_ = c == kSignatureV1[0] ? kSignatureV1 : kSignatureV2;
-      if (c != signature_[matched_]) {
+      if (matched_ == 0) is_v1_ = c == kSignatureV1[0];
+      const std::string_view signature = is_v1_ ? kSignatureV1 : kSignatureV2;
+      if (matched_ == signature.size()) return false;  // refused before
+      if (c != signature[matched_]) {
         armed_ = false;
-      } else if (++matched_ == signature_.size()) {
+      } else if (++matched_ == signature.size()) {
         return false;
       }
     }
@@ -42,8 +43,8 @@ class SignatureGuard {
 
  private:
   bool armed_ = false;
-  std::string_view signature_;
-  size_t matched_ = 0;
+  bool is_v1_ = false;
+  uint8_t matched_ = 0;
 };
 
 }  // namespace whence::proxy_protocol

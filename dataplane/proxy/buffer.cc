@@ -2,19 +2,44 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
+#include <cstdint>
 #include <cstdlib>
 
 namespace whence::proxy {
 
-Pages::Pages(size_t bytes) : size_(bytes) {
+namespace {
+
+constexpr size_t kPage = 4096;  // the smallest there is
+
+void* Map(size_t bytes) {
   void* const at =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (at == MAP_FAILED) std::abort();
-  data_ = static_cast<char*>(at);
+  return at;
 }
+
+}  // namespace
+
+Pages::Pages(size_t bytes) : data_(static_cast<char*>(Map(bytes))), size_(bytes) {}
 
 Pages::~Pages() {
   if (data_ != nullptr) ::munmap(data_, size_);
+}
+
+void* InPages::operator new(size_t bytes) {
+  // Each begins elsewhere in its page, or all would compete for the same few lines of the cache.
+  constexpr size_t kLine = 64, kStep = 5 * kLine;
+  static std::atomic<size_t> turn = 0;
+  const size_t room = (kPage - bytes % kPage) % kPage;
+  const size_t offset = turn.fetch_add(kStep, std::memory_order_relaxed) % (room + 1) / kLine * kLine;
+  return static_cast<char*>(Map(bytes + room)) + offset;
+}
+
+void InPages::operator delete(void* at, size_t bytes) {
+  if (at == nullptr) return;
+  char* const start = static_cast<char*>(at) - reinterpret_cast<uintptr_t>(at) % kPage;
+  ::munmap(start, bytes + (kPage - bytes % kPage) % kPage);
 }
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <span>
@@ -37,6 +38,14 @@ class Pages {
  private:
   char* data_ = nullptr;
   size_t size_ = 0;
+};
+
+// A base of objects that come in bursts and go, while smaller ones stay: each in pages of its own, which
+// go back to the system with it. On the heap, what stays would lie between them and keep their pages.
+class InPages {
+ public:
+  static void* operator new(size_t bytes);
+  static void operator delete(void* at, size_t bytes);
 };
 
 // A chunk of memory, move-only; goes back to its pool when destroyed. The pool outlives it.
@@ -108,18 +117,18 @@ class ReadBuffer {
   // Where the next bytes may be read to; may be empty: then what is here has to go first. Takes a
   // chunk of at least `bytes` if there is none.
   std::span<char> Room(BufferPool& pool, size_t bytes);
-  void Filled(size_t bytes) { end_ += bytes; }
+  void Filled(size_t bytes) { end_ += static_cast<uint32_t>(bytes); }
 
   // Drops the front of `raw`.
-  void Skip(size_t bytes) { raw_ += bytes; }
+  void Skip(size_t bytes) { raw_ += static_cast<uint32_t>(bytes); }
   // The front `consumed` bytes of `raw` are judged, the first `produced` of them may go on.
   // REQUIRES: ready() is empty.
   void Pass(size_t consumed, size_t produced) {
     begin_ = raw_;
-    ready_end_ = raw_ + produced;
-    raw_ += consumed;
+    ready_end_ = raw_ + static_cast<uint32_t>(produced);
+    raw_ += static_cast<uint32_t>(consumed);
   }
-  void Sent(size_t bytes) { begin_ += bytes; }
+  void Sent(size_t bytes) { begin_ += static_cast<uint32_t>(bytes); }
 
   // Gives the chunk back if nothing is in it.
   void Trim();
@@ -130,10 +139,11 @@ class ReadBuffer {
   std::string_view View(size_t from, size_t to) const { return {chunk_.data() + from, to - from}; }
 
   Buffer chunk_;
-  size_t begin_ = 0;
-  size_t ready_end_ = 0;
-  size_t raw_ = 0;
-  size_t end_ = 0;
+  // In chunks of less than 4 GiB.
+  uint32_t begin_ = 0;
+  uint32_t ready_end_ = 0;
+  uint32_t raw_ = 0;
+  uint32_t end_ = 0;
 };
 
 // What we wrote ourselves and have not yet sent: heads and local answers. Loop-affine.

@@ -90,7 +90,9 @@ void Downstream::UseHeader(const proxy_protocol::Header& header) {
     return RefuseHeader(Counter::kProxyUnproven);
   }
   header_taken_ = true;
-  proxy_tlvs_ = proxy_protocol::TlvText(header.tlvs);
+  if (std::string tlvs = proxy_protocol::TlvText(header.tlvs); !tlvs.empty()) {
+    proxy_tlvs_ = std::make_unique<const std::string>(std::move(tlvs));
+  }
   context_.counters.Add(header.has_addresses ? Counter::kProxyTaken : Counter::kProxyLocal);
   if (proof == proxy_protocol::Spoken::kByAgent) {
     facts_.agent_word = trust::AgentWord::kOwn;
@@ -331,7 +333,7 @@ access_log::Record Downstream::NewRecord() const {
 }
 
 void Downstream::Push(access_log::Record* record) {
-  if (!proxy_tlvs_.empty()) record->Set(access_log::Text::kProxyTlvs, proxy_tlvs_);
+  if (proxy_tlvs_ != nullptr) record->Set(access_log::Text::kProxyTlvs, *proxy_tlvs_);
   context_.ring.TryPush(*record);
 }
 

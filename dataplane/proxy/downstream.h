@@ -122,7 +122,7 @@ class Downstream final : public loop::EventHandler {
   trust::ProxyHeaderRule header_rule_ = trust::ProxyHeaderRule::kNotRead;
   bool awaits_header_ = false;
   bool header_taken_ = false;
-  std::string proxy_tlvs_;  // what the header said besides addresses
+  std::unique_ptr<const std::string> proxy_tlvs_;  // what the header said besides addresses
   proxy_protocol::SignatureGuard guard_;
   bool silence_judged_ = false;
   std::unique_ptr<Session> session_;

@@ -33,7 +33,7 @@ inline uint64_t BytesAhead(const http::BodyDecoder& body, const ReadBuffer& in) 
 }
 
 // Taken from and given back to Context::spare_exchanges. An idle connection has none.
-struct Exchange {
+struct Exchange : InPages {
   access_log::Record record;
   SteadyTime began;
 

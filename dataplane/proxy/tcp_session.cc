@@ -16,7 +16,7 @@ TcpSession::TcpSession(Context& context, Downstream& downstream, bool silent)
       downstream_(downstream),
       silent_(silent),
       began_(context.loop.now()),
-      record_(downstream.NewRecord()) {
+      record_(std::make_unique<access_log::Record>(downstream.NewRecord())) {
   context_.ring.Begin();
 }
 
@@ -26,7 +26,7 @@ void TcpSession::Run() {
   if (finished_) return;
   if (!started_ && !Start()) return;
   if (downstream_.stream.hung_up() && upstream_ && upstream_->state() != Upstream::State::kOpen) {
-    record_.Add(Flag::kDownstreamReset);
+    record().Add(Flag::kDownstreamReset);
     context_.counters.Add(Counter::kDownstreamResets);
     return Finish(/*reset=*/true);
   }
@@ -111,7 +111,7 @@ bool TcpSession::Start() {
   const snapshot::Snapshot& snapshot = *context_.snapshot;
   const Judgement judgement =
       JudgeConnection(snapshot, downstream_.facts(), context_.loop.wall_now());
-  Describe(judgement, &record_);
+  Describe(judgement, &record());
   context_.counters.Add(ConnectionCounter(judgement.verdict));
   if (!judgement.verdict.allowed) {
     Finish(/*reset=*/true);
@@ -138,7 +138,7 @@ bool TcpSession::Start() {
                    judgement.resolution.client, destination->address.ip);
   Connector::Opened opened = context_.connector.Open(
       destination->address, source, FallbackSource(snapshot.topology), /*first_bytes=*/{}, *this);
-  if (opened.fell_back) record_.Add(Flag::kSourceFallback);
+  if (opened.fell_back) record().Add(Flag::kSourceFallback);
   switch (opened.outcome) {
     case Connector::Outcome::kStarted:
       upstream_ = std::move(opened.upstream);
@@ -218,14 +218,28 @@ void TcpSession::BecomeHttp() {
 
 void TcpSession::ForbidHeader() {
   context_.counters.Add(Counter::kProxyForbidden);
-  record_.decision = access_log::Decision::kDeny;
-  record_.Add(Flag::kProxyHeaderUnexpected);
+  record().decision = access_log::Decision::kDeny;
+  record().Add(Flag::kProxyHeaderUnexpected);
   Fail(Flag::kDownstreamProtocolError);
+}
+
+access_log::Record& TcpSession::record() {
+  if (record_ == nullptr) {
+    record_ = std::make_unique<access_log::Record>();
+    packed_record_->UnpackTo(record_.get());
+  }
+  return *record_;
+}
+
+void TcpSession::PackRecord() {
+  packed_record_.emplace(*record_);
+  record_.reset();
 }
 
 void TcpSession::MoveBytes() {
   if (!relay_) {
-    record_.upstream_source = upstream_->local_address();
+    record().upstream_source = upstream_->local_address();
+    PackRecord();
     relay_.emplace(context_.buffers, Relay::Side{downstream_.stream, downstream_.in},
                    Relay::Side{upstream_->stream, upstream_->in}, &downstream_.guard());
     downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
@@ -243,11 +257,11 @@ void TcpSession::MoveBytes() {
       return Finish(/*reset=*/false);
     case State::kDownstreamBroken:
       context_.counters.Add(Counter::kDownstreamResets);
-      record_.Add(Flag::kDownstreamReset);
+      record().Add(Flag::kDownstreamReset);
       return Finish(/*reset=*/true);
     case State::kUpstreamBroken:
       context_.counters.Add(Counter::kUpstreamResets);
-      record_.Add(Flag::kUpstreamReset);
+      record().Add(Flag::kUpstreamReset);
       return Finish(/*reset=*/true);
   }
 }
@@ -260,7 +274,7 @@ void TcpSession::OnTimer() {
     return BecomeHttp();
   }
   context_.counters.Add(Counter::kIdleTimeouts);
-  record_.Add(Flag::kDownstreamTimeout);
+  record().Add(Flag::kDownstreamTimeout);
   Finish(/*reset=*/true);
 }
 
@@ -269,35 +283,36 @@ void TcpSession::Rejudge() {
   const Judgement judgement =
       JudgeConnection(*context_.snapshot, downstream_.facts(), context_.loop.wall_now());
   if (judgement.verdict.allowed) return;
-  Describe(judgement, &record_);
+  Describe(judgement, &record());
   context_.counters.Add(Counter::kPolicyClosed);
-  record_.Add(Flag::kPolicyClosed);
+  record().Add(Flag::kPolicyClosed);
   Finish(/*reset=*/true);
 }
 
 void TcpSession::OnCut(Flag reason) {
   if (finished_) return;
-  record_.Add(reason);
+  record().Add(reason);
   Finish(/*reset=*/true);
 }
 
 void TcpSession::Fail(Flag flag) {
-  record_.Add(flag);
+  record().Add(flag);
   Finish(/*reset=*/true);
 }
 
 void TcpSession::Finish(bool reset) {
   if (finished_) return;
   finished_ = true;
+  access_log::Record& entry = record();
   if (relay_) {
-    record_.bytes_in = relay_->bytes_in();
-    record_.bytes_out = relay_->bytes_out();
-    context_.counters.Add(Counter::kBytesIn, record_.bytes_in);
-    context_.counters.Add(Counter::kBytesOut, record_.bytes_out);
+    entry.bytes_in = relay_->bytes_in();
+    entry.bytes_out = relay_->bytes_out();
+    context_.counters.Add(Counter::kBytesIn, entry.bytes_in);
+    context_.counters.Add(Counter::kBytesOut, entry.bytes_out);
   }
-  record_.duration_us = static_cast<uint64_t>(
+  entry.duration_us = static_cast<uint64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(context_.loop.now() - began_).count());
-  downstream_.Push(&record_);
+  downstream_.Push(&entry);
   if (endpoint_ != nullptr) --endpoint_->active;
   if (upstream_) {
     // Its end is the relay's, which both sides have said and heard.

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "dataplane/access_log/packed_record.h"
 #include "dataplane/proxy/downstream.h"
 #include "dataplane/proxy/relay.h"
 #include "dataplane/proxy/upstream.h"
@@ -50,6 +51,8 @@ class TcpSession final : public Session, private UpstreamUser {
   // Whether the relay may go on; false also if this session's part is over.
   bool SettleSilence();
   void MoveBytes();
+  access_log::Record& record();
+  void PackRecord();
   void Fail(access_log::Flag flag);
   void Finish(bool reset);
 
@@ -64,7 +67,9 @@ class TcpSession final : public Session, private UpstreamUser {
   bool has_header_ = false;
   std::optional<Relay> relay_;
   const SteadyTime began_;
-  access_log::Record record_;
+  // What is known so far: as it is while the connection begins and ends, packed between.
+  std::unique_ptr<access_log::Record> record_;
+  std::optional<access_log::PackedRecord> packed_record_;
 };
 
 }  // namespace whence::proxy

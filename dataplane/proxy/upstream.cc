@@ -33,15 +33,17 @@ void Upstream::Announce(const proxy_protocol::HandoverKey& receiver) {
   const proxy_protocol::HandoverProof proof = proxy_protocol::Prove(
       receiver, {proxy_protocol::Spoken::kByAgent, *own, key_.destination, *own});
   const proxy_protocol::Tlv tlv{proxy_protocol::kTlvHandover, {proof.data(), proof.size()}};
+  announcement_ = std::make_unique<Announcement>();
   const auto size =
       proxy_protocol::FormatV2(proxy_protocol::Addresses{*own, key_.destination}, {&tlv, 1},
-                               proxy_protocol::Checksum::kNone, announcement_);
-  announcement_bytes_ = static_cast<uint8_t>(size.value_or(0));
+                               proxy_protocol::Checksum::kNone, announcement_->bytes);
+  announcement_->size = size.value_or(0);
 }
 
 bool Upstream::SendAnnouncement() {
-  if (announcement_bytes_ == 0) return true;
-  return os::SendAhead(stream.fd(), {announcement_.data(), announcement_bytes_});
+  if (announcement_ == nullptr) return true;
+  const auto announcement = std::move(announcement_);
+  return os::SendAhead(stream.fd(), {announcement->bytes.data(), announcement->size});
 }
 
 size_t Upstream::SendFirst(std::string_view bytes) {

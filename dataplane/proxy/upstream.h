@@ -115,9 +115,12 @@ class Upstream final : public loop::EventHandler {
   State state_ = State::kConnecting;
   bool timed_out_ = false;
   int error_ = 0;
-  // Short enough for any fresh socket to take it whole.
-  std::array<char, kMaxAnnouncementBytes> announcement_;
-  uint8_t announcement_bytes_ = 0;
+  // Short enough for any fresh socket to take it whole. Null: none, or it was sent.
+  struct Announcement {
+    std::array<char, kMaxAnnouncementBytes> bytes;
+    size_t size = 0;
+  };
+  std::unique_ptr<Announcement> announcement_;
   net::IpAddress local_;
   loop::Timer timer_;
 };

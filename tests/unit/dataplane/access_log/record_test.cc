@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "dataplane/access_log/packed_record.h"
+
 namespace whence::access_log {
 namespace {
 
@@ -25,6 +27,25 @@ TEST(RecordTest, KeepsAnyBytes) {
   Record record;
   record.Set(Text::kPath, bytes);
   EXPECT_EQ(record.Get(Text::kPath), bytes);
+}
+
+TEST(PackedRecordTest, BringsBackAllOfIt) {
+  Record record;
+  record.time_us = 7;
+  record.Add(Flag::kLoop);
+  record.Set(Text::kReason, "direct-peer");
+  record.Set(Text::kPolicy, std::string(1'000, 'p'));
+  const PackedRecord packed(record);
+  Record back;
+  back.Set(Text::kPath, "/of/another");
+  packed.UnpackTo(&back);
+  EXPECT_EQ(back.used_bytes(), record.used_bytes());
+  EXPECT_EQ(back.time_us, 7);
+  EXPECT_TRUE(back.Has(Flag::kLoop));
+  EXPECT_EQ(back.Get(Text::kReason), "direct-peer");
+  EXPECT_EQ(back.Get(Text::kPolicy), record.Get(Text::kPolicy));
+  EXPECT_TRUE(back.IsTruncated(Text::kPolicy));
+  EXPECT_EQ(back.Get(Text::kPath), "");
 }
 
 TEST(RecordTest, CutsAndMarksWhatIsTooLong) {

@@ -1,6 +1,9 @@
 // The small pure parts: buffers, local answers, request ids, the end of chunking.
+#include <array>
+#include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "dataplane/proxy/buffer.h"
 #include "dataplane/proxy/counters.h"
@@ -75,6 +78,34 @@ TEST(BufferPoolTest, GivesBackWhatTwoTrimsFoundUnused) {
   EXPECT_EQ(pool.idle_bytes(), BufferPool::kSmall);
   pool.Trim();
   EXPECT_EQ(pool.idle_bytes(), 0u);
+}
+
+template <size_t size>
+struct Thing : InPages {
+  std::array<char, size> bytes;
+};
+
+template <size_t size>
+void MakeAndUnmake() {
+  std::vector<std::unique_ptr<Thing<size>>> things;
+  std::set<uintptr_t> lines;
+  for (char c = 0; c < 20; ++c) {
+    things.push_back(std::make_unique<Thing<size>>());
+    things.back()->bytes.fill(c);
+    lines.insert(reinterpret_cast<uintptr_t>(things.back().get()) % 4096 / 64);
+  }
+  for (char c = 0; c < 20; ++c) {
+    EXPECT_EQ(things[static_cast<size_t>(c)]->bytes.front(), c);
+    EXPECT_EQ(things[static_cast<size_t>(c)]->bytes.back(), c);
+  }
+  EXPECT_EQ(lines.size() > 1, size % 4096 != 0) << size;
+}
+
+TEST(InPagesTest, EachHasItsOwn) {
+  MakeAndUnmake<1>();
+  MakeAndUnmake<1'400>();
+  MakeAndUnmake<4'096>();
+  MakeAndUnmake<5'000>();
 }
 
 TEST(SparesTest, KeepsWhatIsInUseAndNoMoreThanItMay) {
