@@ -128,6 +128,11 @@ int SetLowWater(int fd, size_t bytes) {
   return SetInt(fd, SOL_SOCKET, SO_RCVLOWAT, static_cast<int>(bytes));
 }
 
+size_t UnreadBytes(int fd) {
+  int bytes = 0;
+  return ::ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0 ? static_cast<size_t>(bytes) : 0;
+}
+
 int TellRest(int fd) { return SetInt(fd, IPPROTO_TCP, TCP_INQ, 1); }
 
 int SetTransparent(int fd, bool v4) {

@@ -69,6 +69,8 @@ int DelayAcks(int fd);
 int AckNow(int fd);
 // Readable is told when so many bytes have come, or an end or an error.
 int SetLowWater(int fd, size_t bytes);
+// What has come and was not read yet.
+size_t UnreadBytes(int fd);
 // From now on recvmsg says how many bytes are left (TCP_CM_INQ).
 int TellRest(int fd);
 // May be bound to an address that is not ours. Needs CAP_NET_RAW or CAP_NET_ADMIN.

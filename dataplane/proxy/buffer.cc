@@ -92,12 +92,18 @@ std::span<char> ReadBuffer::Room(BufferPool& pool, size_t bytes) {
   return {chunk_.data() + end_, chunk_.size() - end_};
 }
 
+void ReadBuffer::Hold(PipeHandle pipe) {
+  Trim();
+  pipe_ = std::move(pipe);
+}
+
 void ReadBuffer::Trim() {
   if (empty()) Clear();
 }
 
 void ReadBuffer::Clear() {
   begin_ = ready_end_ = raw_ = end_ = 0;
+  pipe_.reset();
   chunk_.Reset();
 }
 

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "dataplane/proxy/pipe.h"
 #include "dataplane/proxy/spares.h"
 
 namespace whence::proxy {
@@ -106,13 +107,17 @@ class BufferPool {
 //                           ^begin_            ^ready_end_  ^raw_            ^end_
 //
 // Heads are parsed from `raw` and skipped, bodies move from `raw` to `ready` as the decoder passes
-// them. Loop-affine.
+// them. Instead of all that it may hold a pipe with bytes that may go on; until they have, there is
+// no room for others. Loop-affine.
 class ReadBuffer {
  public:
   std::string_view ready() const { return View(begin_, ready_end_); }
   std::string_view raw() const { return View(raw_, end_); }
   std::span<char> mutable_raw() const { return {chunk_.data() + raw_, end_ - raw_}; }
-  bool empty() const { return begin_ == ready_end_ && raw_ == end_; }
+  size_t piped() const { return pipe_ == nullptr ? 0 : pipe_->held(); }
+  // Some may go on.
+  bool has_ready() const { return begin_ != ready_end_ || pipe_ != nullptr; }
+  bool empty() const { return !has_ready() && raw_ == end_; }
 
   // Where the next bytes may be read to; may be empty: then what is here has to go first. Takes a
   // chunk of at least `bytes` if there is none.
@@ -129,6 +134,17 @@ class ReadBuffer {
     raw_ += static_cast<uint32_t>(consumed);
   }
   void Sent(size_t bytes) { begin_ += static_cast<uint32_t>(bytes); }
+  // What may go on goes nowhere.
+  void DropReady() {
+    begin_ = ready_end_;
+    pipe_.reset();
+  }
+
+  // REQUIRES: empty(), and `pipe` is not.
+  void Hold(PipeHandle pipe);
+  Pipe* pipe() const { return pipe_.get(); }
+  // REQUIRES: it holds one that is empty.
+  void ReturnPipe() { pipe_.reset(); }
 
   // Gives the chunk back if nothing is in it.
   void Trim();
@@ -144,6 +160,7 @@ class ReadBuffer {
   uint32_t ready_end_ = 0;
   uint32_t raw_ = 0;
   uint32_t end_ = 0;
+  PipeHandle pipe_;
 };
 
 // What we wrote ourselves and have not yet sent: heads and local answers. Loop-affine.

@@ -53,6 +53,7 @@ struct Context {
   DownstreamOwner& owner;
 
   BufferPool buffers;
+  PipePool pipes;
   Connector connector;
   Balancer balancer;
   PendingRequests pending;

@@ -52,6 +52,8 @@ constexpr std::array<CounterInfo, kCounterCount> kInfos = {{
     {"heads_over_limit_total", "", "Request and response heads of too many bytes or fields."},
     {"buffer_full_total", "direction=\"in\"", kBufferHelp},
     {"buffer_full_total", "direction=\"out\"", kBufferHelp},
+    {"spliced_bytes_total", "", "Bytes of long bodies and streams that passed without being copied."},
+    {"pipes_short_total", "", "Times a long body or stream was copied for want of a pipe."},
     {"pool_closed_total", "reason=\"idle\"", kPoolHelp},
     {"pool_closed_total", "reason=\"full\"", kPoolHelp},
     {"bad_requests_total", "", "Requests refused as malformed or too large."},

@@ -44,6 +44,8 @@ enum class Counter : uint8_t {
   kHeadsOverLimit,
   kBufferFullIn,  // reading from downstream stopped until upstream takes more
   kBufferFullOut,
+  kBytesSpliced,  // of kBytesIn and kBytesOut
+  kPipesShort,    // bytes were copied because no pipe was to be had
   kPoolIdleTimeouts,
   kPoolFull,
   kBadRequests,

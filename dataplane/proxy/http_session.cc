@@ -37,7 +37,8 @@ void HttpSession::OnUpstream(Upstream& upstream) {
 }
 
 void HttpSession::Pump() {
-  for (int step = 0; step < kMostSteps; ++step) {
+  const uint64_t most = context_.pipes.moved() + PipePool::kMostPerTurn;
+  for (int step = 0; step < kMostSteps && context_.pipes.moved() < most; ++step) {
     bool more = false;
     switch (phase_) {
       case Phase::kHead:
@@ -214,9 +215,9 @@ void HttpSession::FinishExchange() {
     phase_ = Phase::kTunnel;
     context_.counters.Add(Counter::kUpgrades);
     x.record.Add(Flag::kUpgrade);
-    tunnel_ =
-        std::make_unique<Relay>(context_.buffers, Relay::Side{downstream_.stream, downstream_.in},
-                                Relay::Side{upstream_->stream, upstream_->in});
+    tunnel_ = std::make_unique<Relay>(context_.buffers, context_.pipes,
+                                      Relay::Side{downstream_.stream, downstream_.in},
+                                      Relay::Side{upstream_->stream, upstream_->in});
     downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
     return;
   }
@@ -301,7 +302,7 @@ void HttpSession::EndConnection(bool client_may_send) {
 
 bool HttpSession::Discard() {
   ReadBuffer& in = downstream_.in;
-  in.Sent(in.ready().size());
+  in.DropReady();
   in.Skip(in.raw().size());
   if (!downstream_.stream.readable()) {
     in.Trim();
@@ -355,9 +356,9 @@ void HttpSession::OnTimer() {
     case Phase::kExchange: {
       context_.counters.Add(Counter::kIdleTimeouts);
       Exchange& x = *exchange_;
-      const bool unsent = !x.to_downstream.empty() || (upstream_ && !upstream_->in.ready().empty());
+      const bool unsent = !x.to_downstream.empty() || (upstream_ && upstream_->in.has_ready());
       const bool waits_for_client =
-          unsent || (!x.request_body.done() && downstream_.in.ready().empty());
+          unsent || (!x.request_body.done() && !downstream_.in.has_ready());
       const Flag flag = waits_for_client ? Flag::kDownstreamTimeout : Flag::kUpstreamTimeout;
       if (x.response_head_done) return Abort(flag);
       if (!waits_for_client) context_.counters.Add(Counter::kUpstreamTimeouts);

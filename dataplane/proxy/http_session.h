@@ -106,6 +106,7 @@ class HttpSession final : public Session, private UpstreamUser, private PendingR
   void ConnectFailed(bool timed_out);
   bool MoveRequest();
   bool ReadRequestBody();
+  Io ReadBodyBytes();
   // The client went in the middle of its request. Always true.
   bool BreakOff();
   bool SendRequest();

@@ -1,38 +1,54 @@
 #include "dataplane/proxy/relay.h"
 
+#include "dataplane/proxy/splice.h"
+
 namespace whence::proxy {
 namespace {
 
-// Per call and connection: 2 MB both ways, then the others' turn.
+// Per call and connection: 2 MB both ways, or what goes through pipes; then the others' turn.
 constexpr int kMostSteps = 8;
 
 }  // namespace
 
-Relay::Relay(BufferPool& pool, Side downstream, Side upstream,
+Relay::Relay(BufferPool& pool, PipePool& pipes, Side downstream, Side upstream,
              proxy_protocol::SignatureGuard* first_bytes)
     : pool_(pool),
+      pipes_(pipes),
       in_{downstream, upstream.stream, first_bytes},
       out_{upstream, downstream.stream} {}
+
+Stream::Result Relay::Read(Direction& direction) {
+  Stream& from = direction.from.stream;
+  ReadBuffer& buffer = direction.from.in;
+  const bool looked_at = direction.first_bytes != nullptr && direction.first_bytes->armed();
+  if (!looked_at) {
+    if (const auto spliced = SpliceIn(from, Stream::kUnknown, pipes_, buffer)) return *spliced;
+  }
+  const Stream::Result result = from.Read(buffer.Room(pool_, BufferPool::kLarge));
+  buffer.Filled(result.bytes);
+  return result;
+}
 
 Relay::Step Relay::MoveOnce(Direction& direction) {
   Stream& from = direction.from.stream;
   ReadBuffer& buffer = direction.from.in;
   Step step = Step::kNothing;
   if (buffer.empty() && from.readable() && !from.at_end()) {
-    const auto [io, bytes] = from.Read(buffer.Room(pool_, BufferPool::kLarge));
+    const auto [io, bytes] = Read(direction);
     if (io == Io::kBroken) return Step::kFromBroken;
-    buffer.Filled(bytes);
     from.NotePace(bytes, Stream::kUnknown);
     if (io != Io::kBlocked) step = Step::kMoved;
     if (direction.first_bytes != nullptr && !direction.first_bytes->Admits(buffer.raw())) {
       return Step::kForbidden;
     }
   }
-  if (buffer.ready().empty()) buffer.Pass(buffer.raw().size(), buffer.raw().size());
-  if (!buffer.ready().empty() && direction.to.writable()) {
-    const auto [io, bytes] = direction.to.Write(buffer.ready());
+  if (!buffer.has_ready()) buffer.Pass(buffer.raw().size(), buffer.raw().size());
+  if (buffer.has_ready() && direction.to.writable()) {
+    const bool piped = buffer.piped() > 0;
+    const auto [io, bytes] =
+        piped ? SpliceOut(from, buffer, direction.to) : direction.to.Write(buffer.ready());
     if (io == Io::kBroken) return Step::kToBroken;
-    buffer.Sent(bytes);
+    if (!piped) buffer.Sent(bytes);
     direction.bytes += bytes;
     if (bytes > 0) step = Step::kMoved;
   }
@@ -45,7 +61,8 @@ Relay::Step Relay::MoveOnce(Direction& direction) {
 
 Relay::Progress Relay::Move() {
   Progress progress{State::kOpen};
-  for (int step = 0; step < kMostSteps; ++step) {
+  const uint64_t most = pipes_.moved() + PipePool::kMostPerTurn;
+  for (int step = 0; step < kMostSteps && pipes_.moved() < most; ++step) {
     const Step in = MoveOnce(in_);
     if (in == Step::kForbidden) {
       progress.state = State::kForbiddenHeader;

@@ -1,8 +1,9 @@
 // Bytes both ways between two streams, until both sides are done: TCP, and HTTP after an upgrade.
 //
 // Each direction has one bounded buffer; when it is full we stop reading, and TCP slows the sender
-// down. An end of one direction is passed on when its last byte is (half-close: the other direction
-// goes on); a reset ends both at once. Loop-affine.
+// down. Where bytes come fast they move through a pipe instead, without being copied. An end of one
+// direction is passed on when its last byte is (half-close: the other direction goes on); a reset
+// ends both at once. Loop-affine.
 #ifndef WHENCE_DATAPLANE_PROXY_RELAY_H_
 #define WHENCE_DATAPLANE_PROXY_RELAY_H_
 
@@ -22,7 +23,7 @@ class Relay {
   };
   // What already waits in the buffers goes first. All references outlive this object. `first_bytes`
   // (may be null) looks at what is read from downstream.
-  Relay(BufferPool& pool, Side downstream, Side upstream,
+  Relay(BufferPool& pool, PipePool& pipes, Side downstream, Side upstream,
         proxy_protocol::SignatureGuard* first_bytes = nullptr);
 
   enum class State : uint8_t {
@@ -50,10 +51,12 @@ class Relay {
     uint64_t bytes = 0;
   };
   enum class Step : uint8_t { kNothing, kMoved, kFromBroken, kToBroken, kForbidden };
+  Stream::Result Read(Direction& direction);
   Step MoveOnce(Direction& direction);
   static bool Done(const Direction& direction) { return direction.to.write_shut(); }
 
   BufferPool& pool_;
+  PipePool& pipes_;
   Direction in_;
   Direction out_;
 };

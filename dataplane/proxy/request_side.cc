@@ -10,6 +10,7 @@
 #include "dataplane/proxy/error_response.h"
 #include "dataplane/proxy/header_edit.h"
 #include "dataplane/proxy/http_session.h"
+#include "dataplane/proxy/splice.h"
 
 namespace whence::proxy {
 
@@ -376,27 +377,43 @@ bool HttpSession::MoveRequest() {
   return SendRequest() || read;
 }
 
+Io HttpSession::ReadBodyBytes() {
+  Exchange& x = *exchange_;
+  Stream& from = downstream_.stream;
+  ReadBuffer& in = downstream_.in;
+  const uint64_t ahead = x.request_body.payload_ahead();
+  // What may have to be sent again is copied.
+  const bool is_kept = x.tries_left > 0 && x.replayable;
+  auto result = SpliceIn(from, is_kept ? 0 : ahead, context_.pipes, in);
+  if (result) {
+    x.request_body.AdvancePayload(result->bytes);
+    x.record.bytes_in += result->bytes;
+  } else {
+    const bool is_long = from.fast() || ahead >= kLongBody;
+    const std::span<char> room =
+        in.Room(context_.buffers, is_long ? BufferPool::kLarge : BufferPool::kNormal);
+    if (room.empty()) {
+      context_.counters.Add(Counter::kBufferFullIn);
+      return Io::kBlocked;
+    }
+    result = from.Read(room);
+    in.Filled(result->bytes);
+  }
+  from.NotePace(result->bytes, BytesAhead(x.request_body, in));
+  return result->io;
+}
+
 bool HttpSession::ReadRequestBody() {
   Exchange& x = *exchange_;
   ReadBuffer& in = downstream_.in;
   if (x.request_body.done()) return false;
   bool moved = false;
   if (downstream_.stream.readable()) {
-    const bool is_long =
-        downstream_.stream.fast() || x.request_body.payload_ahead() >= kLongBody;
-    const std::span<char> room =
-        in.Room(context_.buffers, is_long ? BufferPool::kLarge : BufferPool::kNormal);
-    if (room.empty()) {
-      context_.counters.Add(Counter::kBufferFullIn);
-    } else {
-      const auto [io, bytes] = downstream_.stream.Read(room);
-      in.Filled(bytes);
-      downstream_.stream.NotePace(bytes, BytesAhead(x.request_body, in));
-      moved = io == Io::kMoved;
-      if (io == Io::kBroken) return BreakOff();
-    }
+    const Io io = ReadBodyBytes();
+    if (io == Io::kBroken) return BreakOff();
+    moved = io == Io::kMoved;
   }
-  if (!in.ready().empty()) return moved;
+  if (in.has_ready()) return moved;
   // What came before the client's end may still complete the body; the end alone says nothing.
   if (in.raw().empty()) return downstream_.stream.at_end() ? BreakOff() : moved;
   const auto passed =
@@ -431,14 +448,17 @@ bool HttpSession::SendRequest() {
   ReadBuffer& in = downstream_.in;
   if (!upstream_ || !upstream_->stream.writable()) return false;
   if (x.tries_left > 0 && !in.ready().empty()) KeepBody();
-  if (x.to_upstream.empty() && in.ready().empty()) return false;
-  const auto [io, bytes] = upstream_->stream.Write(x.to_upstream.pending(), in.ready());
+  if (x.to_upstream.empty() && !in.has_ready()) return false;
+  const bool piped = x.to_upstream.empty() && in.piped() > 0;
+  const auto [io, bytes] = piped ? SpliceOut(downstream_.stream, in, upstream_->stream)
+                                 : upstream_->stream.Write(x.to_upstream.pending(), in.ready());
   if (io == Io::kBroken) {
     // It takes no more, but may have answered before it went: the response side finds out.
     x.request_given_up = true;
     upstream_->stream.Note(EPOLLIN);
     return true;
   }
+  if (piped) return bytes > 0;
   const size_t head = std::min(bytes, x.to_upstream.pending().size());
   x.to_upstream.Sent(head);
   in.Sent(bytes - head);
@@ -447,7 +467,7 @@ bool HttpSession::SendRequest() {
 
 bool HttpSession::RequestSent() const {
   const Exchange& x = *exchange_;
-  return x.request_body.done() && downstream_.in.ready().empty() && x.to_upstream.empty();
+  return x.request_body.done() && !downstream_.in.has_ready() && x.to_upstream.empty();
 }
 
 void HttpSession::Reply(int status, std::string_view body) {
@@ -472,7 +492,7 @@ void HttpSession::BeginReply() {
   }
   x.tunnel = x.truncated = false;
   ReadBuffer& in = downstream_.in;
-  in.Sent(in.ready().size());
+  in.DropReady();
   if (!x.request_body.done() && !in.raw().empty()) {
     const auto passed = x.request_body.PassThrough(in.mutable_raw());
     in.Pass(passed.consumed, 0);

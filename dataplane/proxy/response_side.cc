@@ -7,6 +7,7 @@
 #include "dataplane/proxy/error_response.h"
 #include "dataplane/proxy/header_edit.h"
 #include "dataplane/proxy/http_session.h"
+#include "dataplane/proxy/splice.h"
 
 namespace whence::proxy {
 
@@ -43,8 +44,13 @@ bool HttpSession::ReadResponse() {
   Exchange& x = *exchange_;
   Upstream& up = *upstream_;
   if (!up.stream.readable() || x.response_over()) return false;
-  const bool is_long = x.response_head_done && (up.stream.fast() ||
-                                                x.response_body.payload_ahead() >= kLongBody);
+  const uint64_t ahead = x.response_head_done ? x.response_body.payload_ahead() : 0;
+  if (const auto spliced = SpliceIn(up.stream, ahead, context_.pipes, up.in)) {
+    x.response_body.AdvancePayload(spliced->bytes);
+    up.stream.NotePace(spliced->bytes, BytesAhead(x.response_body, up.in));
+    return spliced->io != Io::kBlocked;
+  }
+  const bool is_long = x.response_head_done && (up.stream.fast() || ahead >= kLongBody);
   const std::span<char> room =
       up.in.Room(context_.buffers, is_long ? BufferPool::kLarge : BufferPool::kNormal);
   if (room.empty()) {
@@ -166,7 +172,7 @@ bool HttpSession::WriteResponseHead(const http::ResponseHead& head) {
 bool HttpSession::TakeResponseBody() {
   Exchange& x = *exchange_;
   ReadBuffer& in = upstream_->in;
-  if (x.response_over() || !in.ready().empty() || in.raw().empty()) return false;
+  if (x.response_over() || in.has_ready() || in.raw().empty()) return false;
   const auto passed =
       x.dechunk ? Dechunk(x.response_body, in.mutable_raw())
                 : x.response_body.PassThrough(in.mutable_raw(), http::TrailerPolicy::kForwardSafe);
@@ -225,19 +231,24 @@ bool HttpSession::SendResponse() {
   static constexpr std::string_view kNothing;
   const std::string_view body =
       x.local || !upstream_ || !x.response_head_done || x.tunnel ? kNothing : upstream_->in.ready();
-  if (x.to_downstream.empty() && body.empty()) return false;
+  // Of a tunnel nothing is read here, and what upstream brought before we answered ourselves is gone.
+  const bool piped = upstream_ && upstream_->in.piped() > 0;
+  if (x.to_downstream.empty() && body.empty() && !piped) return false;
   if (!downstream_.stream.writable()) return false;
   // Unless the connection goes on, its end follows these bytes.
   const bool is_last = x.response_over() && !x.keep_alive && !x.tunnel;
-  const auto [io, bytes] = downstream_.stream.Write(x.to_downstream.pending(), body, is_last);
+  const bool splices = piped && x.to_downstream.empty();
+  const auto [io, bytes] =
+      splices ? SpliceOut(upstream_->stream, upstream_->in, downstream_.stream, is_last)
+              : downstream_.stream.Write(x.to_downstream.pending(), body, is_last || piped);
   if (io == Io::kBroken) {
     context_.counters.Add(Counter::kDownstreamResets);
     Abort(Flag::kDownstreamReset);
     return true;
   }
-  const size_t head = std::min(bytes, x.to_downstream.pending().size());
+  const size_t head = splices ? 0 : std::min(bytes, x.to_downstream.pending().size());
   x.to_downstream.Sent(head);
-  if (bytes > head) upstream_->in.Sent(bytes - head);
+  if (!splices && bytes > head) upstream_->in.Sent(bytes - head);
   x.record.bytes_out += bytes;
   if (x.to_downstream.empty()) x.to_downstream.Clear();
   return bytes > 0;
@@ -246,7 +257,7 @@ bool HttpSession::SendResponse() {
 bool HttpSession::ResponseFinished() const {
   const Exchange& x = *exchange_;
   if (!x.response_over() || !x.to_downstream.empty()) return false;
-  return x.local || x.tunnel || !upstream_ || upstream_->in.ready().empty();
+  return x.local || x.tunnel || !upstream_ || !upstream_->in.has_ready();
 }
 
 }  // namespace whence::proxy

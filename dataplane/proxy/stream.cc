@@ -36,6 +36,17 @@ constexpr uint32_t kLeastTrust = 32'768;
 constexpr size_t kLongRead = 16 * 1024;
 // After so long without a whole piece a stream is slow again, and gets what has come.
 constexpr std::chrono::milliseconds kPieceTime{8};
+// A pipe that is full of less is full of small packets: copying takes more of them at once.
+constexpr size_t kLeastPipeful = 128 * 1024;
+// Pipes are few. Whose receiver left one full for so long has so many pieces copied.
+constexpr std::chrono::milliseconds kHoldTime{20};
+constexpr uint32_t kCopies = 32;
+constexpr uint32_t kForGood = UINT32_MAX;
+
+// splice(2) itself is refused, by the kernel or by who guards it; the socket is as it was.
+bool IsNoSplice(int error) {
+  return error == EINVAL || error == ENOSYS || error == EPERM || error == EACCES || error == ENOMEM;
+}
 
 }  // namespace
 
@@ -102,6 +113,10 @@ Stream::Result Stream::Read(std::span<char> room) {
     if (emptied) readable_ = peer_shut_ || hung_up_;
     return {Io::kMoved, static_cast<size_t>(n)};
   }
+  return NothingRead(n);
+}
+
+Stream::Result Stream::NothingRead(ssize_t n) {
   if (n == 0) {
     readable_ = false;
     at_end_ = true;
@@ -136,6 +151,10 @@ Stream::Result Stream::Write(std::string_view first, std::string_view second, bo
     if (static_cast<size_t>(n) < first.size() + second.size()) Block();
     return {Io::kMoved, static_cast<size_t>(n)};
   }
+  return NothingWritten();
+}
+
+Stream::Result Stream::NothingWritten() {
   if (errno == EAGAIN || errno == EINTR) {
     if (errno != EINTR) Block();
     return {Io::kBlocked};
@@ -147,6 +166,40 @@ Stream::Result Stream::Write(std::string_view first, std::string_view second, bo
   return {Io::kBroken};
 }
 
+Stream::Result Stream::ReadTo(Pipe& pipe, uint64_t ahead) {
+  pipe.filled_at = loop_->now();
+  const ssize_t n =
+      pipe.Fill(fd_.get(), static_cast<size_t>(std::min<uint64_t>(ahead, PipePool::kBytes)));
+  if (n < 0 && IsNoSplice(errno)) {
+    pace_->copies = kForGood;
+    return {Io::kBlocked};
+  }
+  if (n <= 0) return NothingRead(n);
+  const auto bytes = static_cast<size_t>(n);
+  // Either the socket is empty or the pipe is full. What is left is told of when a piece is together;
+  // but behind the stretch every byte counts.
+  const size_t rest = os::UnreadBytes(fd_.get());
+  if (rest < (bytes == ahead ? 1 : pace_->low_water)) {
+    readable_ = peer_shut_ || hung_up_;
+  } else if (bytes < std::min<uint64_t>(ahead, kLeastPipeful)) {
+    pace_->copies = kForGood;
+  }
+  return {Io::kMoved, bytes};
+}
+
+Stream::Result Stream::WriteFrom(Pipe& pipe, bool last) {
+  if (nagle_ == Nagle::kOffAtNextWrite && written_) DisableNagle();
+  written_ = true;
+  // Less than all need not mean that there is no room, which only a write that finds none says.
+  const ssize_t n = pipe.Drain(fd_.get(), last);
+  return n > 0 ? Result{Io::kMoved, static_cast<size_t>(n)} : NothingWritten();
+}
+
+void Stream::NoteDrained(SteadyTime filled_at) {
+  if (pace_ == nullptr || pace_->copies == kForGood) return;
+  if (loop_->now() - filled_at > kHoldTime) pace_->copies = kCopies;
+}
+
 void Stream::NotePace(size_t bytes, uint64_t ahead) {
   if (pace_ == nullptr) {
     if (bytes < kLongRead || ahead < kFastBytes) return;
@@ -154,6 +207,7 @@ void Stream::NotePace(size_t bytes, uint64_t ahead) {
         +[](void* self) { static_cast<Stream*>(self)->BeLate(); }, this,
         ahead == kUnknown ? kPatience : 1);
   }
+  if (pace_->copies > 0 && pace_->copies != kForGood && bytes > 0) --pace_->copies;
   const SteadyTime now = loop_->now();
   if (!fast()) {
     if (now - pace_->since > kFastTime) {
@@ -175,6 +229,8 @@ void Stream::NotePace(size_t bytes, uint64_t ahead) {
 }
 
 void Stream::BeLate() {
+  // It is here; its receiver takes nothing more, so that it was not read. The next read goes on.
+  if (os::UnreadBytes(fd_.get()) >= pace_->low_water) return;
   pace_->patience = std::min(pace_->patience * kLessTrust, kLeastTrust);
   EndPace();
 }

@@ -17,6 +17,7 @@
 #include "dataplane/loop/event_loop.h"
 #include "dataplane/loop/timer_wheel.h"
 #include "dataplane/os/unique_fd.h"
+#include "dataplane/proxy/pipe.h"
 
 namespace whence::proxy {
 
@@ -68,6 +69,16 @@ class Stream {
   // out with these bytes in one packet.
   Result Write(std::string_view first, std::string_view second = {}, bool last = false);
 
+  // The same through a pipe (splice.h). ReadTo takes none of what is behind the next `ahead` bytes;
+  // kBlocked while readable() means that it is not to be had: read as usual. REQUIRES:
+  // worth_splicing(), the pipe is empty; of WriteFrom: it is not.
+  Result ReadTo(Pipe& pipe, uint64_t ahead);
+  Result WriteFrom(Pipe& pipe, bool last = false);
+  // Whether a pipe pays: the stream is fast, comes in large pieces, and is taken as fast.
+  bool worth_splicing() const { return fast() && pace_->copies == 0; }
+  // What was read to a pipe then has all gone on now.
+  void NoteDrained(SteadyTime filled_at);
+
   // Whether the other side has said nothing, and not ended: asked of the socket itself, since an
   // event may still be on its way.
   bool IsSilent() const;
@@ -110,6 +121,7 @@ class Stream {
     uint32_t turns = 0;  // so often in a row they were many
     uint32_t patience;   // after so many turns the stream is fast
     size_t low_water = 1;
+    uint32_t copies = 0;      // so many pieces are copied before a pipe is used again
     bool tells_rest = false;  // TCP_INQ is set
     loop::Timer late;         // less than `low_water` came for too long
   };
@@ -117,6 +129,9 @@ class Stream {
   // recv(2); says as well how much is left to read, if the kernel tells.
   ssize_t Receive(std::span<char> room, std::optional<size_t>* rest);
   ssize_t Send(std::string_view first, std::string_view second, int flags);
+  // A read brought nothing; errno where `n` is negative.
+  Result NothingRead(ssize_t n);
+  Result NothingWritten();
   void Block();  // a write found no room
   // No whole piece came in time.
   void BeLate();

@@ -240,7 +240,7 @@ void TcpSession::MoveBytes() {
   if (!relay_) {
     record().upstream_source = upstream_->local_address();
     PackRecord();
-    relay_.emplace(context_.buffers, Relay::Side{downstream_.stream, downstream_.in},
+    relay_.emplace(context_.buffers, context_.pipes, Relay::Side{downstream_.stream, downstream_.in},
                    Relay::Side{upstream_->stream, upstream_->in}, &downstream_.guard());
     downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
   }

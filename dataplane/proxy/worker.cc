@@ -1,5 +1,8 @@
 #include "dataplane/proxy/worker.h"
 
+#include <pthread.h>
+#include <signal.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -11,6 +14,20 @@ namespace {
 
 // The loop wakes up so often anyway.
 constexpr std::chrono::milliseconds kTrimInterval{1'000};
+
+// One worker's share.
+size_t PipesOf(int workers) {
+  constexpr size_t kLeast = 2;
+  return std::max(kLeast, PipePool::kMostInAll / static_cast<size_t>(std::max(workers, 1)));
+}
+
+// Writing to a connection that is gone is an everyday event, and splice(2) has no MSG_NOSIGNAL.
+void BlockSigpipe() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
 
 uint64_t Random64(std::random_device& random) { return uint64_t{random()} << 32 | random(); }
 
@@ -41,6 +58,7 @@ Worker::Worker(int index, const DataPlaneOptions& options, SharedState& shared,
                .tuples = shared.tuples,
                .owner = *this,
                .buffers = {},
+               .pipes = PipePool(counters_, PipesOf(options.workers)),
                .connector = Connector(
                    *loop_, options, shared.tuples, counters_,
                    PortSequence(options.upstream_ports, static_cast<uint32_t>(options.workers),
@@ -66,11 +84,15 @@ void Worker::Start(Update first) {
   context_.snapshot = first.snapshot;  // the thread does not run yet
   Apply(std::move(first));
   loop_->ArmAfter(trim_, kTrimInterval);
-  thread_ = std::thread([this] { loop_->Run(); });
+  thread_ = std::thread([this] {
+    BlockSigpipe();
+    loop_->Run();
+  });
 }
 
 void Worker::Trim() {
   context_.buffers.Trim();
+  context_.pipes.Trim();
   context_.spare_exchanges.Trim();
   context_.connector.Trim();
   loop_->ArmAfter(trim_, kTrimInterval);

@@ -57,6 +57,7 @@ class Bench final : public DownstreamOwner {
                  .tuples = tuples_,
                  .owner = *this,
                  .buffers = {},
+                 .pipes = PipePool(counters_, 2),
                  .connector = Connector(*loop_, options_, tuples_, counters_,
                                         PortSequence(options_.upstream_ports, 1, 0, 1)),
                  .balancer = Balancer(counters_, 1),
