@@ -133,6 +133,13 @@ size_t UnreadBytes(int fd) {
   return ::ioctl(fd, FIONREAD, &bytes) == 0 && bytes > 0 ? static_cast<size_t>(bytes) : 0;
 }
 
+size_t UnsentBytes(int fd) {
+  int bytes = 0;
+  return ::ioctl(fd, SIOCOUTQNSD, &bytes) == 0 && bytes > 0 ? static_cast<size_t>(bytes) : 0;
+}
+
+int TellRoomWhenSent(int fd) { return SetInt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 1); }
+
 int TellRest(int fd) { return SetInt(fd, IPPROTO_TCP, TCP_INQ, 1); }
 
 int SetTransparent(int fd, bool v4) {

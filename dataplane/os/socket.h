@@ -71,6 +71,10 @@ int AckNow(int fd);
 int SetLowWater(int fd, size_t bytes);
 // What has come and was not read yet.
 size_t UnreadBytes(int fd);
+// What was written and was not sent once yet.
+size_t UnsentBytes(int fd);
+// From now on there is room for writing only when nothing is unsent.
+int TellRoomWhenSent(int fd);
 // From now on recvmsg says how many bytes are left (TCP_CM_INQ).
 int TellRest(int fd);
 // May be bound to an address that is not ours. Needs CAP_NET_RAW or CAP_NET_ADMIN.

@@ -53,6 +53,8 @@ void HttpSession::Pump() {
       case Phase::kDiscard:
         more = Discard();
         break;
+      case Phase::kBreaking:
+        return Break();
       case Phase::kClosed:
         return;
     }
@@ -244,7 +246,7 @@ void HttpSession::FinishExchange() {
     }
   }
   WriteRecord();
-  if (truncated) return Close(reset);
+  if (truncated) return reset ? Break() : Close(/*reset=*/false);
   if (!keep) return EndConnection(client_may_send);
   phase_ = Phase::kHead;
   unparsed_ = true;
@@ -317,6 +319,15 @@ bool HttpSession::Discard() {
   return io == Io::kMoved;
 }
 
+void HttpSession::Break() {
+  Stream& stream = downstream_.stream;
+  if (stream.hung_up() || stream.IsAllSent()) return Close(/*reset=*/true);
+  if (phase_ == Phase::kBreaking) return;
+  phase_ = Phase::kBreaking;
+  stream.TellWhenSent();
+  downstream_.ArmTimer(context_.options.limits.linger_timeout);
+}
+
 bool HttpSession::MoveTunnel() {
   const Relay::Progress progress = tunnel_->Move();
   if (progress.moved) downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
@@ -374,6 +385,9 @@ void HttpSession::OnTimer() {
     case Phase::kDiscard:
       context_.counters.Add(Counter::kLingerTimeouts);
       return Close(/*reset=*/false);
+    case Phase::kBreaking:
+      context_.counters.Add(Counter::kLingerTimeouts);
+      return Close(/*reset=*/true);
     case Phase::kClosed:
       return;
   }

@@ -7,6 +7,9 @@
 //             ▼                        │ 101                  ▼   so that the answer survives
 //          (closed)                 kTunnel ──────────────► (closed)
 //
+// A response that ends with the connection and broke off ends with a reset: kBreaking waits until what
+// there was of it is on its way.
+//
 // While an exchange is under way the next request stays unread behind it. Bodies move through two
 // bounded buffers, one per direction: when one is full its sender is no longer read from.
 //
@@ -60,7 +63,7 @@ class HttpSession final : public Session, private UpstreamUser, private PendingR
   void OnCut(access_log::Flag reason) override;
 
  private:
-  enum class Phase : uint8_t { kHead, kExchange, kTunnel, kDiscard, kClosed };
+  enum class Phase : uint8_t { kHead, kExchange, kTunnel, kDiscard, kBreaking, kClosed };
 
   // --- states: http_session.cc ---
   void OnUpstream(Upstream& upstream) override;
@@ -78,6 +81,8 @@ class HttpSession final : public Session, private UpstreamUser, private PendingR
   void AskForRoom();
   bool MoveTunnel();
   bool Discard();
+  // Ends the connection with a reset behind what was written, which a reset at once would drop.
+  void Break();
   void BeginExchange();
   void FinishExchange();
   void WriteRecord();

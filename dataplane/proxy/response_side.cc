@@ -235,8 +235,8 @@ bool HttpSession::SendResponse() {
   const bool piped = upstream_ && upstream_->in.piped() > 0;
   if (x.to_downstream.empty() && body.empty() && !piped) return false;
   if (!downstream_.stream.writable()) return false;
-  // Unless the connection goes on, its end follows these bytes.
-  const bool is_last = x.response_over() && !x.keep_alive && !x.tunnel;
+  // Unless the connection goes on, its end follows these bytes. A reset would not take them along.
+  const bool is_last = x.response_over() && !x.keep_alive && !x.tunnel && !x.truncated;
   const bool splices = piped && x.to_downstream.empty();
   const auto [io, bytes] =
       splices ? SpliceOut(upstream_->stream, upstream_->in, downstream_.stream, is_last)

@@ -250,6 +250,14 @@ bool Stream::IsSilent() const {
   return ::recv(fd_.get(), &byte, 1, MSG_PEEK) < 0 && errno == EAGAIN;
 }
 
+bool Stream::IsAllSent() const { return os::UnsentBytes(fd_.get()) == 0; }
+
+void Stream::TellWhenSent() {
+  os::TellRoomWhenSent(fd_.get());
+  watches_writable_ = false;  // asked for anew, it looks by the new rule
+  Block();
+}
+
 void Stream::ShutdownWrite() {
   if (write_shut_) return;
   write_shut_ = true;

@@ -99,6 +99,11 @@ class Stream {
   // algorithm off waits for that of the first before it sends the next.
   void AckNow();
 
+  // Nothing of what was written waits to be sent for the first time: a reset comes behind it.
+  bool IsAllSent() const;
+  // An event tells when it is so. Not for streams that are written to any more.
+  void TellWhenSent();
+
   // Our FIN, once. False: the connection is broken.
   void ShutdownWrite();
   bool write_shut() const { return write_shut_; }

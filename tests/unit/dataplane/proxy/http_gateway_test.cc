@@ -1,4 +1,6 @@
 // HTTP through a gateway on loopback: what the client and the origin see on the wire.
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -534,6 +536,42 @@ TEST_F(HttpGatewayTest, SlowReaderSlowsTheOrigin) {
   } while (sent != before);
   EXPECT_LT(sent, kSize / 2);
   EXPECT_EQ(client.ReadBytes(kSize), std::string(kSize, 'z'));
+}
+
+// A reset drops what the kernel has not sent yet: it has to wait until the client had all there was.
+TEST_F(HttpGatewayTest, CloseDelimitedResponseThatBreaksOffArrivesAsFarAsItCame) {
+  const std::string body(400'000, 'b');
+  Origin origin([&](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    end.Send("HTTP/1.1 200 OK\r\n\r\n" + body);
+    int unread = 1;  // by the agent's kernel
+    while (unread > 0) ASSERT_EQ(::ioctl(end.fd(), SIOCOUTQ, &unread), 0);
+    end.Reset();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp(/*receive_buffer=*/32 * 1024);
+  client.Send(kGet);
+  EXPECT_TRUE(NextRecord().Has(Flag::kUpstreamReset));
+  client.ReadThrough("\r\n\r\n");
+  EXPECT_EQ(client.ReadBytes(body.size()), body);
+  EXPECT_TRUE(client.SeesReset());
+}
+
+// And a client that takes nothing does not keep it waiting for ever.
+TEST_F(HttpGatewayTest, CloseDelimitedResponseThatBreaksOffWaitsForNobody) {
+  options_.limits.linger_timeout = std::chrono::milliseconds(50);
+  Origin origin([&](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    end.Send("HTTP/1.1 200 OK\r\n\r\n" + std::string(400'000, 'b'));
+    int unread = 1;
+    while (unread > 0) ASSERT_EQ(::ioctl(end.fd(), SIOCOUTQ, &unread), 0);
+    end.Reset();
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp(/*receive_buffer=*/32 * 1024);
+  client.Send(kGet);
+  AwaitCounter(Counter::kLingerTimeouts, 1);
+  AwaitZero(Counter::kConnectionsActive);
 }
 
 TEST_F(HttpGatewayTest, BigRequestBodyArrivesWhole) {
