@@ -61,7 +61,8 @@ class Bench final : public DownstreamOwner {
                  .connector = Connector(*loop_, options_, tuples_, counters_,
                                         PortSequence(options_.upstream_ports, 1, 0, 1)),
                  .balancer = Balancer(counters_, 1),
-                 .pool = UpstreamPool(*loop_, options_.limits, counters_),
+                 .pending = PendingRequests(*loop_, quotas_, 0),
+                 .pool = UpstreamPool(*loop_, options_.limits, counters_, &context_.pending),
                  .request_ids = RequestIds({1, 2}),
                  .snapshot = nullptr,
                  .heads = {},
@@ -73,6 +74,8 @@ class Bench final : public DownstreamOwner {
     static const auto snapshot = MakeSnapshot();
     context_.snapshot = snapshot;
     context_.balancer.Update(*snapshot);
+    quotas_.SetWorkers(1, [](int, const std::shared_ptr<ConnectionQuota>&) {});
+    context_.pending.Update(*snapshot);
     context_.forwarding_memory.resize(trust::ForwardingMemory(options_.limits.max_header_bytes));
     context_.target_memory.resize(policy::JudgedTargetMemory(options_.limits.max_header_bytes));
   }
@@ -117,6 +120,7 @@ class Bench final : public DownstreamOwner {
   WorkerCounters counters_;
   access_log::Ring ring_{16};
   const std::unique_ptr<loop::EventLoop> loop_;
+  QuotaTable quotas_;
   Context context_;
   std::vector<std::unique_ptr<Downstream>> connections_;
 };
