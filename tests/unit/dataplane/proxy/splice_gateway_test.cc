@@ -3,6 +3,7 @@
 // Whether a stream is fast enough for that depends on what else the machine does: each test tries
 // until it was (Until), and checks every byte of every try.
 #include <atomic>
+#include <semaphore>
 #include <thread>
 
 #include "gmock/gmock.h"
@@ -164,10 +165,12 @@ TEST_F(SpliceGatewayTest, StreamBothWaysWithHalfClose) {
 }
 
 TEST_F(SpliceGatewayTest, StreamsBothWaysAtOnce) {
+  std::counting_semaphore<> taken(0);
   Origin origin([&](WireEnd& end) {
     std::thread writer([&] { end.Send(data_), end.Finish(); });
     EXPECT_TRUE(end.ReadToEnd() == data_);
     writer.join();
+    taken.release();
   });
   Start({.tcp = {origin.address()}});
   UntilSpliced([&] {
@@ -176,6 +179,7 @@ TEST_F(SpliceGatewayTest, StreamsBothWaysAtOnce) {
     EXPECT_TRUE(client.ReadToEnd() == data_);
     writer.join();
     EXPECT_EQ(NextRecord().flags, 0u);
+    taken.acquire();  // the agent is done before the server's last bytes are read
   });
 }
 
