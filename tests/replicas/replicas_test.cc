@@ -11,7 +11,6 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <regex>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -37,6 +36,15 @@ using View = FakeAgent::View;
 EtcdCluster* cluster;  // main's
 std::string folder;    // main's
 
+// Empty: `text` does not have both marks.
+std::string Between(const std::string& text, const std::string& before, const std::string& after) {
+  const size_t mark = text.find(before);
+  if (mark == std::string::npos) return {};
+  const size_t begin = mark + before.size();
+  const size_t end = text.find(after, begin);
+  return end == std::string::npos ? std::string() : text.substr(begin, end - begin);
+}
+
 // One whence-control; killed with it.
 class Replica {
  public:
@@ -55,18 +63,16 @@ class Replica {
          .output = output});
     if (!process.ok()) throw std::runtime_error(std::string(process.status().message()));
     process_.emplace(*std::move(process));
-    const std::regex ready("ready: grpc (\\S+), http (\\S+), data");
-    std::smatch found;
     std::string text;
     const bool is_ready = lab::WaitUntil(
         [&] {
           text = process_->Output();
-          return std::regex_search(text, found, ready);
+          address_ = Between(text, "ready: grpc ", ", ");
+          http_ = Between(text, ", http ", ", data");
+          return !http_.empty();
         },
         std::chrono::seconds(60));
     if (!is_ready) throw std::runtime_error("whence-control did not start: " + text);
-    address_ = found[1];
-    http_ = found[2];
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetMaxReceiveMessageSize(-1);
