@@ -162,6 +162,14 @@ void SetUpstreamSource(const v1::UpstreamSource& source, trust::Topology* topolo
 }
 
 trust::Role ToRole(v1::AgentRole role, Faults* faults) {
+  const std::optional<trust::Role> known = RoleOf(role);
+  if (!known) UnknownValue("role", role, faults);
+  return known.value_or(trust::Role::kSidecar);
+}
+
+}  // namespace
+
+std::optional<trust::Role> RoleOf(v1::AgentRole role) {
   switch (role) {
     case v1::SIDECAR:
       return trust::Role::kSidecar;
@@ -170,12 +178,9 @@ trust::Role ToRole(v1::AgentRole role, Faults* faults) {
     case v1::NODE:
       return trust::Role::kNode;
     default:
-      UnknownValue("role", role, faults);
-      return trust::Role::kSidecar;
+      return std::nullopt;
   }
 }
-
-}  // namespace
 
 trust::Topology ToTopology(const v1::TrustResource& resource, v1::AgentRole role,
                            const IpSetMap& ip_sets, Faults* faults) {

@@ -2,6 +2,8 @@
 #ifndef WHENCE_COMMON_WIRE_TRUST_H_
 #define WHENCE_COMMON_WIRE_TRUST_H_
 
+#include <optional>
+
 #include "common/policy/path.h"
 #include "common/trust/client_privacy.h"
 #include "common/trust/topology.h"
@@ -10,6 +12,9 @@
 #include "whence/v1/resources.pb.h"
 
 namespace whence::wire {
+
+// nullopt: none that we know.
+std::optional<trust::Role> RoleOf(v1::AgentRole role);
 
 // Fields that are not given take the role's defaults. What is wrong goes to `faults`; the result is
 // of use only if nothing was added.

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
+#include "common/wire/trust.h"
 #include "controlplane/access_log/text.h"
 #include "controlplane/rpc/message.h"
 
@@ -40,17 +41,6 @@ const char* RoleText(v1::AgentRole role) {
       return "node";
     default:
       return "sidecar";
-  }
-}
-
-trust::Role ToRole(v1::AgentRole role) {
-  switch (role) {
-    case v1::GATEWAY:
-      return trust::Role::kGateway;
-    case v1::NODE:
-      return trust::Role::kNode;
-    default:
-      return trust::Role::kSidecar;
   }
 }
 
@@ -148,7 +138,9 @@ absl::Status IngestStream::Take(v1::IngestRequest& request) {
 absl::Status IngestStream::CheckReporter(const v1::IngestHello& hello) const {
   if (!peer_.identity) return absl::OkStatus();
   const bool is_covered = peer_.identity->Covers(hello.agent());
-  if (is_covered && peer_.identity->role == ToRole(hello.role())) return absl::OkStatus();
+  if (is_covered &&
+      peer_.identity->role == wire::RoleOf(hello.role()).value_or(trust::Role::kSidecar))
+    return absl::OkStatus();
   const std::string reason =
       is_covered ? absl::StrCat("hello.role is not the one of the certificate, which is of ",
                                 peer_.name, ": issue it with whencectl certs issue --role")

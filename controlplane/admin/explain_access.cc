@@ -11,20 +11,10 @@
 #include "common/explain/explain.h"
 #include "common/wire/ip_set.h"
 #include "common/wire/snapshot_decoder.h"
+#include "common/wire/trust.h"
 
 namespace whence::admin {
 namespace {
-
-trust::Role RoleOf(v1::AgentRole role) {
-  switch (role) {
-    case v1::GATEWAY:
-      return trust::Role::kGateway;
-    case v1::NODE:
-      return trust::Role::kNode;
-    default:
-      return trust::Role::kSidecar;
-  }
-}
 
 // The connected agent, or the workload that the request describes.
 absl::StatusOr<bundle::Workload> Find(const std::vector<bundle::Workload>& inventory,
@@ -41,7 +31,7 @@ absl::StatusOr<bundle::Workload> Find(const std::vector<bundle::Workload>& inven
   described.namespace_ = request.namespace_().empty() ? "default" : request.namespace_();
   described.name = "described";
   described.labels.insert(request.labels().begin(), request.labels().end());
-  described.role = RoleOf(request.role());
+  described.role = wire::RoleOf(request.role()).value_or(trust::Role::kSidecar);
   described.has_sidecar = true;
   return described;
 }
