@@ -7,6 +7,7 @@
 
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/options.h"
+#include "tests/unit/controlplane/ctl/typed.h"
 
 namespace whence::ctl {
 namespace {
@@ -16,19 +17,8 @@ using testing::Not;
 
 class InjectCommandTest : public testing::Test {
  protected:
-  int Ctl(std::vector<const char*> arguments, const std::string& input) {
-    arguments.insert(arguments.begin(), "whencectl");
-    const CommandLine line =
-        ParseCommandLine(static_cast<int>(arguments.size()), arguments.data());
-    out_ = line.out;
-    err_ = line.error;
-    if (!line.options) return line.exit_code;
-    std::istringstream in(input);
-    std::ostringstream out, err;
-    const int code = ctl::Run(*line.options, in, out, err);
-    out_ = out.str();
-    err_ = err.str();
-    return code;
+  int Ctl(std::vector<std::string> arguments, const std::string& input) {
+    return Type(std::move(arguments), input, &out_, &err_);
   }
 
   std::string out_, err_;
@@ -38,10 +28,10 @@ constexpr char kPod[] =
     "kind: Pod\nmetadata: {name: a, namespace: shop}\nspec:\n  containers:\n  - name: a\n";
 
 TEST_F(InjectCommandTest, InjectsAndGivesBackWithoutAControlPlane) {
-  ASSERT_EQ(Ctl({"inject", "-f", "-", "--image", "registry/agent:2", "--classic", "--certs-secret",
-                 ""},
-                kPod),
-            0)
+  ASSERT_EQ(
+      Ctl({"inject", "-f", "-", "--image", "registry/agent:2", "--classic", "--certs-secret", ""},
+          kPod),
+      0)
       << err_;
   EXPECT_THAT(out_, HasSubstr("registry/agent:2"));
   EXPECT_THAT(out_, Not(HasSubstr("restartPolicy: Always")));
@@ -63,12 +53,13 @@ TEST_F(InjectCommandTest, PrintsNothingIfAnythingIsWrong) {
 }
 
 TEST_F(InjectCommandTest, SaysWhatItLeftAloneAndWhatIsToBeApplied) {
-  EXPECT_EQ(Ctl({"inject", "-f", "-"},
-                "kind: Pod\nmetadata: {name: a}\nspec: {hostNetwork: true, containers: [{name: a}]}\n"
-                "---\nkind: Pod\nmetadata:\n  name: b\n  labels: {app: b}\n  annotations:\n"
-                "    proxy.istio.io/config: 'gatewayTopology: {numTrustedProxies: 1}'\n"
-                "spec: {containers: [{name: b}]}\n"),
-            0);
+  EXPECT_EQ(
+      Ctl({"inject", "-f", "-"},
+          "kind: Pod\nmetadata: {name: a}\nspec: {hostNetwork: true, containers: [{name: a}]}\n"
+          "---\nkind: Pod\nmetadata:\n  name: b\n  labels: {app: b}\n  annotations:\n"
+          "    proxy.istio.io/config: 'gatewayTopology: {numTrustedProxies: 1}'\n"
+          "spec: {containers: [{name: b}]}\n"),
+      0);
   EXPECT_THAT(err_, HasSubstr("note: -: Pod a: left alone"));
   EXPECT_THAT(err_, HasSubstr("kind: TrustTopology"));
   EXPECT_THAT(err_, HasSubstr("numTrustedProxies: 1"));

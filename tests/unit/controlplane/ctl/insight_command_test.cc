@@ -14,10 +14,8 @@
 #include <vector>
 
 #include "common/net/ip_address.h"
-#include "controlplane/control_plane.h"
-#include "controlplane/ctl/commands.h"
 #include "envoy/service/discovery/v3/discovery.grpc.pb.h"
-#include "whence/v1/access_log.grpc.pb.h"
+#include "tests/unit/controlplane/ctl/plane_fixture.h"
 
 namespace whence::ctl {
 namespace {
@@ -31,21 +29,10 @@ std::string Bytes(const std::string& text) {
   return std::string(bytes.begin(), bytes.end());
 }
 
-class InsightCommandTest : public ::testing::Test {
+class InsightCommandTest : public PlaneFixture {
  protected:
   void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "whence-ins-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-    control::Config config;
-    config.data_dir = directory_ + "/data";
-    config.listen = control::ListenAddress::Parse("unix:" + directory_ + "/s");
-    config.log_retention = std::chrono::hours(24 * 365 * 100);
-    config.log_max_bytes = 1 << 30;
-    auto plane = control::ControlPlane::Start(config, clock_, logger_);
-    ASSERT_TRUE(plane.ok()) << plane.status();
-    plane_ = std::move(*plane);
-    channel_ = grpc::CreateChannel("unix:" + directory_ + "/s", grpc::InsecureChannelCredentials());
+    PlaneFixture::SetUp();
     Connect();
   }
   void TearDown() override {
@@ -53,8 +40,7 @@ class InsightCommandTest : public ::testing::Test {
       agent_context_.TryCancel();
       (void)agent_->Finish();
     }
-    plane_.reset();
-    std::filesystem::remove_all(directory_);
+    PlaneFixture::TearDown();
   }
 
   // shop/web, which has an address of each family. Back when it is known.
@@ -78,16 +64,9 @@ class InsightCommandTest : public ::testing::Test {
 
   // One allowed request of each client, recorded as an agent does it.
   void Record(const std::vector<std::string>& clients) {
-    grpc::ClientContext context;
-    auto stream = v1::AccessLogIngest::NewStub(channel_)->Stream(&context);
-    v1::IngestRequest hello, batch;
-    hello.mutable_hello()->set_agent("shop/web");
-    hello.mutable_hello()->set_role(v1::SIDECAR);
-    ASSERT_TRUE(stream->Write(hello));
-    batch.mutable_batch()->set_boot("boot");
-    batch.mutable_batch()->set_first_seq(1);
+    std::vector<v1::AccessRecord> records;
     for (const std::string& client : clients) {
-      v1::AccessRecord* record = batch.mutable_batch()->add_records();
+      v1::AccessRecord* record = &records.emplace_back();
       record->set_time_us(std::chrono::duration_cast<std::chrono::microseconds>(
                               std::chrono::system_clock::now().time_since_epoch())
                               .count());
@@ -101,36 +80,15 @@ class InsightCommandTest : public ::testing::Test {
       record->set_decision(v1::ALLOW_DECISION);
       record->set_status(200);
     }
-    ASSERT_TRUE(stream->Write(batch));
-    v1::IngestResponse response;
-    while (response.last_seq() < clients.size()) ASSERT_TRUE(stream->Read(&response));
-    stream->WritesDone();
-    EXPECT_TRUE(stream->Finish().ok());
+    Ingest(1, records);
   }
 
   // As typed: exit code; out_ and err_ are what was printed.
   int Ctl(std::vector<std::string> arguments, const std::string& input = "") {
-    arguments.insert(arguments.begin(),
-                     {"whencectl", "--control-plane", "unix:" + directory_ + "/s"});
-    std::vector<const char*> raw;
-    for (const std::string& argument : arguments) raw.push_back(argument.c_str());
-    CommandLine line = ParseCommandLine(static_cast<int>(raw.size()), raw.data());
-    out_ = line.out;
-    err_ = line.error;
-    if (!line.options) return line.exit_code;
-    std::istringstream in(input);
-    std::ostringstream out, err;
-    const int code = ctl::Run(*line.options, in, out, err);
-    out_ = out.str();
-    err_ = err.str();
-    return code;
+    return Type(Addressed(std::move(arguments)), input, &out_, &err_);
   }
 
-  SystemClock clock_;
-  log::Logger logger_{log::Level::kOff};
-  std::string directory_, out_, err_;
-  std::unique_ptr<control::ControlPlane> plane_;
-  std::shared_ptr<grpc::Channel> channel_;
+  std::string out_, err_;
   grpc::ClientContext agent_context_;
   std::unique_ptr<grpc::ClientReaderWriter<envoy::service::discovery::v3::DeltaDiscoveryRequest,
                                            envoy::service::discovery::v3::DeltaDiscoveryResponse>>
@@ -157,8 +115,9 @@ std::string Feed(int size) {
 }
 
 std::string Inline(const std::string& list) {
-  std::string text = "apiVersion: whence.dev/v1\nkind: IpSet\n"
-                     "metadata: {name: feed, namespace: shop}\nspec:\n  cidrs:\n";
+  std::string text =
+      "apiVersion: whence.dev/v1\nkind: IpSet\n"
+      "metadata: {name: feed, namespace: shop}\nspec:\n  cidrs:\n";
   std::istringstream lines(list);
   for (std::string line; std::getline(lines, line);) text += "  - " + line + "\n";
   return text;

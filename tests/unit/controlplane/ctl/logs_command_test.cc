@@ -21,9 +21,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
-#include "controlplane/control_plane.h"
-#include "controlplane/ctl/commands.h"
-#include "whence/v1/access_log.grpc.pb.h"
+#include "tests/unit/controlplane/ctl/plane_fixture.h"
 
 namespace whence::ctl {
 namespace {
@@ -61,27 +59,8 @@ class WatchedBuffer final : public std::streambuf {
   std::string text_;
 };
 
-class LogsCommandTest : public ::testing::Test {
+class LogsCommandTest : public PlaneFixture {
  protected:
-  void SetUp() override {
-    std::string pattern = (std::filesystem::temp_directory_path() / "whence-log-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    directory_ = pattern;
-    control::Config config;
-    config.data_dir = directory_ + "/data";
-    config.listen = control::ListenAddress::Parse("unix:" + directory_ + "/s");
-    config.log_retention = std::chrono::hours(24 * 365 * 100);
-    config.log_max_bytes = 1 << 30;
-    auto plane = control::ControlPlane::Start(config, clock_, logger_);
-    ASSERT_TRUE(plane.ok()) << plane.status();
-    plane_ = std::move(*plane);
-    channel_ = grpc::CreateChannel("unix:" + directory_ + "/s", grpc::InsecureChannelCredentials());
-  }
-  void TearDown() override {
-    plane_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-
   static v1::AccessRecord Record(uint8_t last_octet, v1::Decision decision) {
     v1::AccessRecord record;
     record.set_time_us(std::chrono::duration_cast<std::chrono::microseconds>(
@@ -100,33 +79,9 @@ class LogsCommandTest : public ::testing::Test {
     return record;
   }
 
-  // As an agent does: hello, one batch, and back when it is acknowledged.
-  void Ingest(uint64_t first_seq, const std::vector<v1::AccessRecord>& records) {
-    grpc::ClientContext context;
-    auto stream = v1::AccessLogIngest::NewStub(channel_)->Stream(&context);
-    v1::IngestRequest hello;
-    hello.mutable_hello()->set_agent("shop/web");
-    hello.mutable_hello()->set_role(v1::SIDECAR);
-    ASSERT_TRUE(stream->Write(hello));
-    v1::IngestRequest batch;
-    batch.mutable_batch()->set_boot("boot");
-    batch.mutable_batch()->set_first_seq(first_seq);
-    for (const v1::AccessRecord& record : records) *batch.mutable_batch()->add_records() = record;
-    ASSERT_TRUE(stream->Write(batch));
-    v1::IngestResponse response;
-    while (response.last_seq() < first_seq + records.size() - 1) {
-      ASSERT_TRUE(stream->Read(&response));
-    }
-    stream->WritesDone();
-    EXPECT_TRUE(stream->Finish().ok());
-  }
-
   CommandLine Line(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(),
-                     {"whencectl", "--control-plane", "unix:" + directory_ + "/s", "logs"});
-    std::vector<const char*> raw;
-    for (const std::string& argument : arguments) raw.push_back(argument.c_str());
-    return ParseCommandLine(static_cast<int>(raw.size()), raw.data());
+    arguments.insert(arguments.begin(), "logs");
+    return Parse(Addressed(std::move(arguments)));
   }
 
   std::string Logs(std::vector<std::string> arguments) {
@@ -140,21 +95,7 @@ class LogsCommandTest : public ::testing::Test {
 
   // The same for what may fail, and for other commands than logs.
   int Run(std::vector<std::string> arguments, std::string* out, std::string* err) {
-    arguments.insert(arguments.begin(),
-                     {"whencectl", "--control-plane", "unix:" + directory_ + "/s"});
-    std::vector<const char*> raw;
-    for (const std::string& argument : arguments) raw.push_back(argument.c_str());
-    CommandLine line = ParseCommandLine(static_cast<int>(raw.size()), raw.data());
-    if (!line.options) {
-      *err = line.error;
-      return line.exit_code;
-    }
-    std::istringstream in;
-    std::ostringstream printed, complained;
-    const int code = ctl::Run(*line.options, in, printed, complained);
-    *out = printed.str();
-    *err = complained.str();
-    return code;
+    return Type(Addressed(std::move(arguments)), "", out, err);
   }
   static std::string ReadFile(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
@@ -162,12 +103,6 @@ class LogsCommandTest : public ::testing::Test {
     text << file.rdbuf();
     return text.str();
   }
-
-  SystemClock clock_;
-  log::Logger logger_{log::Level::kOff};
-  std::string directory_;
-  std::unique_ptr<control::ControlPlane> plane_;
-  std::shared_ptr<grpc::Channel> channel_;
 };
 
 TEST_F(LogsCommandTest, FiltersAndPrintsTheNewestLast) {
@@ -192,7 +127,9 @@ TEST_F(LogsCommandTest, FiltersAndPrintsTheNewestLast) {
 
 TEST_F(LogsCommandTest, LimitsAFollowerOnlyWhenAsked) {
   EXPECT_EQ(std::get<LogsOptions>(Line({"-f"}).options->command).selection.query.limit(), 0u);
-  EXPECT_EQ(std::get<LogsOptions>(Line({"-f", "--limit", "5"}).options->command).selection.query.limit(), 5u);
+  EXPECT_EQ(
+      std::get<LogsOptions>(Line({"-f", "--limit", "5"}).options->command).selection.query.limit(),
+      5u);
   EXPECT_EQ(std::get<LogsOptions>(Line({}).options->command).selection.query.limit(), 100u);
   EXPECT_EQ(Line({"--limit", "0"}).exit_code, 2);
 }
@@ -200,7 +137,8 @@ TEST_F(LogsCommandTest, LimitsAFollowerOnlyWhenAsked) {
 TEST_F(LogsCommandTest, PagesGoBackToTheBeginning) {
   std::vector<v1::AccessRecord> records;
   for (uint8_t i = 1; i <= 25; ++i) records.push_back(Record(i, v1::ALLOW_DECISION));
-  for (v1::AccessRecord& record : records) record.set_time_us(1'700'000'000'000'000);  // all at once
+  for (v1::AccessRecord& record : records)
+    record.set_time_us(1'700'000'000'000'000);  // all at once
   Ingest(1, records);
   std::vector<std::string> arguments = {"logs", "--limit", "10", "-o", "json"};
   int seen = 0;
@@ -235,7 +173,7 @@ TEST_F(LogsCommandTest, FindsByEveryFilter) {
   record.set_path("/cart/7?x");
   Ingest(1, {Record(1, v1::ALLOW_DECISION), record, Record(2, v1::ALLOW_DECISION)});
   const std::vector<std::vector<std::string>> finds = {
-      {"--request-id", "req-7"}, {"--policy", "shop/edge"}, {"--method", "PUT"}, {"--id", "2"},
+      {"--request-id", "req-7"}, {"--policy", "shop/edge"}, {"--method", "PUT"},    {"--id", "2"},
       {"--status", "403"},       {"--path", "/cart/"},      {"--client", "2.2.2.7"}};
   for (std::vector<std::string> filter : finds) {
     filter.insert(filter.end(), {"-o", "json"});
