@@ -119,6 +119,7 @@ def main():
             except urllib.error.HTTPError as error:
                 return json.loads(error.read())
 
+        await_true("Prometheus is ready", lambda: status_of(f"http://127.0.0.1:{prometheus}/-/ready") == 200, 60)
         await_true("Prometheus has scraped both thrice", lambda: len(
             [r for r in ask('count_over_time(up{job="whence"}[1m]) >= 3')["data"]["result"]]) == 2, 60)
         faults, queries = [], 0
