@@ -67,12 +67,14 @@ void SortUnique(std::vector<uint16_t>* ports) {
 // Kubernetes' --service-node-port-range unless an operator changed it.
 constexpr std::string_view kNodePorts = "30000-32767";
 
+constexpr char kOpening[] = "tcp flags syn / fin,syn,rst,ack";
+constexpr char kNotOpening[] = "tcp flags != syn / fin,syn,rst,ack";
+
 // Opening packets ask for a listener; without one `tproxy` does not match and they go on. All
 // others may belong to a connection of kube-proxy's, and would be reset by our listener: those are
 // ours that have a socket of ours. (In a pod such a rule would let a reused port of a connection in
 // TIME_WAIT pass by the agent. Here opening packets never reach it.)
 std::string NodeRules(const Intent& intent, const HostFacts& facts) {
-  constexpr char kOpening[] = "tcp flags syn / fin,syn,rst,ack";
   std::string text = absl::StrCat("\t\tmeta nfproto ipv4 ", kOpening,
                                   " tproxy ip to 127.0.0.1 notrack accept\n");
   if (facts.has_ipv6) {
@@ -82,8 +84,8 @@ std::string NodeRules(const Intent& intent, const HostFacts& facts) {
   if (intent.on_exit == OnExit::kBlock) {
     absl::StrAppend(&text, "\t\t", kOpening, " counter drop\n");
   }
-  absl::StrAppend(&text,
-                  "\t\ttcp flags != syn / fin,syn,rst,ack socket transparent 1 notrack accept\n"
+  absl::StrAppend(&text, "\t\t", kNotOpening,
+                  " socket transparent 1 notrack accept\n"
                   "\t}\n\n\tchain output {\n"
                   "\t\ttype filter hook output priority raw; policy accept;\n\t\tmeta mark ",
                   absl::StrFormat("0x%08x", kListenerMark), " notrack\n\t}\n}\n");
@@ -285,8 +287,14 @@ std::string TableText(const Intent& intent, const HostFacts& facts, const Memory
   AppendSet("included", intent.include_ports, &text);
   absl::StrAppend(&text, "\tchain prerouting {\n\t\tcomment \"", IntentText(intent),
                   "\"\n\t\t", ToAbsl(HookOf(intent.mode)), "; policy accept;\n");
-  absl::StrAppend(&text, "\t\tiifname \"lo\" return\n\t\tfib daddr type != local return\n");
-  absl::StrAppend(&text, "\t\ttcp dport @excluded return\n");
+  text += "\t\tiifname \"lo\" return\n";
+  // Nearly every packet, at the price of finding its socket, which has our listener's mark. A socket
+  // in TIME_WAIT has none, and opening packets never come this way.
+  if (intent.mode == Mode::kTproxy) {
+    absl::StrAppend(&text, "\t\t", kNotOpening, " socket mark ",
+                    absl::StrFormat("0x%08x accept\n", kListenerMark));
+  }
+  text += "\t\tfib daddr type != local return\n\t\ttcp dport @excluded return\n";
   if (!intent.include_ports.empty()) {
     text += "\t\ttcp dport != @included return\n";
   } else if (intent.mode == Mode::kNode) {
@@ -297,26 +305,26 @@ std::string TableText(const Intent& intent, const HostFacts& facts, const Memory
     absl::StrAppend(&text, "\t\tmeta l4proto tcp redirect to :", intent.inbound_port, "\n\t}\n}\n");
     return text;
   }
-  // No `socket` expression: it would also match the agent's TIME_WAIT sockets, and a client that
-  // reuses its port would pass by the agent. tproxy finds established connections itself.
+  // No `socket transparent`: it would also match the agent's TIME_WAIT sockets, and a client that
+  // reuses its port would pass by the agent.
   const std::string to = absl::StrCat(facts.has_ipv6 ? " tproxy to :" : " tproxy ip to :",
                                       intent.inbound_port, " meta mark set ");
   const std::string_view family = facts.has_ipv6 ? "" : "meta nfproto ipv4 ";
   // Opening packets have a mark of their own, so that what answers them instead of the agent gets
   // nowhere: where a dead agent's TIME_WAIT socket matches, the kernel hands them to the application.
-  absl::StrAppend(&text, "\t\t", ToAbsl(family), "tcp flags != syn / fin,syn,rst,ack", to,
+  absl::StrAppend(&text, "\t\t", ToAbsl(family), kNotOpening, to,
                   absl::StrFormat("0x%08x accept\n", kListenerMark), "\t\t", ToAbsl(family),
                   "meta l4proto tcp", to, absl::StrFormat("0x%08x accept\n", intent.packet_mark));
   // tproxy also leaves alone what has a socket of the application's. An opening packet that has one
   // comes from a client that picked the very port by which we connect for it: told so, the client
   // takes another, where it would otherwise send into the void for as long as we are connected.
-  absl::StrAppend(&text, "\t\ttcp flags syn / fin,syn,rst,ack socket mark ",
+  absl::StrAppend(&text, "\t\t", kOpening, " socket mark ",
                   absl::StrFormat("0x%08x", intent.upstream_mark),
                   " counter reject with tcp reset\n");
   // Reached when nobody listens. Opening packets only: replies to the application's own connections
   // come here as well.
   if (intent.on_exit == OnExit::kBlock) {
-    text += "\t\ttcp flags syn / fin,syn,rst,ack counter drop\n";
+    absl::StrAppend(&text, "\t\t", kOpening, " counter drop\n");
   }
   text += "\t}\n}\n";
   return text;

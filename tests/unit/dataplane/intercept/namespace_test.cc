@@ -341,6 +341,20 @@ TEST_F(NamespaceTest, CheckNamesWhatWasTakenAway) {
   close(agent);
 }
 
+// With SYN cookies nothing is kept of a handshake, so that what ends it belongs to no socket: it must
+// not be the application's listener that takes it.
+TEST_F(NamespaceTest, AHandshakeByCookieIsTheAgents) {
+  StartApplication();
+  ASSERT_EQ(Pod().Sysctl("net.ipv4.tcp_syncookies", "2"), absl::OkStatus());
+  ASSERT_TRUE(InstallHere({}).ok());
+  const int agent = ListenAsAgent();
+  auto connection = HttpConnection::Open(Client(), kPod4, kAppPort);
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  pollfd polled{agent, POLLIN, 0};
+  ASSERT_EQ(poll(&polled, 1, 5000), 1) << "the connection went past the agent";
+  close(agent);
+}
+
 // A connection that the agent closed first leaves a TIME_WAIT socket in the pod. A client that
 // takes the same port again must meet the agent, and when there is none any more, nobody: never the
 // application.

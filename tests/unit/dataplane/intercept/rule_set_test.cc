@@ -30,6 +30,7 @@ TEST(RuleSetTest, TproxyFailsClosed) {
 		comment "mode=tproxy on-exit=block port=15006 marks=0x539,0x53a table=133"
 		type filter hook prerouting priority mangle; policy accept;
 		iifname "lo" return
+		tcp flags != syn / fin,syn,rst,ack socket mark 0x0000053b accept
 		fib daddr type != local return
 		tcp dport @excluded return
 		tcp flags != syn / fin,syn,rst,ack tproxy to :15006 meta mark set 0x0000053b accept
@@ -67,6 +68,7 @@ TEST(RuleSetTest, PortsAreSetsAndSortedOnce) {
 		comment "mode=tproxy on-exit=block port=16006 marks=0x539,0x53a table=133"
 		type filter hook prerouting priority mangle; policy accept;
 		iifname "lo" return
+		tcp flags != syn / fin,syn,rst,ack socket mark 0x0000053b accept
 		fib daddr type != local return
 		tcp dport @excluded return
 		tcp dport != @included return
