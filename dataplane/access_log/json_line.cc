@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "common/net/ip_address.h"
+#include "dataplane/access_log/record_text.h"
 
 namespace whence::access_log {
 namespace {
@@ -52,59 +52,40 @@ void PutNumber(char* out, unsigned value, int digits) {
   for (int i = digits - 1; i >= 0; --i, value /= 10) out[i] = static_cast<char>('0' + value % 10);
 }
 
-class Object {
- public:
-  explicit Object(std::string* out) : out_(out) { out_->push_back('{'); }
-  void Text(std::string_view name, std::string_view value) {
-    Name(name);
-    AppendJsonString(value, out_);
-  }
-  void Number(std::string_view name, uint64_t value) {
-    Name(name);
-    char digits[20];
-    out_->append(digits, std::to_chars(digits, digits + sizeof(digits), value).ptr);
-  }
-  // 16 bytes; empty (none) and anything else is null.
-  void Address(std::string_view name, std::string_view bytes) {
-    Name(name);
-    net::IpAddress::Bytes raw;
-    if (bytes.size() != raw.size()) {
-      *out_ += "null";
-      return;
-    }
-    std::copy(bytes.begin(), bytes.end(), raw.begin());
-    char text[net::IpAddress::kMaxTextSize];
-    const size_t size = net::IpAddress::FromV6(raw).Format(text);
-    out_->push_back('"');
-    out_->append(text, size);
-    out_->push_back('"');
-  }
-  void End() { *out_ += "}\n"; }
+void AppendText(std::string_view name, std::string_view value, std::string* out) {
+  out->append(name);
+  AppendJsonString(value, out);
+}
 
- private:
-  void Name(std::string_view name) {
-    if (!first_) out_->push_back(',');
-    first_ = false;
-    out_->push_back('"');
-    out_->append(name);
-    *out_ += "\":";
+void AppendNumber(std::string_view name, uint64_t value, std::string* out) {
+  char digits[20];
+  const char* const end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
+  out->append(name).append(std::string_view(digits, static_cast<size_t>(end - digits)));
+}
+
+void AppendAddress(std::string_view name, const net::IpAddress& address, std::string* out) {
+  out->append(name);
+  if (address.is_unspecified()) {
+    out->append("null");
+    return;
   }
+  char text[net::IpAddress::kMaxTextSize];
+  const size_t size = address.Format(text);
+  out->push_back('"');
+  out->append(text, size);
+  out->push_back('"');
+}
 
-  std::string* const out_;
-  bool first_ = true;
-};
-
-std::string_view DecisionText(v1::Decision decision) {
+std::string_view DecisionText(Decision decision) {
   switch (decision) {
-    case v1::ALLOW_DECISION:
+    case Decision::kAllow:
       return "allow";
-    case v1::DENY_DECISION:
+    case Decision::kDeny:
       return "deny";
-    case v1::DRY_RUN_DENY_DECISION:
+    case Decision::kDryRunDeny:
       return "dry-run-deny";
-    default:
-      return "";
   }
+  return "";
 }
 
 }  // namespace
@@ -154,41 +135,45 @@ std::string TimeText(int64_t time_us) {
   return text;
 }
 
-void AppendJsonLine(const v1::AccessRecord& record, const Reporting& reporting, std::string* out) {
-  Object object(out);
-  object.Text("time", TimeText(record.time_us()));
-  object.Text("agent", reporting.agent);
-  object.Text("workload", reporting.workload);
-  object.Text("namespace", reporting.namespace_);
-  object.Text("node", reporting.node);
-  object.Text("role", reporting.role);
-  if (record.dropped() > 0) {
-    object.Number("dropped", record.dropped());
-    return object.End();
-  }
-  object.Text("protocol", record.protocol());
-  object.Address("client_address", record.client_address());
-  object.Text("client_reason", record.client_reason());
-  object.Address("direct_peer", record.direct_peer());
-  object.Number("direct_peer_port", record.direct_peer_port());
-  object.Text("forwarded_for", record.forwarded_for());
-  object.Address("external_address", record.external_address());
-  object.Address("destination", record.destination());
-  object.Number("destination_port", record.destination_port());
-  object.Address("upstream_source", record.upstream_source());
-  object.Text("method", record.method());
-  object.Text("host", record.host());
-  object.Text("path", record.path());
-  object.Number("status", record.status());
-  object.Text("decision", DecisionText(record.decision()));
-  object.Text("policy", record.policy());
-  object.Number("bytes_in", record.bytes_in());
-  object.Number("bytes_out", record.bytes_out());
-  object.Number("duration_us", record.duration_us());
-  object.Text("flags", record.flags());
-  object.Text("request_id", record.request_id());
-  object.Text("proxy_tlvs", record.proxy_tlvs());
-  object.End();
+JsonLines::JsonLines(const Reporting& reporting) {
+  AppendText(R"("agent":)", reporting.agent, &reporting_);
+  AppendText(R"(,"workload":)", reporting.workload, &reporting_);
+  AppendText(R"(,"namespace":)", reporting.namespace_, &reporting_);
+  AppendText(R"(,"node":)", reporting.node, &reporting_);
+  AppendText(R"(,"role":)", reporting.role, &reporting_);
+}
+
+void JsonLines::Append(const Record& record, std::string* out) const {
+  out->append(R"({"time":")").append(TimeText(record.time_us)).append(R"(",)").append(reporting_);
+  AppendText(R"(,"protocol":)", ProtocolText(record.protocol), out);
+  AppendAddress(R"(,"client_address":)", record.client_address, out);
+  AppendText(R"(,"client_reason":)", record.Get(Text::kReason), out);
+  AppendAddress(R"(,"direct_peer":)", record.direct_peer, out);
+  AppendNumber(R"(,"direct_peer_port":)", record.direct_peer_port, out);
+  AppendText(R"(,"forwarded_for":)", record.Get(Text::kForwardedFor), out);
+  AppendAddress(R"(,"external_address":)", record.external_address, out);
+  AppendAddress(R"(,"destination":)", record.destination_address, out);
+  AppendNumber(R"(,"destination_port":)", record.destination_port, out);
+  AppendAddress(R"(,"upstream_source":)", record.upstream_source, out);
+  AppendText(R"(,"method":)", record.Get(Text::kMethod), out);
+  AppendText(R"(,"host":)", record.Get(Text::kHost), out);
+  AppendText(R"(,"path":)", record.Get(Text::kPath), out);
+  AppendNumber(R"(,"status":)", record.status, out);
+  AppendText(R"(,"decision":)", DecisionText(record.decision), out);
+  AppendText(R"(,"policy":)", record.Get(Text::kPolicy), out);
+  AppendNumber(R"(,"bytes_in":)", record.bytes_in, out);
+  AppendNumber(R"(,"bytes_out":)", record.bytes_out, out);
+  AppendNumber(R"(,"duration_us":)", record.duration_us, out);
+  AppendText(R"(,"flags":)", HasFlags(record) ? FlagsText(record) : std::string(), out);
+  AppendText(R"(,"request_id":)", record.Get(Text::kRequestId), out);
+  AppendText(R"(,"proxy_tlvs":)", record.Get(Text::kProxyTlvs), out);
+  out->append("}\n");
+}
+
+void JsonLines::AppendGap(int64_t time_us, uint64_t dropped, std::string* out) const {
+  out->append(R"({"time":")").append(TimeText(time_us)).append(R"(",)").append(reporting_);
+  AppendNumber(R"(,"dropped":)", dropped, out);
+  out->append("}\n");
 }
 
 }  // namespace whence::access_log

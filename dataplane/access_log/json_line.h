@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-#include "whence/v1/access_log.pb.h"
+#include "dataplane/access_log/record.h"
 
 namespace whence::access_log {
 
@@ -26,8 +26,18 @@ struct Reporting {
   std::string role;
 };
 
-// Appends one line with its newline. Pure.
-void AppendJsonLine(const v1::AccessRecord& record, const Reporting& reporting, std::string* out);
+// The lines of one agent, each with its newline. Immutable.
+class JsonLines {
+ public:
+  explicit JsonLines(const Reporting& reporting);
+
+  void Append(const Record& record, std::string* out) const;
+  // Stands for `dropped` records that were lost just before it.
+  void AppendGap(int64_t time_us, uint64_t dropped, std::string* out) const;
+
+ private:
+  std::string reporting_;  // its members as JSON
+};
 
 // Appends `bytes` as a JSON string, quotes included.
 void AppendJsonString(std::string_view bytes, std::string* out);

@@ -27,9 +27,10 @@ int64_t Microseconds(WallTime time) { return time.time_since_epoch().count(); }
 
 }  // namespace
 
-Reporter::Reporter(int workers, std::string boot, Reporting reporting, const Clock& clock, Log& log)
+Reporter::Reporter(int workers, std::string boot, const Reporting& reporting, const Clock& clock,
+                   Log& log)
     : boot_(std::move(boot)),
-      reporting_(std::move(reporting)),
+      json_(reporting),
       clock_(clock),
       log_(log),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
@@ -158,7 +159,7 @@ void Reporter::CountAt(Tally& tally) {
 void Reporter::Append(const Record& record) {
   records_.fetch_add(1, std::memory_order_relaxed);
   if (outputs_.file != nullptr) {
-    AppendJsonLine(ToMessage(record), reporting_, &lines_);
+    json_.Append(record, &lines_);
     if (lines_.size() >= kLinesBytes) WriteLines();
   }
   summary_in_hand_.Add(record);
@@ -168,7 +169,7 @@ void Reporter::Append(const Record& record) {
 void Reporter::AppendGap(uint64_t dropped) {
   const int64_t now_us = Microseconds(clock_.Now());
   records_.fetch_add(1, std::memory_order_relaxed);
-  if (outputs_.file != nullptr) AppendJsonLine(GapMessage(now_us, dropped), reporting_, &lines_);
+  if (outputs_.file != nullptr) json_.AppendGap(now_us, dropped, &lines_);
   if (outputs_.outbox != nullptr) OpenBatch().AddGap(now_us, dropped);
 }
 

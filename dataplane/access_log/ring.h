@@ -40,11 +40,11 @@ class Ring {
   static constexpr size_t kDefaultBytes = 512 << 10;  // some 2,000 records; touched as it is used
 
   // `bytes` is rounded up to a power of two that holds two of the largest records. `wake` (may be
-  // empty) is called on the producer's thread, and must not block, when a quarter of the ring is
+  // empty) is called on the producer's thread, and must not block, when a sixteenth of the ring is
   // filled: once, until the consumer calls ArmWake again.
   explicit Ring(size_t bytes = kDefaultBytes, std::function<void()> wake = nullptr)
       : mask_(std::bit_ceil(std::max(bytes, 2 * sizeof(Record))) - 1),
-        wake_at_((mask_ + 1) / 4),
+        wake_at_((mask_ + 1) / 16),
         wake_(std::move(wake)),
         bytes_(static_cast<unsigned char*>(
             ::operator new(mask_ + 1 + sizeof(Record), std::align_val_t(kAlignment)))) {}
@@ -103,7 +103,7 @@ class Ring {
     return true;
   }
 
-  // Lets the next quarter filled call `wake` again. Call before draining, or a wake in between is
+  // Lets the next sixteenth filled call `wake` again. Call before draining, or a wake in between is
   // lost.
   void ArmWake() { woken_.store(false, std::memory_order_release); }
 

@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "dataplane/access_log/record_text.h"
 
 namespace whence::access_log {
 namespace {
@@ -78,7 +77,7 @@ TEST(JsonLineTest, CarriesEveryFieldOfTheView) {
   record.Set(Text::kRequestId, "id");
   record.Add(Flag::kSpoofedHeaders);
   std::string line;
-  AppendJsonLine(ToMessage(record), {"shop/echo", "echo", "shop", "10.128.0.1", "sidecar"}, &line);
+  JsonLines({"shop/echo", "echo", "shop", "10.128.0.1", "sidecar"}).Append(record, &line);
   ASSERT_EQ(line.back(), '\n');
   EXPECT_EQ(std::count(line.begin(), line.end(), '\n'), 1);
   const nlohmann::json want = {{"time", "2026-11-22T23:04:05.678901Z"},
@@ -114,7 +113,7 @@ TEST(JsonLineTest, CarriesEveryFieldOfTheView) {
 
 TEST(JsonLineTest, AGapIsALineOfItsOwn) {
   std::string line;
-  AppendJsonLine(GapMessage(0, 17), {"shop/echo", "echo", "shop", "", "sidecar"}, &line);
+  JsonLines({"shop/echo", "echo", "shop", "", "sidecar"}).AppendGap(0, 17, &line);
   EXPECT_EQ(nlohmann::json::parse(line)["dropped"], 17);
 }
 

@@ -5,7 +5,7 @@
 #include <random>
 #include <string>
 
-#include "dataplane/access_log/record_text.h"
+#include "tests/unit/dataplane/access_log/messages.h"
 #include "whence/v1/access_log.pb.h"
 
 namespace whence::access_log {

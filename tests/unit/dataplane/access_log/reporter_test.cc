@@ -11,7 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <semaphore>
 
-#include "dataplane/access_log/record_text.h"
+#include "tests/unit/dataplane/access_log/messages.h"
+
 
 namespace whence::access_log {
 namespace {

@@ -81,11 +81,11 @@ TEST(RingTest, HoldsTwoOfTheLargest) {
   EXPECT_FALSE(ring.TryPush(record));
 }
 
-TEST(RingTest, WakesOncePerFilledQuarter) {
+TEST(RingTest, WakesOncePerFilledSixteenth) {
   int woken = 0;
-  Ring ring(8192, [&] { ++woken; });
-  const size_t quarter = 2048 / BytesOf(Numbered(0));
-  for (size_t i = 0; i < quarter; ++i) ring.TryPush(Numbered(0));
+  Ring ring(32 << 10, [&] { ++woken; });
+  const size_t sixteenth = 2048 / BytesOf(Numbered(0));
+  for (size_t i = 0; i < sixteenth; ++i) ring.TryPush(Numbered(0));
   EXPECT_EQ(woken, 0);
   ring.TryPush(Numbered(1));
   EXPECT_EQ(woken, 1);
@@ -93,7 +93,7 @@ TEST(RingTest, WakesOncePerFilledQuarter) {
   EXPECT_EQ(woken, 1) << "the consumer has been told";
   ring.ArmWake();
   ring.TryPush(Numbered(3));
-  EXPECT_EQ(woken, 2) << "still more than a quarter, and the consumer asked again";
+  EXPECT_EQ(woken, 2) << "still more than a sixteenth, and the consumer asked again";
 }
 
 // Under TSan this also proves that a record is never read while it is written.

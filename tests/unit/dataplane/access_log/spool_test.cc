@@ -7,8 +7,8 @@
 #include <fstream>
 #include <map>
 
-#include "dataplane/access_log/record_text.h"
 #include "tests/support/no_descriptors.h"
+#include "tests/unit/dataplane/access_log/messages.h"
 
 namespace whence::access_log {
 namespace {
