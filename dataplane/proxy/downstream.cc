@@ -162,7 +162,8 @@ void Downstream::OnHeaderDeadline() {
 
 void Downstream::RefuseHeader(Counter why) {
   context_.counters.Add(why);
-  access_log::Record record = NewRecord();
+  access_log::Record record;
+  BeginRecord(&record);
   const trust::Resolution resolution = ResolveConnection(*context_.snapshot, facts_);
   record.SetClient(resolution.client);
   record.Set(access_log::Text::kReason, trust::ReasonText(resolution));
@@ -323,13 +324,11 @@ void Downstream::Close(bool reset) {
   context_.owner.Forget(*this);
 }
 
-access_log::Record Downstream::NewRecord() const {
-  access_log::Record record;
-  record.time_us = context_.loop.wall_now().time_since_epoch().count();
-  record.SetDirectPeer(peer());
-  record.SetDestination(destination());
-  if (header_taken_) record.Add(access_log::Flag::kProxyProtocol);
-  return record;
+void Downstream::BeginRecord(access_log::Record* record) const {
+  record->time_us = context_.loop.wall_now().time_since_epoch().count();
+  record->SetDirectPeer(peer());
+  record->SetDestination(destination());
+  if (header_taken_) record->Add(access_log::Flag::kProxyProtocol);
 }
 
 void Downstream::Push(access_log::Record* record) {

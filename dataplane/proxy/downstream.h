@@ -79,8 +79,8 @@ class Downstream final : public loop::EventHandler {
   const net::DirectPeer& peer() const { return facts_.peer; }
   const net::OriginalDestination& destination() const { return facts_.destination; }
   uint16_t listener_port() const { return listener_port_; }
-  // A record with what is known of the connection; starts now.
-  access_log::Record NewRecord() const;
+  // Fills a new record with what is known of the connection; it starts now.
+  void BeginRecord(access_log::Record* record) const;
   // Leaves it, with what the PROXY protocol header said besides: last, so that this cuts no other
   // text.
   void Push(access_log::Record* record);

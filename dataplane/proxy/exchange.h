@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 
@@ -87,6 +88,13 @@ struct Exchange : InPages {
   bool tunnel = false;
   bool truncated =
       false;  // the response broke off: what there is goes out, then the connection ends
+
+  // As it was at first. In place, and without the parentheses that would clear it before: of the
+  // record's text, which is most of it, nobody reads what nobody wrote.
+  void Renew() {
+    std::destroy_at(this);
+    ::new (static_cast<void*>(this)) Exchange;
+  }
 
   // The response is complete as far as upstream, or we, are concerned.
   bool response_over() const { return response_head_done && (response_body.done() || truncated); }

@@ -128,7 +128,7 @@ void HttpSession::BeginExchange() {
   auto& spare = context_.spare_exchanges;
   exchange_ = spare.empty() ? std::make_unique<Exchange>() : spare.Take();
   context_.ring.Begin();
-  exchange_->record = downstream_.NewRecord();
+  downstream_.BeginRecord(&exchange_->record);
   exchange_->began = context_.loop.now();
   phase_ = Phase::kExchange;
   head_began_ = false;
@@ -207,7 +207,7 @@ void HttpSession::WriteRecord() {
   context_.counters.Add(Counter::kBytesOut, record.bytes_out);
   downstream_.Push(&record);
   CountEndpoint(nullptr);
-  *exchange_ = Exchange();
+  exchange_->Renew();
   context_.spare_exchanges.Give(std::move(exchange_));
 }
 
@@ -401,7 +401,8 @@ void HttpSession::JudgeIdle() {
       JudgeAnyRequest(*context_.snapshot, downstream_.facts(), context_.loop.wall_now());
   if (judgement.verdict.allowed) return;
   context_.ring.Begin();
-  access_log::Record record = downstream_.NewRecord();
+  access_log::Record record;
+  downstream_.BeginRecord(&record);
   record.protocol = access_log::Protocol::kHttp11;
   Describe(judgement, &record);
   record.Add(Flag::kPolicyClosed);

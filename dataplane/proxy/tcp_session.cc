@@ -16,7 +16,8 @@ TcpSession::TcpSession(Context& context, Downstream& downstream, bool silent)
       downstream_(downstream),
       silent_(silent),
       began_(context.loop.now()),
-      record_(std::make_unique<access_log::Record>(downstream.NewRecord())) {
+      record_(std::make_unique_for_overwrite<access_log::Record>()) {
+  downstream.BeginRecord(record_.get());
   context_.ring.Begin();
 }
 
