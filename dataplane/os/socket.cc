@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <iterator>
 #include <string>
 
@@ -173,7 +174,7 @@ int IgnoreNewConnections(int listener) {
 
 AcceptQueue AcceptQueueOf(int listener) {
   tcp_info info{};
-  socklen_t size = sizeof(info);
+  socklen_t size = offsetof(tcp_info, tcpi_sacked) + sizeof(info.tcpi_sacked);
   if (::getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return {};
   // Of a listener these two say how many wait and how many may (tcp_get_info in the kernel).
   return {info.tcpi_unacked, info.tcpi_sacked};

@@ -1,5 +1,6 @@
 #include "dataplane/proxy/listener.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "common/trust/resolver.h"
@@ -9,7 +10,7 @@ namespace whence::proxy {
 namespace {
 
 // Then the connections that are already open get their turn.
-constexpr int kAcceptsPerRound = 32;
+constexpr uint32_t kAcceptsPerRound = 32;
 constexpr std::chrono::milliseconds kPause{100};
 
 bool IsShortage(int error) {
@@ -33,13 +34,12 @@ void Listener::Close() {
 }
 
 void Listener::OnEvents(uint32_t) {
-  // Asked for only when there was more than one round's work: it costs a call.
-  if (backlogged_ && os::AcceptQueueOf(fd_.get()).full()) {
-    context_.counters.Add(Counter::kAcceptQueueFull);
+  // An accept() that finds nobody costs more than this question: the kernel makes the socket first.
+  const os::AcceptQueue queue = os::AcceptQueueOf(fd_.get());
+  if (queue.full()) context_.counters.Add(Counter::kAcceptQueueFull);
+  const uint32_t most = std::clamp<uint32_t>(queue.waiting, 1, kAcceptsPerRound);
+  for (uint32_t i = 0; i < most && AcceptOne(); ++i) {
   }
-  int accepted = 0;
-  while (accepted < kAcceptsPerRound && AcceptOne()) ++accepted;
-  backlogged_ = accepted == kAcceptsPerRound;
 }
 
 void Listener::IgnoreNew() {
@@ -129,7 +129,6 @@ void Listener::Pause() {
 }
 
 void Listener::Resume() {
-  backlogged_ = true;
   if (fd_ && !Start()) context_.loop.ArmAfter(resume_, kPause);
 }
 

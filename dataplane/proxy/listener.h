@@ -40,7 +40,6 @@ class Listener final : public loop::EventHandler {
   const ListenSpec spec_;
   os::UniqueFd fd_;
   loop::Timer resume_;
-  bool backlogged_ = false;  // others may wait still
 };
 
 }  // namespace whence::proxy
