@@ -1,5 +1,7 @@
 #include "dataplane/proxy/downstream.h"
 
+#include <algorithm>
+
 #include "common/proxy_protocol/tlv_text.h"
 #include "dataplane/proxy/detection.h"
 #include "dataplane/proxy/http_session.h"
@@ -7,6 +9,12 @@
 #include "dataplane/proxy/tcp_session.h"
 
 namespace whence::proxy {
+namespace {
+
+// So long nobody need hear that the client went away.
+constexpr std::chrono::milliseconds kUnwatched{8};
+
+}  // namespace
 
 Downstream::Downstream(Context& context, os::UniqueFd fd, const Origin& origin)
     : stream(std::move(fd)),
@@ -21,8 +29,12 @@ Downstream::~Downstream() {
   if (watched_) context_.tuples.Remove(peer().address, destination().address);
 }
 
-bool Downstream::Start() {
-  if (!stream.Register(context_.loop, *this, loop::EventLoop::Interest::kRead)) return false;
+bool Downstream::Start(bool is_readable) {
+  if (is_readable) {
+    stream.Note(EPOLLIN);
+  } else if (!stream.Register(context_.loop, *this, loop::EventLoop::Interest::kRead)) {
+    return false;
+  }
   header_rule_ = trust::ProxyHeaderRuleFor(context_.snapshot->topology, peer());
   // A control plane from before the proofs sends no key: then an agent's address has to do.
   if (!context_.snapshot->handover_key) facts_.agent_word = trust::AgentWord::kOwn;
@@ -43,7 +55,24 @@ bool Downstream::Start() {
       BeginDetection();
       break;
   }
+  if (!session_) Watch();
   return true;
+}
+
+void Downstream::Watch() {
+  if (closed() || stream.registered()) return;
+  using Interest = loop::EventLoop::Interest;
+  const bool waited = timer_.armed();
+  if (!stream.Register(context_.loop, *this,
+                       stream.writable() ? Interest::kRead : Interest::kBoth)) {
+    return Cut(access_log::Flag::kOverload);
+  }
+  if (waited) ArmTimer(patience_);
+}
+
+void Downstream::ArmTimer(std::chrono::milliseconds delay) {
+  patience_ = delay;
+  context_.loop.ArmAfter(timer_, stream.registered() ? delay : std::min(delay, kUnwatched));
 }
 
 void Downstream::TakeHeader() {
@@ -198,6 +227,7 @@ void Downstream::Begin(snapshot::Protocol protocol, bool silent) {
   } else {
     context_.counters.Add(Counter::kConnectionsTcp);
     stream.AckNow();
+    Watch();
     session_ = std::make_unique<TcpSession>(context_, *this, silent);
   }
   session_->OnDownstream();
@@ -228,6 +258,7 @@ void Downstream::DetectProtocol() {
   if (!stream.readable()) return;
   const auto [io, bytes] = stream.Read(in.Room(context_.buffers, BufferPool::kNormal));
   in.Filled(bytes);
+  if (io == Io::kBlocked) return in.Trim();
   if (io == Io::kBroken || (io == Io::kEnd && in.empty())) {
     Close();  // came and went without a word: nothing was asked, nothing is recorded
     return;
@@ -255,7 +286,10 @@ void Downstream::Classify(bool ended) {
 
 void Downstream::OnTimer() {
   if (closed()) return;
-  if (session_) {
+  if (!stream.registered()) {
+    Watch();
+    if (!closed()) ArmTimer(patience_);
+  } else if (session_) {
     session_->OnTimer();
   } else if (context_.draining && in.empty()) {
     Close();

@@ -43,8 +43,12 @@ class Downstream final : public loop::EventHandler {
   Downstream(Context& context, os::UniqueFd fd, const Origin& origin);
   ~Downstream() override;
 
-  // Registers with the loop and waits for the first bytes. False: it could not be registered.
-  bool Start();
+  // Waits for the first bytes, or serves them at once where they are certain to be there: then most
+  // short connections are over before anybody has to wait for anything on them, and are never
+  // registered with the loop. False: it could not be registered.
+  bool Start(bool is_readable = false);
+  // Registers with the loop, if that was not done yet. Where it fails the connection is cut.
+  void Watch();
   void OnEvents(uint32_t events) override;
 
   // Passed to the session, or acted upon while there is none.
@@ -61,7 +65,7 @@ class Downstream final : public loop::EventHandler {
 
   // The session asks for another turn after the other connections have had theirs.
   void Schedule() { context_.loop.Schedule(*this); }
-  void ArmTimer(std::chrono::milliseconds delay) { context_.loop.ArmAfter(timer_, delay); }
+  void ArmTimer(std::chrono::milliseconds delay);
   void CancelTimer() { timer_.Cancel(); }
 
   // A TCP session found that this is HTTP; `upstream` (may be null) is already connected for it.
@@ -127,6 +131,7 @@ class Downstream final : public loop::EventHandler {
   bool silence_judged_ = false;
   std::unique_ptr<Session> session_;
   loop::Timer timer_;
+  std::chrono::milliseconds patience_{0};  // what it was armed with
 };
 
 }  // namespace whence::proxy

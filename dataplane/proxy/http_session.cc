@@ -37,6 +37,17 @@ void HttpSession::OnUpstream(Upstream& upstream) {
 }
 
 void HttpSession::Pump() {
+  MoveAll();
+  if (!downstream_.stream.registered() && !WaitsForUpstreamOnly()) downstream_.Watch();
+}
+
+bool HttpSession::WaitsForUpstreamOnly() const {
+  return phase_ == Phase::kExchange && upstream_ && !exchange_->local &&
+         exchange_->request_body.done() && !exchange_->response_head_done &&
+         downstream_.stream.writable();
+}
+
+void HttpSession::MoveAll() {
   const uint64_t most = context_.pipes.moved() + PipePool::kMostPerTurn;
   for (int step = 0; step < kMostSteps && context_.pipes.moved() < most; ++step) {
     bool more = false;

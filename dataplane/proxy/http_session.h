@@ -68,8 +68,12 @@ class HttpSession final : public Session, private UpstreamUser, private PendingR
   // --- states: http_session.cc ---
   void OnUpstream(Upstream& upstream) override;
   void JudgeIdle();
-  // Moves whatever can move. The functions below return whether to go on.
+  // Moves whatever can move, and has the downstream watched where that may matter next.
   void Pump();
+  void MoveAll();
+  // The request is whole, and of its answer nothing has come.
+  bool WaitsForUpstreamOnly() const;
+  // The functions below return whether to go on.
   bool AwaitHead();
   bool TakeHead();
   // The client sends no more, and what it sent is no whole head.

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "common/trust/resolver.h"
+#include "dataplane/os/port_steering.h"
 #include "dataplane/proxy/downstream.h"
 
 namespace whence::proxy {
@@ -27,6 +28,19 @@ Listener::Listener(Context& context, const ListenSpec& spec, os::UniqueFd fd)
           +[](void* self) { static_cast<Listener*>(self)->Resume(); }, this) {}
 
 bool Listener::Start() { return context_.loop.AddListener(fd_.get(), *this) == 0; }
+
+void Listener::OnSnapshot() {
+  if (!spec_.speaking_first) return;
+  if (spec_.inbound) {
+    std::vector<uint16_t> ports = PortsSpeakingFirst(*context_.snapshot);
+    if (defers_ && ports == steered_ports_) return;
+    const auto workers = static_cast<uint32_t>(context_.options.workers);
+    // Where the kernel knows no such program, any listener gets any connection.
+    if (os::SteerByPort(fd_.get(), spec_.address.ip.is_v4(), workers, ports) != 0) return;
+    steered_ports_ = std::move(ports);
+  }
+  if (!defers_) defers_ = os::DeferAccept(fd_.get()) == 0;
+}
 
 void Listener::Close() {
   resume_.Cancel();
@@ -80,7 +94,7 @@ void Listener::Admit(os::Accepted accepted) {
   auto connection = std::make_unique<Downstream>(context_, std::move(accepted.fd), origin);
   Downstream& started = *connection;
   context_.owner.Adopt(std::move(connection));
-  if (!started.Start()) started.Close(/*reset=*/true);
+  if (!started.Start(defers_)) started.Close(/*reset=*/true);
 }
 
 bool Listener::FindDestination(const os::Accepted& accepted, net::OriginalDestination* out) {

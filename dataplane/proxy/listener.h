@@ -2,6 +2,9 @@
 #ifndef WHENCE_DATAPLANE_PROXY_LISTENER_H_
 #define WHENCE_DATAPLANE_PROXY_LISTENER_H_
 
+#include <cstdint>
+#include <vector>
+
 #include "dataplane/os/socket.h"
 #include "dataplane/proxy/context.h"
 #include "dataplane/proxy/listeners.h"
@@ -14,6 +17,8 @@ class Listener final : public loop::EventHandler {
 
   // False: it could not be registered with the loop.
   bool Start();
+  // There is a newer snapshot. For a sidecar's second listener: which ports are its own now.
+  void OnSnapshot();
   // Accepts what stands in the queue now.
   void AcceptWaiting();
   // New connections are ignored from now on; those that are being made come through.
@@ -21,6 +26,8 @@ class Listener final : public loop::EventHandler {
   // Closes the socket; what waits in its queue is reset by the kernel.
   void Close();
   const ListenSpec& spec() const { return spec_; }
+  // Some of whom the kernel has accepted may not be here yet.
+  bool defers() const { return defers_; }
 
   void OnEvents(uint32_t events) override;
 
@@ -40,6 +47,8 @@ class Listener final : public loop::EventHandler {
   const ListenSpec spec_;
   os::UniqueFd fd_;
   loop::Timer resume_;
+  bool defers_ = false;                   // what it accepts has first bytes, nearly always
+  std::vector<uint16_t> steered_ports_;  // of the program that is attached
 };
 
 }  // namespace whence::proxy

@@ -51,15 +51,26 @@ std::vector<ListenSpec> PlanListeners(const DataPlaneOptions& options,
   for (const net::IpAddress& address : addresses) {
     if (inbound) {
       specs.push_back({{address, options.inbound_port}, true, tproxy});
+      // After REDIRECT a packet does not say what it aimed at.
+      if (tproxy) specs.push_back({{address, options.inbound_port}, true, true, true});
       continue;
     }
     for (const snapshot::Listener& listener : snapshot.listeners) {
-      specs.push_back({{address, listener.port}});
+      const bool speaking_first = listener.protocol == snapshot::Protocol::kHttp;
+      specs.push_back({{address, listener.port}, false, false, speaking_first});
     }
   }
   std::sort(specs.begin(), specs.end());
   specs.erase(std::unique(specs.begin(), specs.end()), specs.end());
   return specs;
+}
+
+std::vector<uint16_t> PortsSpeakingFirst(const snapshot::Snapshot& snapshot) {
+  std::vector<uint16_t> ports;
+  for (const auto& [port, protocol] : snapshot.port_protocols) {
+    if (protocol == snapshot::Protocol::kHttp) ports.push_back(port);
+  }
+  return ports;
 }
 
 const snapshot::Listener* FindListener(const snapshot::Snapshot& snapshot, uint16_t port) {

@@ -15,6 +15,9 @@ struct ListenSpec {
   net::SocketAddress address;
   bool inbound = false;  // a sidecar's interception port, else a declared port
   bool transparent = false;  // accepts for addresses that are not its own
+  // For ports on which the client is known to speak first, by declaration: connections are accepted
+  // with their first bytes. A sidecar has such a listener beside its ordinary one (port_steering.h).
+  bool speaking_first = false;
   friend auto operator<=>(const ListenSpec&, const ListenSpec&) = default;
 };
 
@@ -29,6 +32,9 @@ std::vector<ListenSpec> PlanListeners(const DataPlaneOptions& options,
 
 // The snapshot's listener of that port; null: a newer snapshot has none.
 const snapshot::Listener* FindListener(const snapshot::Snapshot& snapshot, uint16_t port);
+
+// The ports whose connections a sidecar accepts with their first bytes. Sorted.
+std::vector<uint16_t> PortsSpeakingFirst(const snapshot::Snapshot& snapshot);
 
 // What a new connection speaks. `listener_port` 0: it was intercepted.
 snapshot::Protocol ProtocolOf(const snapshot::Snapshot& snapshot, uint16_t listener_port,

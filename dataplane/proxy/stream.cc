@@ -212,7 +212,7 @@ void Stream::NoteDrained(SteadyTime filled_at) {
 
 void Stream::NotePace(size_t bytes, uint64_t ahead) {
   if (pace_ == nullptr) {
-    if (bytes < kLongRead || ahead < kFastBytes) return;
+    if (!registered() || bytes < kLongRead || ahead < kFastBytes) return;
     pace_ = std::make_unique<Pace>(
         +[](void* self) { static_cast<Stream*>(self)->BeLate(); }, this,
         ahead == kUnknown ? kPatience : 1);

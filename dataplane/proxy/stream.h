@@ -85,7 +85,8 @@ class Stream {
 
   // Of a body or a relayed stream `bytes` were read just now, and `ahead` more are certain to come
   // (kUnknown: nobody can tell). A fast stream is then told of less often, in large pieces: that
-  // saves more than half of the work. Slow ones are told of at once, as ever.
+  // saves more than half of the work. Slow ones are told of at once, as ever, and so is what is not
+  // registered.
   static constexpr uint64_t kUnknown = UINT64_MAX;
   void NotePace(size_t bytes, uint64_t ahead);
   bool fast() const { return pace_ != nullptr && pace_->low_water > 1; }

@@ -15,6 +15,10 @@ namespace {
 // The loop wakes up so often anyway.
 constexpr std::chrono::milliseconds kTrimInterval{1'000};
 
+// Whom the kernel has promised a connection and holds back until it speaks is accepted after a second
+// at the latest (os::DeferAccept).
+constexpr std::chrono::milliseconds kLongestDeferral{1'250};
+
 // One worker's share.
 size_t PipesOf(int workers) {
   constexpr size_t kLeast = 2;
@@ -117,6 +121,7 @@ void Worker::ApplyHere(Update& update) {
       listeners_.push_back(std::move(listener));
     }
   }
+  for (auto& listener : listeners_) listener->OnSnapshot();
   // Backwards: a connection that ends takes the last one's place, which had its turn.
   for (size_t i = connections_.size(); i-- > 0;) connections_[i]->OnSnapshot();
   WatchExpiry();
@@ -160,7 +165,12 @@ void Worker::BeginDrain(std::chrono::milliseconds deadline) {
       listener->IgnoreNew();
       listener->AcceptWaiting();
     }
-    loop_->ArmAfter(drain_accept_, std::min(limits.drain_accept_time, deadline / 4));
+    const bool defers = std::any_of(listeners_.begin(), listeners_.end(),
+                                    [](const auto& listener) { return listener->defers(); });
+    loop_->ArmAfter(drain_accept_,
+                    std::min(defers ? std::max(limits.drain_accept_time, kLongestDeferral)
+                                    : limits.drain_accept_time,
+                             deadline / 4));
     for (size_t i = connections_.size(); i-- > 0;) connections_[i]->OnDrain();
     context_.pool.Clear();
   });

@@ -273,6 +273,23 @@ TEST_F(HttpGatewayTest, UpstreamThatNeverAnswersIs504) {
   EXPECT_TRUE(NextRecord().Has(Flag::kUpstreamTimeout));
 }
 
+// Accepted together with its request, a connection is not watched at first.
+TEST_F(HttpGatewayTest, AClientThatLeavesWhileTheOriginThinksIsSeen) {
+  std::promise<void> asked;
+  Origin origin([&asked](WireEnd& end) {
+    end.ReadThrough("\r\n\r\n");
+    asked.set_value();
+    EXPECT_EQ(end.ReadToEnd(), "") << "the origin is told, and need not think on";
+  });
+  Start({.http = {origin.address()}});
+  WireEnd client = ConnectHttp();
+  client.Send(kGet);
+  asked.get_future().wait();
+  client.Reset();
+  AwaitCounter(Counter::kDownstreamResets, 1);
+  EXPECT_TRUE(NextRecord().Has(Flag::kDownstreamReset));
+}
+
 TEST_F(HttpGatewayTest, HeadThatDoesNotArriveInTimeIs408) {
   options_.limits.header_timeout = std::chrono::milliseconds(50);
   Start({});

@@ -16,8 +16,14 @@ snapshot::Snapshot WithPorts(std::initializer_list<uint16_t> ports) {
 TEST(PlanListenersTest, SidecarHasItsInboundPortAlone) {
   EXPECT_THAT(PlanListeners({}, WithPorts({80}), true),
               testing::ElementsAre(ListenSpec{Address("[::]:15006"), true, true},
-                                   ListenSpec{Address("0.0.0.0:15006"), true, true}));
-  EXPECT_EQ(PlanListeners({}, WithPorts({}), false).size(), 1u);
+                                   ListenSpec{Address("[::]:15006"), true, true, true},
+                                   ListenSpec{Address("0.0.0.0:15006"), true, true},
+                                   ListenSpec{Address("0.0.0.0:15006"), true, true, true}));
+  EXPECT_EQ(PlanListeners({}, WithPorts({}), false).size(), 2u);
+  const DataPlaneOptions redirect{.interception = InterceptionMode::kRedirect};
+  EXPECT_THAT(PlanListeners(redirect, WithPorts({}), false),
+              testing::ElementsAre(ListenSpec{Address("0.0.0.0:15006"), true}))
+      << "nothing tells the ports apart";
 }
 
 TEST(PlanListenersTest, GatewayHasThePortsOfTheSnapshot) {
@@ -25,8 +31,11 @@ TEST(PlanListenersTest, GatewayHasThePortsOfTheSnapshot) {
   EXPECT_EQ(PlanListeners(options, WithPorts({80, 443}), true).size(), 4u);
   EXPECT_TRUE(PlanListeners(options, WithPorts({}), true).empty());
   options.listen_addresses = {*net::IpAddress::Parse("10.0.0.1")};
-  EXPECT_THAT(PlanListeners(options, WithPorts({443, 80}), true),
-              testing::ElementsAre(ListenSpec{Address("10.0.0.1:80")},
+  snapshot::Snapshot ports = WithPorts({443, 80});
+  ports.listeners[0].protocol = snapshot::Protocol::kTcp;
+  ports.listeners[1].protocol = snapshot::Protocol::kHttp;
+  EXPECT_THAT(PlanListeners(options, ports, true),
+              testing::ElementsAre(ListenSpec{Address("10.0.0.1:80"), false, false, true},
                                    ListenSpec{Address("10.0.0.1:443")}));
 }
 
