@@ -111,18 +111,42 @@ constexpr char kEnvoyHttp[] =
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: http
-          generate_request_id: false
+          %LOG%
           route_config:
             virtual_hosts:
             - name: all
               domains: ["*"]
               routes: [{match: {prefix: "/"}, route: {cluster: http, timeout: 0s}}]
           http_filters:
+          %POLICY%
           - name: envoy.filters.http.router
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
               suppress_envoy_headers: true
 )";
+
+// What a sidecar has on besides: a policy by the client's address, request ids and a log line, in
+// Istio's default format.
+constexpr char kEnvoyLog[] = R"(use_remote_address: true
+          access_log:
+          - name: envoy.access_loggers.file
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+              path: %DIR%/access.log
+              log_format:
+                text_format_source:
+                  inline_string: "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n")";
+constexpr char kEnvoyPolicy[] = R"(- name: envoy.filters.http.rbac
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC
+              rules:
+                action: DENY
+                policies:
+                  deny-some:
+                    permissions: [{any: true}]
+                    principals:
+                    - remote_ip: {address_prefix: 203.0.113.0, prefix_len: 24}
+                    - remote_ip: {address_prefix: 198.51.100.7, prefix_len: 32})";
 
 constexpr char kEnvoyTcp[] =
     R"(      - name: envoy.filters.network.tcp_proxy
@@ -233,11 +257,15 @@ std::string NginxConfig(const Pod& pod, const std::string& directory, bool keepa
        {"%STREAM_MODULE%", stream ? module : ""}});
 }
 
-std::string EnvoyConfig(const Pod& pod) {
-  return absl::StrCat("static_resources:\n  listeners:\n",
-                      EnvoyListener("http", kProxyPort, kEnvoyHttp),
-                      EnvoyListener("tcp", kTcpProxyPort, kEnvoyTcp), "  clusters:\n",
-                      EnvoyCluster(pod, "http", kHttpPort), EnvoyCluster(pod, "tcp", kTcpPort));
+std::string EnvoyConfig(const Pod& pod, const std::string& directory, bool log) {
+  const std::string text = absl::StrCat(
+      "static_resources:\n  listeners:\n", EnvoyListener("http", kProxyPort, kEnvoyHttp),
+      EnvoyListener("tcp", kTcpProxyPort, kEnvoyTcp), "  clusters:\n",
+      EnvoyCluster(pod, "http", kHttpPort), EnvoyCluster(pod, "tcp", kTcpPort));
+  return absl::StrReplaceAll(
+      absl::StrReplaceAll(text, {{"%LOG%", log ? kEnvoyLog : "generate_request_id: false"},
+                                 {"%POLICY%", log ? kEnvoyPolicy : ""}}),
+      {{"%DIR%", directory}});
 }
 
 std::string AgentDocuments(size_t denied) {

@@ -20,7 +20,7 @@ std::string HaproxyConfig(const Pod& pod, const std::string& directory,
 // address: one client's request leaves from another's address.
 std::string NginxConfig(const Pod& pod, const std::string& directory, bool keepalive);
 
-std::string EnvoyConfig(const Pod& pod);
+std::string EnvoyConfig(const Pod& pod, const std::string& directory, bool log);
 
 // A policy, a topology and the two ports' protocols, so that deciding is part of what is measured.
 // `denied` > 0: also an IpSet of so many ranges from `denied.txt` beside it, and a policy that

@@ -44,9 +44,9 @@ absl::Status StartNginx(const std::string& directory, int core, bool keepalive, 
               peer);
 }
 
-absl::Status StartEnvoy(const std::string& directory, int core, Peer* peer) {
+absl::Status StartEnvoy(const std::string& directory, int core, bool log, Peer* peer) {
   const std::string file = directory + "/envoy.yaml";
-  absl::Status s = lab::WriteFile(file, EnvoyConfig(peer->pod));
+  absl::Status s = lab::WriteFile(file, EnvoyConfig(peer->pod, directory, log));
   if (s.ok()) s = InterceptByTproxy(peer->pod, /*mark_spoofed=*/false);
   if (!s.ok()) return s;
   return Keep(StartInPod(peer->pod, directory + "/proxy.log",
@@ -72,7 +72,7 @@ absl::Status StartProxy(const std::string& name, const std::string& directory, c
   if (absl::StartsWith(name, "nginx")) {
     return StartNginx(directory, cores.proxy, name == "nginx-keepalive", peer);
   }
-  if (name == "envoy") return StartEnvoy(directory, cores.proxy, peer);
+  if (absl::StartsWith(name, "envoy")) return StartEnvoy(directory, cores.proxy, log, peer);
   return StartAgent(directory, cores,
                     {.log = log, .control_plane = name == "whence-control", .denied = denied},
                     peer);
@@ -98,6 +98,7 @@ const std::vector<PeerInfo>& PeerInfos() {
       {"nginx", "a new upstream per request"},
       {"nginx-keepalive", "shares upstreams between clients: fast, but wrong"},
       {"envoy", "transparent listener, original source"},
+      {"envoy-log", "the same with a policy, request ids and an access log, as a sidecar has"},
       {"whence", "a topology and a policy"},
       {"whence-log", "the same with an access log file"},
       {"whence-control", "the same, connected to a control plane that takes the access log"},
