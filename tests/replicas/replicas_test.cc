@@ -23,6 +23,7 @@
 #include "tests/lab/wait.h"
 #include "tests/replicas/fake_agent.h"
 #include "tests/support/etcd_cluster.h"
+#include "tests/support/free_port.h"
 #include "whence/v1/admin.grpc.pb.h"
 
 namespace whence {
@@ -53,12 +54,14 @@ class Replica {
     std::filesystem::create_directories(name_);
     Start(prefix);
   }
+  // The same address again, if it had one.
   void Start(const std::string& prefix) {
+    const std::string listen = address_.empty() ? "127.0.0.1:0" : address_;
     const std::string output = name_ + "/output";
     std::filesystem::remove(output);
     auto process = lab::Process::Start(
         {.command = {WHENCE_CONTROL_PROGRAM, "--data-dir", name_ + "/data", "--listen",
-                     "127.0.0.1:0", "--http", "127.0.0.1:0", "--store", "etcd", "--etcd-endpoints",
+                     listen, "--http", "127.0.0.1:0", "--store", "etcd", "--etcd-endpoints",
                      cluster->endpoints(), "--etcd-prefix", prefix},
          .output = output});
     if (!process.ok()) throw std::runtime_error(std::string(process.status().message()));
@@ -301,6 +304,48 @@ TEST_F(ReplicasTest, AReplicaMayBeKilled) {
   gate_.Break();
   gate_.Connect(b().address());
   EXPECT_TRUE(web_.GotNoBundle());
+}
+
+// The fakes above say what is sent; this says that the agent itself finds its way, whichever replica
+// dies, and that what it enforces is what the other one says.
+TEST_F(ReplicasTest, ARealAgentFindsTheOtherReplica) {
+  const std::string directory = folder + prefix_ + "agent";
+  std::filesystem::create_directories(directory);
+  const std::string port = std::to_string(FreePort());
+  v1::ApplyRequest gateway;
+  gateway.add_files()->set_content(
+      "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: edge, namespace: shop}\n"
+      "spec:\n  selector: {app: gate}\n  servers:\n"
+      "  - {port: {number: " + port + ", name: http, protocol: HTTP}, hosts: ['*']}\n");
+  ASSERT_TRUE(a().Apply(gateway).ok());
+  auto agent = lab::Process::Start(
+      {.command = {WHENCE_AGENT_PROGRAM, "run", "--control-plane",
+                   "ipv4:" + a().address() + "," + b().address(), "--role", "gateway", "--name",
+                   "gate", "--namespace", "shop", "--labels", "app=gate", "--pod-ip", "127.0.0.1",
+                   "--interception", "none", "--state-dir", directory, "--admin", "off", "--health",
+                   "off", "--metrics", "off"},
+       .output = directory + "/output"});
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  const auto answers = [&port](const std::string& status) {
+    return lab::WaitUntil(
+        [&] {
+          return lab::Run({"curl", "-s", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}",
+                           "http://127.0.0.1:" + port + "/"})
+                     .out == status;
+        },
+        std::chrono::seconds(60));
+  };
+  ASSERT_TRUE(answers("404")) << agent->Output();
+  for (const bool first : {true, false}) {
+    Replica& dies = first ? a() : b();
+    Replica& stays = first ? b() : a();
+    dies.Kill();
+    ASSERT_TRUE(stays.Apply(Policy("all", "127.0.0.0/8")).ok());
+    EXPECT_TRUE(answers("403")) << agent->Output();
+    ASSERT_TRUE(stays.Apply(Policy("all", "192.0.2.0/24")).ok());
+    EXPECT_TRUE(answers("404")) << agent->Output();
+    dies.Start(prefix_);
+  }
 }
 
 TEST_F(ReplicasTest, EachEtcdMemberMayBeKilledOrStopped) {
