@@ -125,8 +125,8 @@ constexpr char kEnvoyHttp[] =
               suppress_envoy_headers: true
 )";
 
-// What a sidecar has on besides: a policy by the client's address, request ids and a log line, in
-// Istio's default format.
+// What Istio's sidecar has on besides, as far as Envoy itself has it: a policy by the client's
+// address, request ids, a log line in Istio's default format, and the filters of its inbound chain.
 constexpr char kEnvoyLog[] = R"(use_remote_address: true
           access_log:
           - name: envoy.access_loggers.file
@@ -146,7 +146,18 @@ constexpr char kEnvoyPolicy[] = R"(- name: envoy.filters.http.rbac
                     permissions: [{any: true}]
                     principals:
                     - remote_ip: {address_prefix: 203.0.113.0, prefix_len: 24}
-                    - remote_ip: {address_prefix: 198.51.100.7, prefix_len: 32})";
+                    - remote_ip: {address_prefix: 198.51.100.7, prefix_len: 32}
+          - name: envoy.filters.http.grpc_stats
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.grpc_stats.v3.FilterConfig
+              emit_filter_state: true
+              stats_for_all_methods: false
+          - name: envoy.filters.http.fault
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault
+          - name: envoy.filters.http.cors
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors)";
 
 constexpr char kEnvoyTcp[] =
     R"(      - name: envoy.filters.network.tcp_proxy

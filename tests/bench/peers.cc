@@ -98,7 +98,7 @@ const std::vector<PeerInfo>& PeerInfos() {
       {"nginx", "a new upstream per request"},
       {"nginx-keepalive", "shares upstreams between clients: fast, but wrong"},
       {"envoy", "transparent listener, original source"},
-      {"envoy-log", "the same with a policy, request ids and an access log, as a sidecar has"},
+      {"envoy-log", "the same with the policy, request ids, access log and filters of Istio's sidecar"},
       {"whence", "a topology and a policy"},
       {"whence-log", "the same with an access log file"},
       {"whence-control", "the same, connected to a control plane that takes the access log"},
