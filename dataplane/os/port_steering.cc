@@ -31,6 +31,11 @@ void LoadPort(bool v4, uint32_t beyond, std::vector<sock_filter>* code) {
   code->push_back(BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kNet + 40 + 2));
 }
 
+int SetDeferral(int listener, int seconds) {
+  return ::setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds)) == 0 ? 0
+                                                                                              : errno;
+}
+
 }  // namespace
 
 int SteerByPort(int listener, bool v4, uint32_t workers, std::span<const uint16_t> speaking_first) {
@@ -58,11 +63,8 @@ int SteerByPort(int listener, bool v4, uint32_t workers, std::span<const uint16_
              : errno;
 }
 
-int DeferAccept(int listener) {
-  constexpr int kSeconds = 1;
-  return ::setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &kSeconds, sizeof(kSeconds)) == 0
-             ? 0
-             : errno;
-}
+int DeferAccept(int listener) { return SetDeferral(listener, 1); }
+
+int AcceptAtOnce(int listener) { return SetDeferral(listener, 0); }
 
 }  // namespace whence::os

@@ -22,6 +22,8 @@ int SteerByPort(int listener, bool v4, uint32_t workers, std::span<const uint16_
 
 // Connections come with their first bytes, or a second later without. 0 or errno.
 int DeferAccept(int listener);
+// They come at once again.
+int AcceptAtOnce(int listener);
 
 }  // namespace whence::os
 

@@ -30,7 +30,7 @@ Listener::Listener(Context& context, const ListenSpec& spec, os::UniqueFd fd)
 bool Listener::Start() { return context_.loop.AddListener(fd_.get(), *this) == 0; }
 
 void Listener::OnSnapshot() {
-  if (!spec_.speaking_first) return;
+  if (!spec_.speaking_first || mistrusted_) return;
   if (spec_.inbound) {
     std::vector<uint16_t> ports = PortsSpeakingFirst(*context_.snapshot);
     if (defers_ && ports == steered_ports_) return;
@@ -40,6 +40,11 @@ void Listener::OnSnapshot() {
     steered_ports_ = std::move(ports);
   }
   if (!defers_) defers_ = os::DeferAccept(fd_.get()) == 0;
+}
+
+void Listener::MistrustSteering() {
+  mistrusted_ = true;
+  defers_ = os::AcceptAtOnce(fd_.get()) != 0;
 }
 
 void Listener::Close() {
@@ -89,6 +94,10 @@ void Listener::Admit(os::Accepted accepted) {
   }
   net::OriginalDestination destination;
   if (!FindDestination(accepted, &destination)) return;
+  if (defers_ && spec_.inbound &&
+      !std::binary_search(steered_ports_.begin(), steered_ports_.end(), destination.address.port)) {
+    MistrustSteering();
+  }
   const Downstream::Origin origin{
       {accepted.peer}, destination, spec_.inbound ? uint16_t{0} : spec_.address.port};
   auto connection = std::make_unique<Downstream>(context_, std::move(accepted.fd), origin);

@@ -37,6 +37,10 @@ class Listener final : public loop::EventHandler {
   void Admit(os::Accepted accepted);
   // Where it aimed. False: it did not come by interception, or aims at ourselves; it was refused.
   bool FindDestination(const os::Accepted& accepted, net::OriginalDestination* out);
+  // Deferring, it was given a connection to a port that is not its own: sockets of another process
+  // are in the group, which moves ours, and who waits for its server's first words would be held
+  // back. No more.
+  void MistrustSteering();
   void Refuse(const os::Accepted& accepted, Counter counter, access_log::Flag flag,
               const net::SocketAddress& destination);
   // Out of descriptors or memory: accepting again at once would fail again at once, for ever.
@@ -47,7 +51,8 @@ class Listener final : public loop::EventHandler {
   const ListenSpec spec_;
   os::UniqueFd fd_;
   loop::Timer resume_;
-  bool defers_ = false;                   // what it accepts has first bytes, nearly always
+  bool defers_ = false;                  // what it accepts has first bytes, nearly always
+  bool mistrusted_ = false;
   std::vector<uint16_t> steered_ports_;  // of the program that is attached
 };
 

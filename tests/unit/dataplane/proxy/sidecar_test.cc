@@ -6,6 +6,7 @@
 #include <chrono>
 #include <future>
 
+#include "dataplane/os/socket.h"
 #include "gmock/gmock.h"
 #include "tests/lab/wait.h"
 #include "tests/unit/dataplane/proxy/sidecar_fixture.h"
@@ -227,6 +228,34 @@ TEST_P(SidecarTest, AVanishedClientIsNoticed) {
   const auto records = Records(1);
   ASSERT_EQ(records.size(), 1u);
   EXPECT_TRUE(records[0].Has(Flag::kDownstreamReset));
+}
+
+// Two listeners share the agent's port, told apart by their place in the kernel's group. Another
+// process's socket in it, as an agent's that is being replaced, moves them: the wrong one then holds a
+// connection back on which the server speaks first, once.
+TEST_P(SidecarTest, AServerThatSpeaksFirstIsHeldBackOnceAtMost) {
+  if (!tproxy()) GTEST_SKIP() << "there is one listener";
+  options_.workers = 1;
+  options_.limits.detection_timeout = std::chrono::milliseconds(1);
+  os::UniqueFd other;
+  {
+    auto in_pod = intercept::ScopedNetns::Enter(lab_->Space("pod").path());
+    ASSERT_TRUE(in_pod.ok()) << in_pod.status();
+    auto fd = os::Listen(*net::SocketAddress::Parse(v4() ? "0.0.0.0:15006" : "[::]:15006"),
+                         {.transparent = true, .reuse_port = true});
+    ASSERT_TRUE(fd.ok()) << fd.status();
+    other = *std::move(fd);
+  }
+  Start([](WireEnd& end) {
+    end.Send("hello\n");
+    end.ReadToEnd();
+  });
+  while (Count(Counter::kSnapshots) == 0) std::this_thread::yield();
+  other.Reset();
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(Connect().ReadThrough("\n"), "hello\n");
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(3))
+      << "each was held back for a second";
 }
 
 // The pod is its own client: through a gateway, or past the agent.
