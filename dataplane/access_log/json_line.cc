@@ -45,7 +45,8 @@ bool IsHidden(uint32_t code) {
          (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
 }
 
-bool IsPlain(char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
+// An object, so that the search for one that is not is compiled around it.
+constexpr auto kIsPlain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
 
 // `digits` of them, with zeros in front.
 void PutNumber(char* out, unsigned value, int digits) {
@@ -95,7 +96,7 @@ void AppendJsonString(std::string_view bytes, std::string* out) {
   while (!bytes.empty()) {
     // Nearly always all of it.
     const size_t plain = static_cast<size_t>(
-        std::find_if_not(bytes.begin(), bytes.end(), IsPlain) - bytes.begin());
+        std::find_if_not(bytes.begin(), bytes.end(), kIsPlain) - bytes.begin());
     out->append(bytes.substr(0, plain));
     bytes.remove_prefix(plain);
     if (bytes.empty()) break;
