@@ -33,7 +33,7 @@ void Listener::OnSnapshot() {
   if (!spec_.speaking_first || mistrusted_) return;
   if (spec_.inbound) {
     std::vector<uint16_t> ports = PortsSpeakingFirst(*context_.snapshot);
-    if (defers_ && ports == steered_ports_) return;
+    if (ports == steered_ports_) return;
     const auto workers = static_cast<uint32_t>(context_.options.workers);
     // Where the kernel knows no such program, any listener gets any connection.
     if (os::SteerByPort(fd_.get(), spec_.address.ip.is_v4(), workers, ports) != 0) return;

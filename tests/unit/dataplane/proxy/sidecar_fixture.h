@@ -72,6 +72,7 @@ class SidecarTest : public testing::TestWithParam<std::pair<int, InterceptionMod
     auto made = std::make_shared<snapshot::Snapshot>();
     made->topology = topology_;
     made->handover_key = kOwnKey;
+    made->port_protocols = port_protocols_;
     made->policies = *policy::PolicySet::Compile(
         policies_, [](const std::string&) { return std::shared_ptr<const net::CidrSet>(); });
     return made;
@@ -155,6 +156,7 @@ class SidecarTest : public testing::TestWithParam<std::pair<int, InterceptionMod
   DataPlaneOptions options_;
   trust::Topology topology_;
   std::vector<policy::PolicySpec> policies_;
+  std::vector<std::pair<uint16_t, snapshot::Protocol>> port_protocols_;
   std::vector<std::unique_ptr<access_log::Ring>> rings_;
   std::unique_ptr<Origin> origin_;
   std::unique_ptr<DataPlane> plane_;

@@ -237,6 +237,7 @@ TEST_P(SidecarTest, AServerThatSpeaksFirstIsHeldBackOnceAtMost) {
   if (!tproxy()) GTEST_SKIP() << "there is one listener";
   options_.workers = 1;
   options_.limits.detection_timeout = std::chrono::milliseconds(1);
+  port_protocols_ = {{80, snapshot::Protocol::kHttp}};
   os::UniqueFd other;
   {
     auto in_pod = intercept::ScopedNetns::Enter(lab_->Space("pod").path());
