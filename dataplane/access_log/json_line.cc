@@ -95,8 +95,8 @@ void AppendJsonString(std::string_view bytes, std::string* out) {
   out->push_back('"');
   while (!bytes.empty()) {
     // Nearly always all of it.
-    const size_t plain = static_cast<size_t>(
-        std::find_if_not(bytes.begin(), bytes.end(), kIsPlain) - bytes.begin());
+    const size_t plain =
+        static_cast<size_t>(std::find_if_not(bytes.begin(), bytes.end(), kIsPlain) - bytes.begin());
     out->append(bytes.substr(0, plain));
     bytes.remove_prefix(plain);
     if (bytes.empty()) break;

@@ -31,8 +31,7 @@ constexpr FlagName kFlagNames[] = {
     {Flag::kProxyHeaderUnexpected, "proxy-header-unexpected"},
 };
 constexpr std::array<std::string_view, kTextCount> kTextNames = {
-    "reason",        "method", "host",       "path",
-    "forwarded-for", "policy", "request-id", "proxy-tlvs"};
+    "reason", "method", "host", "path", "forwarded-for", "policy", "request-id", "proxy-tlvs"};
 
 }  // namespace
 

@@ -15,7 +15,7 @@ namespace whence::access_log {
 void HideClient(const trust::ClientPrivacy& privacy, Record* record);
 
 v1::Decision ToWire(Decision decision);
-bool HasFlags(const Record& record);  // FlagsText is not empty
+bool HasFlags(const Record& record);               // FlagsText is not empty
 std::string_view ProtocolText(Protocol protocol);  // "tcp", "http/1.0", "http/1.1"
 std::string FlagsText(const Record& record);       // "downstream-reset,path-truncated"
 

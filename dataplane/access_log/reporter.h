@@ -1,10 +1,10 @@
 // Carries access records out of the workers' rings: to the control plane, to a JSON Lines file, or
 // both.
 //
-// A thread of its own: it wakes when a ring has filled a sixteenth, else every 200 ms. So it takes a
-// little often: where it shares a core with a worker, requests wait for it. A batch goes on when it
-// is full or the last one is 200 ms ago, so that a record waits for 400 ms at most. It gives each
-// record its sequence number and turns what a ring had to drop into a gap record.
+// A thread of its own: it wakes when a ring has filled a sixteenth, else every 200 ms. So it takes
+// a little often: where it shares a core with a worker, requests wait for it. A batch goes on when
+// it is full or the last one is 200 ms ago, so that a record waits for 400 ms at most. It gives
+// each record its sequence number and turns what a ring had to drop into a gap record.
 #ifndef WHENCE_DATAPLANE_ACCESS_LOG_REPORTER_H_
 #define WHENCE_DATAPLANE_ACCESS_LOG_REPORTER_H_
 

@@ -75,8 +75,8 @@ constexpr char kNotOpening[] = "tcp flags != syn / fin,syn,rst,ack";
 // ours that have a socket of ours. (In a pod such a rule would let a reused port of a connection in
 // TIME_WAIT pass by the agent. Here opening packets never reach it.)
 std::string NodeRules(const Intent& intent, const HostFacts& facts) {
-  std::string text = absl::StrCat("\t\tmeta nfproto ipv4 ", kOpening,
-                                  " tproxy ip to 127.0.0.1 notrack accept\n");
+  std::string text =
+      absl::StrCat("\t\tmeta nfproto ipv4 ", kOpening, " tproxy ip to 127.0.0.1 notrack accept\n");
   if (facts.has_ipv6) {
     absl::StrAppend(&text, "\t\tmeta nfproto ipv6 ", kOpening,
                     " tproxy ip6 to [::1] notrack accept\n");
@@ -211,8 +211,9 @@ std::string Canonical(std::string_view listing) {
   }
   while (!words.empty() && words.back() == ' ') words.pop_back();
   return absl::StrReplaceAll(
-      words, {{"tcp flags & (fin | syn | rst | ack) == syn", "tcp flags syn / fin,syn,rst,ack"},
-              {"tcp flags & (fin | syn | rst | ack) != syn", "tcp flags != syn / fin,syn,rst,ack"}});
+      words,
+      {{"tcp flags & (fin | syn | rst | ack) == syn", "tcp flags syn / fin,syn,rst,ack"},
+       {"tcp flags & (fin | syn | rst | ack) != syn", "tcp flags != syn / fin,syn,rst,ack"}});
 }
 
 }  // namespace
@@ -270,7 +271,8 @@ Plan MakePlan(const Intent& intent, const HostFacts& facts) {
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     if (family == Family::kIpv6 && !facts.has_ipv6) continue;
     plan.routes.push_back({family, intent.table});
-    // Past our rules, and not to the main table: a pod with several interfaces has rules of its own.
+    // Past our rules, and not to the main table: a pod with several interfaces has rules of its
+    // own.
     plan.rules.push_back({family, kRulePriority + 1, 0, 0, 0});
     plan.rules.push_back({family, kRulePriority - 1, kListenerMark, 0xffffffff, 0, kOwner,
                           /*own_packets_only=*/true, /*go_on_at=*/kRulePriority + 1});
@@ -285,11 +287,11 @@ std::string TableText(const Intent& intent, const HostFacts& facts, const Memory
   std::string text = absl::StrCat("table inet whence {\n\tcomment \"", MemoryText(memory), "\"\n");
   AppendSet("excluded", intent.exclude_ports, &text);
   AppendSet("included", intent.include_ports, &text);
-  absl::StrAppend(&text, "\tchain prerouting {\n\t\tcomment \"", IntentText(intent),
-                  "\"\n\t\t", ToAbsl(HookOf(intent.mode)), "; policy accept;\n");
+  absl::StrAppend(&text, "\tchain prerouting {\n\t\tcomment \"", IntentText(intent), "\"\n\t\t",
+                  ToAbsl(HookOf(intent.mode)), "; policy accept;\n");
   text += "\t\tiifname \"lo\" return\n";
-  // Nearly every packet, at the price of finding its socket, which has our listener's mark. A socket
-  // in TIME_WAIT has none, and opening packets never come this way.
+  // Nearly every packet, at the price of finding its socket, which has our listener's mark. A
+  // socket in TIME_WAIT has none, and opening packets never come this way.
   if (intent.mode == Mode::kTproxy) {
     absl::StrAppend(&text, "\t\t", kNotOpening, " socket mark ",
                     absl::StrFormat("0x%08x accept\n", kListenerMark));
@@ -307,11 +309,12 @@ std::string TableText(const Intent& intent, const HostFacts& facts, const Memory
   }
   // No `socket transparent`: it would also match the agent's TIME_WAIT sockets, and a client that
   // reuses its port would pass by the agent.
-  const std::string to = absl::StrCat(facts.has_ipv6 ? " tproxy to :" : " tproxy ip to :",
-                                      intent.inbound_port, " meta mark set ");
+  const std::string to = absl::StrCat(
+      facts.has_ipv6 ? " tproxy to :" : " tproxy ip to :", intent.inbound_port, " meta mark set ");
   const std::string_view family = facts.has_ipv6 ? "" : "meta nfproto ipv4 ";
   // Opening packets have a mark of their own, so that what answers them instead of the agent gets
-  // nowhere: where a dead agent's TIME_WAIT socket matches, the kernel hands them to the application.
+  // nowhere: where a dead agent's TIME_WAIT socket matches, the kernel hands them to the
+  // application.
   absl::StrAppend(&text, "\t\t", ToAbsl(family), kNotOpening, to,
                   absl::StrFormat("0x%08x accept\n", kListenerMark), "\t\t", ToAbsl(family),
                   "meta l4proto tcp", to, absl::StrFormat("0x%08x accept\n", intent.packet_mark));

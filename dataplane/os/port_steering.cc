@@ -32,8 +32,9 @@ void LoadPort(bool v4, uint32_t beyond, std::vector<sock_filter>* code) {
 }
 
 int SetDeferral(int listener, int seconds) {
-  return ::setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds)) == 0 ? 0
-                                                                                              : errno;
+  return ::setsockopt(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds)) == 0
+             ? 0
+             : errno;
 }
 
 }  // namespace
@@ -50,7 +51,7 @@ int SteerByPort(int listener, bool v4, uint32_t workers, std::span<const uint16_
   for (size_t i = 0; i < ports.size(); ++i) {
     code.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ports[i], 0, 1));
     // To the last three: over the tests that are left, and the end for others.
-    code.push_back(BPF_STMT(BPF_JMP | BPF_JA, tests - static_cast<uint32_t>(2 * i) - 2 + 2));
+    code.push_back(BPF_STMT(BPF_JMP | BPF_JA, tests - static_cast<uint32_t>(2 * i)));
   }
   code.push_back(BPF_STMT(BPF_LD | BPF_MEM, 0));
   code.push_back(BPF_STMT(BPF_RET | BPF_A, 0));
@@ -58,9 +59,9 @@ int SteerByPort(int listener, bool v4, uint32_t workers, std::span<const uint16_
   code.push_back(BPF_STMT(BPF_ALU | BPF_ADD | BPF_K, workers));
   code.push_back(BPF_STMT(BPF_RET | BPF_A, 0));
   const sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
-  return ::setsockopt(listener, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program)) == 0
-             ? 0
-             : errno;
+  const int failed =
+      ::setsockopt(listener, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof(program));
+  return failed == 0 ? 0 : errno;
 }
 
 int DeferAccept(int listener) { return SetDeferral(listener, 1); }

@@ -143,9 +143,8 @@ std::optional<proxy_protocol::Spoken> Downstream::ProofIn(
   const auto& key = context_.snapshot->handover_key;
   if (!key) return proxy_protocol::Spoken::kByClient;
   if (!header.has_addresses) return std::nullopt;
-  const proxy_protocol::Handover handover{.from = facts_.peer.address,
-                                          .to = facts_.destination.address,
-                                          .source = header.source};
+  const proxy_protocol::Handover handover{
+      .from = facts_.peer.address, .to = facts_.destination.address, .source = header.source};
   return proxy_protocol::Verify(*key, handover, header.tlvs);
 }
 

@@ -63,7 +63,7 @@ struct Exchange : InPages {
   EndpointState* endpoint = nullptr;  // counts this exchange as under way; null: nothing is counted
   snapshot::ConnectionLimits limits;  // of the cluster
   std::shared_ptr<ConnectionQuota> quota;  // null: it has as many connections as it likes
-  std::string set_cookie;             // for a client that came without the cookie to hash on
+  std::string set_cookie;                  // for a client that came without the cookie to hash on
 
   // What the route asks for besides; null: nothing.
   std::shared_ptr<const snapshot::RouteAction> action;

@@ -198,8 +198,8 @@ void HttpSession::AskForRoom() {
   const bool first = x.room_wait.count() == 0;
   if (!first && !upstream_->timed_out()) return;
   if (!first) context_.owner.MakeRoom();
-  // Again and again, since those that are served meanwhile are kept in their turn; ever more rarely,
-  // since most of those who wait so long wait for something else.
+  // Again and again, since those that are served meanwhile are kept in their turn; ever more
+  // rarely, since most of those who wait so long wait for something else.
   x.room_wait = first ? kRoomWait : 2 * x.room_wait;
   upstream_->ArmTimer(x.room_wait);
 }

@@ -7,16 +7,16 @@
 //             ▼                        │ 101                  ▼   so that the answer survives
 //          (closed)                 kTunnel ──────────────► (closed)
 //
-// A response that ends with the connection and broke off ends with a reset: kBreaking waits until what
-// there was of it is on its way.
+// A response that ends with the connection and broke off ends with a reset: kBreaking waits until
+// what there was of it is on its way.
 //
 // While an exchange is under way the next request stays unread behind it. Bodies move through two
 // bounded buffers, one per direction: when one is full its sender is no longer read from.
 //
 // The upstream connection stays with this session for its next requests and then waits in the pool
 // for the next connection of the same client (sidecar), or goes to the pool between requests
-// (gateway). It is reused only if both messages on it ended cleanly. A sidecar empties its pools when
-// the application leaves a new connection without an answer.
+// (gateway). It is reused only if both messages on it ended cleanly. A sidecar empties its pools
+// when the application leaves a new connection without an answer.
 //
 // Files: http_session.cc has the states, request_side.cc and response_side.cc the two directions of
 // an exchange, route_side.cc what a gateway's route asks for.
@@ -81,7 +81,8 @@ class HttpSession final : public Session, private UpstreamUser, private PendingR
   bool MoveExchange();
   // Nothing moves: makes sure that neither side waits for us.
   void AskForRest();
-  // A new upstream connection stays silent: the application may be waiting on one that is kept warm.
+  // A new upstream connection stays silent: the application may be waiting on one that is kept
+  // warm.
   void AskForRoom();
   bool MoveTunnel();
   bool Discard();

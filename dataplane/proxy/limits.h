@@ -51,9 +51,9 @@ struct Limits {
 
   uint32_t listen_backlog = 4096;  // per worker and listener; the kernel drops SYNs beyond
 
-  // A drain. For so long what already shook hands is still accepted; new SYNs are ignored meanwhile.
-  // Where clients are known to speak first it is a second and a quarter, since the kernel holds them
-  // back until they do.
+  // A drain. For so long what already shook hands is still accepted; new SYNs are ignored
+  // meanwhile. Where clients are known to speak first it is a second and a quarter, since the
+  // kernel holds them back until they do.
   std::chrono::milliseconds drain_accept_time{100};
   // So long an idle connection may still bring a request, which is then answered with
   // `Connection: close`: ended at once, it would fail a request that is on its way. At most half of

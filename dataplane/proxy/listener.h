@@ -51,7 +51,7 @@ class Listener final : public loop::EventHandler {
   const ListenSpec spec_;
   os::UniqueFd fd_;
   loop::Timer resume_;
-  bool defers_ = false;                  // what it accepts has first bytes, nearly always
+  bool defers_ = false;  // what it accepts has first bytes, nearly always
   bool mistrusted_ = false;
   std::vector<uint16_t> steered_ports_;  // of the program that is attached
 };

@@ -13,10 +13,11 @@ namespace whence::proxy {
 
 struct ListenSpec {
   net::SocketAddress address;
-  bool inbound = false;  // a sidecar's interception port, else a declared port
+  bool inbound = false;      // a sidecar's interception port, else a declared port
   bool transparent = false;  // accepts for addresses that are not its own
   // For ports on which the client is known to speak first, by declaration: connections are accepted
-  // with their first bytes. A sidecar has such a listener beside its ordinary one (port_steering.h).
+  // with their first bytes. A sidecar has such a listener beside its ordinary one
+  // (port_steering.h).
   bool speaking_first = false;
   friend auto operator<=>(const ListenSpec&, const ListenSpec&) = default;
 };

@@ -186,8 +186,8 @@ Stream::Result Stream::ReadTo(Pipe& pipe, uint64_t ahead) {
   }
   if (n <= 0) return NothingRead(n);
   const auto bytes = static_cast<size_t>(n);
-  // Either the socket is empty or the pipe is full. What is left is told of when a piece is together;
-  // but behind the stretch every byte counts.
+  // Either the socket is empty or the pipe is full. What is left is told of when a piece is
+  // together; but behind the stretch every byte counts.
   const size_t rest = os::UnreadBytes(fd_.get());
   if (rest < (bytes == ahead ? 1 : pace_->low_water)) {
     readable_ = peer_shut_ || hung_up_;

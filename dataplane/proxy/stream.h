@@ -47,7 +47,8 @@ class Stream {
   int fd() const { return fd_.get(); }
   bool open() const { return static_cast<bool>(fd_); }
   bool registered() const { return loop_ != nullptr; }
-  // Asks for what WatchWritable of the loop tells, if it was not asked for yet. REQUIRES: registered.
+  // Asks for what WatchWritable of the loop tells, if it was not asked for yet. REQUIRES:
+  // registered.
   void WatchWritable();
 
   void Note(uint32_t events);
@@ -110,9 +111,9 @@ class Stream {
   bool write_shut() const { return write_shut_; }
 
   void Close();
-  // Takes the connection away, with a reset if the other side has not heard our end; the socket stays
-  // and can be connected again, options, bound port and registration as they are. False: it cannot,
-  // and is closed.
+  // Takes the connection away, with a reset if the other side has not heard our end; the socket
+  // stays and can be connected again, options, bound port and registration as they are. False: it
+  // cannot, and is closed.
   bool Dissolve();
   // Closes with a reset: the other side learns that something went wrong, and nothing lingers.
   void Reset();

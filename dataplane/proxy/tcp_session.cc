@@ -167,7 +167,8 @@ void TcpSession::OnUpstream(Upstream& upstream) {
   if (finished_) return;
   if (upstream.state() == Upstream::State::kFailed) {
     const bool timeout = upstream.timed_out();
-    context_.counters.Add(timeout ? Counter::kUpstreamConnectTimeouts : Counter::kUpstreamConnectFailed);
+    context_.counters.Add(timeout ? Counter::kUpstreamConnectTimeouts
+                                  : Counter::kUpstreamConnectFailed);
     if (endpoint_ != nullptr) context_.balancer.Report(*endpoint_, 0, context_.loop.now());
     return Fail(timeout ? Flag::kUpstreamTimeout : Flag::kUpstreamConnectFailed);
   }
@@ -241,7 +242,8 @@ void TcpSession::MoveBytes() {
   if (!relay_) {
     record().upstream_source = upstream_->local_address();
     PackRecord();
-    relay_.emplace(context_.buffers, context_.pipes, Relay::Side{downstream_.stream, downstream_.in},
+    relay_.emplace(context_.buffers, context_.pipes,
+                   Relay::Side{downstream_.stream, downstream_.in},
                    Relay::Side{upstream_->stream, upstream_->in}, &downstream_.guard());
     downstream_.ArmTimer(context_.options.limits.tcp_idle_timeout);
   }

@@ -15,8 +15,8 @@ namespace {
 // The loop wakes up so often anyway.
 constexpr std::chrono::milliseconds kTrimInterval{1'000};
 
-// Whom the kernel has promised a connection and holds back until it speaks is accepted after a second
-// at the latest (os::DeferAccept).
+// Whom the kernel has promised a connection and holds back until it speaks is accepted after a
+// second at the latest (os::DeferAccept).
 constexpr std::chrono::milliseconds kLongestDeferral{1'250};
 
 // One worker's share.

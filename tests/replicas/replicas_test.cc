@@ -49,8 +49,7 @@ std::string Between(const std::string& text, const std::string& before, const st
 // One whence-control; killed with it.
 class Replica {
  public:
-  Replica(const std::string& prefix, int number)
-      : name_(folder + prefix + std::to_string(number)) {
+  Replica(const std::string& prefix, int number) : name_(folder + prefix + std::to_string(number)) {
     std::filesystem::create_directories(name_);
     Start(prefix);
   }
@@ -60,8 +59,8 @@ class Replica {
     const std::string output = name_ + "/output";
     std::filesystem::remove(output);
     auto process = lab::Process::Start(
-        {.command = {WHENCE_CONTROL_PROGRAM, "--data-dir", name_ + "/data", "--listen",
-                     listen, "--http", "127.0.0.1:0", "--store", "etcd", "--etcd-endpoints",
+        {.command = {WHENCE_CONTROL_PROGRAM, "--data-dir", name_ + "/data", "--listen", listen,
+                     "--http", "127.0.0.1:0", "--store", "etcd", "--etcd-endpoints",
                      cluster->endpoints(), "--etcd-prefix", prefix},
          .output = output});
     if (!process.ok()) throw std::runtime_error(std::string(process.status().message()));
@@ -79,8 +78,7 @@ class Replica {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetMaxReceiveMessageSize(-1);
-    channel_ =
-        grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
+    channel_ = grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
   }
   void Kill() { process_->Kill(); }
   void Stop() { process_->Stop(); }
@@ -99,8 +97,7 @@ class Replica {
     context.set_wait_for_ready(true);
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
     if (!response) response = &own;
-    grpc::Status status =
-        v1::ConfigService::NewStub(channel_)->Apply(&context, request, response);
+    grpc::Status status = v1::ConfigService::NewStub(channel_)->Apply(&context, request, response);
     if (status.ok()) {
       EXPECT_EQ(response->faults_size(), 0) << response->ShortDebugString();
     }
@@ -306,8 +303,8 @@ TEST_F(ReplicasTest, AReplicaMayBeKilled) {
   EXPECT_TRUE(web_.GotNoBundle());
 }
 
-// The fakes above say what is sent; this says that the agent itself finds its way, whichever replica
-// dies, and that what it enforces is what the other one says.
+// The fakes above say what is sent; this says that the agent itself finds its way, whichever
+// replica dies, and that what it enforces is what the other one says.
 TEST_F(ReplicasTest, ARealAgentFindsTheOtherReplica) {
   const std::string directory = folder + prefix_ + "agent";
   std::filesystem::create_directories(directory);
@@ -316,15 +313,34 @@ TEST_F(ReplicasTest, ARealAgentFindsTheOtherReplica) {
   gateway.add_files()->set_content(
       "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: edge, namespace: shop}\n"
       "spec:\n  selector: {app: gate}\n  servers:\n"
-      "  - {port: {number: " + port + ", name: http, protocol: HTTP}, hosts: ['*']}\n");
+      "  - {port: {number: " +
+      port + ", name: http, protocol: HTTP}, hosts: ['*']}\n");
   ASSERT_TRUE(a().Apply(gateway).ok());
-  auto agent = lab::Process::Start(
-      {.command = {WHENCE_AGENT_PROGRAM, "run", "--control-plane",
-                   "ipv4:" + a().address() + "," + b().address(), "--role", "gateway", "--name",
-                   "gate", "--namespace", "shop", "--labels", "app=gate", "--pod-ip", "127.0.0.1",
-                   "--interception", "none", "--state-dir", directory, "--admin", "off", "--health",
-                   "off", "--metrics", "off"},
-       .output = directory + "/output"});
+  auto agent = lab::Process::Start({.command = {WHENCE_AGENT_PROGRAM,
+                                                "run",
+                                                "--control-plane",
+                                                "ipv4:" + a().address() + "," + b().address(),
+                                                "--role",
+                                                "gateway",
+                                                "--name",
+                                                "gate",
+                                                "--namespace",
+                                                "shop",
+                                                "--labels",
+                                                "app=gate",
+                                                "--pod-ip",
+                                                "127.0.0.1",
+                                                "--interception",
+                                                "none",
+                                                "--state-dir",
+                                                directory,
+                                                "--admin",
+                                                "off",
+                                                "--health",
+                                                "off",
+                                                "--metrics",
+                                                "off"},
+                                    .output = directory + "/output"});
   ASSERT_TRUE(agent.ok()) << agent.status();
   const auto answers = [&port](const std::string& status) {
     return lab::WaitUntil(
@@ -396,8 +412,8 @@ TEST_F(ReplicasTest, WithoutEtcdAgentsAreServedAndChangesFailClearly) {
   EXPECT_TRUE(lab::WaitUntil([&] { return b().Health().find("degraded") != std::string::npos; }));
 
   for (int member = 0; member < cluster->size(); ++member) cluster->Signal(member, SIGCONT);
-  EXPECT_TRUE(lab::WaitUntil(
-      [&] { return a().Apply(Policy("r", "203.0.113.0/24")).ok(); }, std::chrono::seconds(60)));
+  EXPECT_TRUE(lab::WaitUntil([&] { return a().Apply(Policy("r", "203.0.113.0/24")).ok(); },
+                             std::chrono::seconds(60)));
   EXPECT_TRUE(web_.WaitFor([](const View& view) { return Has(Policies(view), "r"); }));
   EXPECT_FALSE(web_.view().ended);
   EXPECT_THAT(b().Names(), Not(Contains("q")));
@@ -411,8 +427,8 @@ TEST_F(ReplicasTest, EditorsAtBothLoseNothingAndAConditionHoldsForOne) {
     editors.emplace_back([this, editor] {
       for (int i = 0; i < kEach; ++i) {
         const std::string name = "p" + std::to_string(editor) + "-" + std::to_string(i);
-        grpc::Status status = replicas_[static_cast<size_t>(editor)]->Apply(
-            Policy(name, "192.0.2.0/24"));
+        grpc::Status status =
+            replicas_[static_cast<size_t>(editor)]->Apply(Policy(name, "192.0.2.0/24"));
         EXPECT_TRUE(status.ok()) << status.error_message();
       }
     });

@@ -13,7 +13,6 @@
 
 #include "tests/unit/dataplane/access_log/messages.h"
 
-
 namespace whence::access_log {
 namespace {
 

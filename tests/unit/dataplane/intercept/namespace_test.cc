@@ -220,9 +220,9 @@ TEST_F(NamespaceTest, ANodePortIsTheAgentsWhileItListensAndElseAsIfThereWereNone
   StartApplication();
   auto before = HttpConnection::Open(Client(), kPod4, kAppPort);
   ASSERT_TRUE(before.ok());
-  ASSERT_TRUE(InstallHere(
-                  {.mode = Mode::kNode, .on_exit = OnExit::kBypass, .include_ports = {kAppPort}})
-                  .ok());
+  ASSERT_TRUE(
+      InstallHere({.mode = Mode::kNode, .on_exit = OnExit::kBypass, .include_ports = {kAppPort}})
+          .ok());
   EXPECT_TRUE(CheckHere().sound());
   EXPECT_EQ(TryApplication(kPod4), absl::StatusCode::kOk);
   ASSERT_EQ(before->Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), absl::OkStatus());
@@ -285,7 +285,8 @@ TEST_F(NamespaceTest, TheListenerGetsConnectionsToEveryPort) {
   close(agent);
 }
 
-// As pods with several interfaces have it: what leaves from an address takes the way of its network.
+// As pods with several interfaces have it: what leaves from an address takes the way of its
+// network.
 TEST_F(NamespaceTest, TheAgentsAnswersFollowThePodsOwnRules) {
   ASSERT_EQ(Pod().Ip("rule add pref 1000 from 10.32.1.205 lookup 7\n"
                      "route add 10.32.1.0/24 dev eth0 table 7\n"
@@ -341,8 +342,8 @@ TEST_F(NamespaceTest, CheckNamesWhatWasTakenAway) {
   close(agent);
 }
 
-// With SYN cookies nothing is kept of a handshake, so that what ends it belongs to no socket: it must
-// not be the application's listener that takes it.
+// With SYN cookies nothing is kept of a handshake, so that what ends it belongs to no socket: it
+// must not be the application's listener that takes it.
 TEST_F(NamespaceTest, AHandshakeByCookieIsTheAgents) {
   StartApplication();
   ASSERT_EQ(Pod().Sysctl("net.ipv4.tcp_syncookies", "2"), absl::OkStatus());

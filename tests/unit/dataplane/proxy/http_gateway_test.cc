@@ -555,7 +555,8 @@ TEST_F(HttpGatewayTest, SlowReaderSlowsTheOrigin) {
   EXPECT_EQ(client.ReadBytes(kSize), std::string(kSize, 'z'));
 }
 
-// A reset drops what the kernel has not sent yet: it has to wait until the client had all there was.
+// A reset drops what the kernel has not sent yet: it has to wait until the client had all there
+// was.
 TEST_F(HttpGatewayTest, CloseDelimitedResponseThatBreaksOffArrivesAsFarAsItCame) {
   const std::string body(400'000, 'b');
   Origin origin([&](WireEnd& end) {
@@ -1009,10 +1010,10 @@ TEST_F(HttpGatewayTest, ANewRevisionResetsTheTunnelThatItDenies) {
 
 // ---- One revision, whole ----
 
-// Under load, revisions change as fast as they can. Two policies always change together: one of them
-// denies /never, the other nothing, and the next revision has it the other way round. So /never is
-// denied in every revision, and let in only by a mixture of two. Beside it a third policy denies /red
-// in every other revision: what was denied must not have arrived at the origin.
+// Under load, revisions change as fast as they can. Two policies always change together: one of
+// them denies /never, the other nothing, and the next revision has it the other way round. So
+// /never is denied in every revision, and let in only by a mixture of two. Beside it a third policy
+// denies /red in every other revision: what was denied must not have arrived at the origin.
 TEST_F(HttpGatewayTest, NoDecisionIsTornAndNoDeniedRequestReachesTheOrigin) {
   constexpr auto kLoad = std::chrono::seconds(3);
   std::mutex mutex;

@@ -42,9 +42,10 @@ TEST(PlanListenersTest, GatewayHasThePortsOfTheSnapshot) {
 TEST(PlanListenersTest, ANodeAgentWaitsBehindItsRuleAndOnlyWhereItKnowsAGateway) {
   DataPlaneOptions options{.role = trust::Role::kNode, .interception = InterceptionMode::kTproxy};
   snapshot::Snapshot made = WithPorts({31380, 31400, 31500, 31600});
-  made.clusters = {{"both", {{Address("10.0.0.1:80"), "", true}, {Address("[fd00::1]:80"), "", true}}},
-                   {"v4", {{Address("10.0.0.1:90"), "", true}}},
-                   {"none", {}}};
+  made.clusters = {
+      {"both", {{Address("10.0.0.1:80"), "", true}, {Address("[fd00::1]:80"), "", true}}},
+      {"v4", {{Address("10.0.0.1:90"), "", true}}},
+      {"none", {}}};
   for (uint32_t i = 0; i < 3; ++i) {
     made.listeners[i].tcp_routes = {{.destinations = {{.cluster = i}}}};
   }

@@ -231,8 +231,8 @@ TEST_P(SidecarTest, AVanishedClientIsNoticed) {
 }
 
 // Two listeners share the agent's port, told apart by their place in the kernel's group. Another
-// process's socket in it, as an agent's that is being replaced, moves them: the wrong one then holds a
-// connection back on which the server speaks first, once.
+// process's socket in it, as an agent's that is being replaced, moves them: the wrong one then
+// holds a connection back on which the server speaks first, once.
 TEST_P(SidecarTest, AServerThatSpeaksFirstIsHeldBackOnceAtMost) {
   if (!tproxy()) GTEST_SKIP() << "there is one listener";
   options_.workers = 1;
@@ -266,14 +266,13 @@ TEST_P(SidecarTest, APodMayBeItsOwnClient) {
   Start(TellPeer());
   for (int i = 0; i < 3; ++i) {
     WireEnd gateway = Connect();
-    gateway.Send(HandOver(gateway, {pod_ip(), static_cast<uint16_t>(40'000 + i)}) + std::string(kGet));
-    EXPECT_EQ(PeerIn(gateway.ReadResponse()).ip,
-              tproxy() ? pod_ip() : RedirectSource(v4()));
+    gateway.Send(HandOver(gateway, {pod_ip(), static_cast<uint16_t>(40'000 + i)}) +
+                 std::string(kGet));
+    EXPECT_EQ(PeerIn(gateway.ReadResponse()).ip, tproxy() ? pod_ip() : RedirectSource(v4()));
     WireEnd requests = Connect();
     requests.Send(Announce(requests) + "GET / HTTP/1.1\r\nHost: a\r\nx-whence-client: " +
                   pod_ip().ToString() + "\r\n\r\n");
-    EXPECT_EQ(PeerIn(requests.ReadResponse()).ip,
-              tproxy() ? pod_ip() : RedirectSource(v4()));
+    EXPECT_EQ(PeerIn(requests.ReadResponse()).ip, tproxy() ? pod_ip() : RedirectSource(v4()));
   }
   const uint64_t accepted = Count(Counter::kConnectionsAccepted);
   auto in_pod = intercept::ScopedNetns::Enter(lab_->Space("pod").path());
