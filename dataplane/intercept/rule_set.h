@@ -13,7 +13,8 @@
 // What the kernel answers without a socket (a reset, TIME_WAIT's acknowledgement of the client's end)
 // takes the mark of the packet that it answers. So only opening packets carry 0x539, which leads to
 // lo whatever carries it; all others carry the agent's own 0x53b, which leads to lo what comes in and
-// leaves alone what goes out.
+// leaves alone what goes out. Of these most carry none: a packet whose socket has the agent's mark
+// already needs no help to find it.
 //
 // REDIRECT: a nat rule changes the destination to the agent's port; conntrack remembers the
 // original one. Nothing is spoofed: the agent calls the application from 127.0.0.6 or ::6, so ::6
