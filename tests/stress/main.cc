@@ -94,7 +94,7 @@ class Stress {
 
   void Churn() {
     std::atomic<uint32_t> left = settings_.connections;
-    std::atomic<uint64_t> served = 0, told = 0, not_made = 0;
+    std::atomic<uint64_t> served = 0, told = 0, not_made = 0, cut = 0;
     const auto began = std::chrono::steady_clock::now();
     const auto run = [&](int thread) {
       const auto inside = intercept::ScopedNetns::Enter(pod_.client_netns());
@@ -111,6 +111,8 @@ class Stress {
           ++not_made;  // its last connection from there has not quite ended
         } else if (answer.kind == Kind::kRefused && port != 0) {
           ++told;  // it took a port of ours, again and again if the two run in step
+        } else if (answer.kind == Kind::kRefused) {
+          ++cut;
         } else if (!IsTheClient(answer)) {
           Describe(answer, "churn", port);
         } else {
@@ -128,8 +130,17 @@ class Stress {
                 static_cast<unsigned long>(pod_.RefusedByRule()),
                 static_cast<unsigned long>(not_made), took.count(),
                 settings_.connections / took.count());
-    if (served + told + not_made + faults_ < settings_.connections) Fault("connections are missing");
-    if (told != pod_.RefusedByRule()) Fault("refusals are not those that were counted");
+    if (served + told + not_made + cut + faults_ < settings_.connections) {
+      Fault("connections are missing");
+    }
+    // Rarely an opening packet meets a connection, or the beginning of one, that has the same four
+    // numbers and that the agent did not know of; then both may end. Which of the two comes first is
+    // not settled: to ask the kernel right before connect() did not make it rarer.
+    const uint64_t met = pod_.MetAConnection(), counted = pod_.RefusedByRule();
+    if (told + cut < counted || told + cut - counted > 2 * met) {
+      Fault("refusals are not those that were counted");
+    }
+    if (met > settings_.connections / 200) Fault("our ports met the client's " + std::to_string(met) + " times");
     if (served < settings_.connections / 2) Fault("half of the connections were not served");
   }
 

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "tests/lab/http.h"
 #include "tests/lab/programs.h"
 
@@ -101,6 +102,21 @@ double Pod::Metric(const std::string& name) const {
   const std::string text = page.ok() ? "\n" + page->body : "";
   const size_t at = text.find("\n" + name + " ");
   return at == std::string::npos ? 0 : std::atof(text.c_str() + at + name.size() + 2);
+}
+
+uint64_t Pod::MetAConnection() const {
+  // A line of names and a line of values, both after "TcpExt:".
+  const std::string text = lab_->Space("pod").Run({"cat", "/proc/net/netstat"}).out;
+  const std::vector<std::string> lines = absl::StrSplit(text, '\n');
+  if (lines.size() < 2) return 0;
+  const std::vector<std::string> names = absl::StrSplit(lines[0], ' ');
+  const std::vector<std::string> values = absl::StrSplit(lines[1], ' ');
+  uint64_t met = 0;
+  for (size_t i = 0; i < names.size() && i < values.size(); ++i) {
+    if (names[i] != "TCPSYNChallenge" && names[i] != "EmbryonicRsts") continue;
+    met += std::strtoull(values[i].c_str(), nullptr, 10);
+  }
+  return met;
 }
 
 uint64_t Pod::RefusedByRule() const {

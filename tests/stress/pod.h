@@ -31,6 +31,8 @@ class Pod {
   double Metric(const std::string& name) const;
   // How often the packet rules refused an opening packet for its port.
   uint64_t RefusedByRule() const;
+  // How often an opening packet met a connection, or the beginning of one, that was there already.
+  uint64_t MetAConnection() const;
   uint64_t AgentRssKib() const;
 
  private:
