@@ -92,6 +92,19 @@ std::string NodeRules(const Intent& intent, const HostFacts& facts) {
   return text;
 }
 
+// What is on lo is not the agent's, but for one thing: its own opening packets, as a client, may
+// meet a connection that the client itself has begun with the same four numbers. The agent may not
+// know of it yet: half open, or not accepted. The two would break each other; refused here, the
+// agent takes another port. Half-open connections have no mark, but say that their listener was
+// ours.
+std::string LoopbackChain(const Intent& intent) {
+  return absl::StrCat(
+      "\tchain loopback {\n\t\t", kNotOpening, " return\n\t\t",
+      absl::StrFormat("meta mark != 0x%08x return\n\t\tsocket mark != 0x%08x return\n",
+                      intent.upstream_mark, kListenerMark),
+      "\t\tmeta l4proto tcp socket transparent 1 counter reject with tcp reset\n\t}\n\n");
+}
+
 std::string_view HookOf(Mode mode) {
   switch (mode) {
     case Mode::kTproxy:
@@ -287,12 +300,14 @@ std::string TableText(const Intent& intent, const HostFacts& facts, const Memory
   std::string text = absl::StrCat("table inet whence {\n\tcomment \"", MemoryText(memory), "\"\n");
   AppendSet("excluded", intent.exclude_ports, &text);
   AppendSet("included", intent.include_ports, &text);
+  const bool is_tproxy = intent.mode == Mode::kTproxy;
+  if (is_tproxy) text += LoopbackChain(intent);
   absl::StrAppend(&text, "\tchain prerouting {\n\t\tcomment \"", IntentText(intent), "\"\n\t\t",
                   ToAbsl(HookOf(intent.mode)), "; policy accept;\n");
-  text += "\t\tiifname \"lo\" return\n";
+  absl::StrAppend(&text, "\t\tiifname \"lo\" ", is_tproxy ? "goto loopback" : "return", "\n");
   // Nearly every packet, at the price of finding its socket, which has our listener's mark. A
   // socket in TIME_WAIT has none, and opening packets never come this way.
-  if (intent.mode == Mode::kTproxy) {
+  if (is_tproxy) {
     absl::StrAppend(&text, "\t\t", kNotOpening, " socket mark ",
                     absl::StrFormat("0x%08x accept\n", kListenerMark));
   }

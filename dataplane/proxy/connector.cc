@@ -9,10 +9,15 @@ namespace {
 
 using Outcome = Connector::Outcome;
 
-// Ports in use are rare, or many in a row. So many here and there mean that the range is used up, or
-// as good as.
+// Ports in use are rare, or many in a row. So many here and there mean that the range is used up,
+// or as good as.
 constexpr int kPortTries = 64;
 constexpr int kTriesInARow = 4;
+
+// Of connections that were refused, where the client picks its ports out of our range: it may have
+// many in TIME_WAIT, which the packet rules cannot tell from half open. Else one will do: likelier
+// the application is gone.
+constexpr uint8_t kRefusals = 8;
 
 bool IsUnderWay(int error) { return error == 0 || error == EINPROGRESS; }
 
@@ -39,7 +44,12 @@ Outcome ConnectFixed(int fd, const net::SocketAddress& destination, const net::I
 
 Connector::Connector(loop::EventLoop& loop, const DataPlaneOptions& options,
                      const TupleTable& tuples, WorkerCounters& counters, PortSequence ports)
-    : loop_(loop), options_(options), tuples_(tuples), counters_(counters), ports_(ports), spares_(loop) {}
+    : loop_(loop),
+      options_(options),
+      tuples_(tuples),
+      counters_(counters),
+      ports_(ports),
+      spares_(loop) {}
 
 Upstream::Key Connector::KeyOf(const net::SocketAddress& destination, const SourceChoice& source,
                                bool announced) {
@@ -103,6 +113,15 @@ std::unique_ptr<Upstream> Connector::Reconnect(const net::SocketAddress& destina
     loop_.Retire(std::move(spare));
   }
   return nullptr;
+}
+
+bool Connector::TriesAnotherPort(bool is_spoofed, bool timed_out, uint8_t* tries) {
+  if (!is_spoofed || *tries >= (tuples_.has_met() && !timed_out ? kRefusals : 1)) {
+    return false;
+  }
+  ++*tries;
+  counters_.Add(Counter::kSourcePortRetries);
+  return true;
 }
 
 void Connector::End(std::unique_ptr<Upstream> upstream) {

@@ -45,6 +45,12 @@ class Connector {
               UpstreamUser& user,
               const std::optional<proxy_protocol::HandoverKey>& announce = std::nullopt);
 
+  // A connection from a client's address was refused, or heard nothing: whether one from another
+  // port may do better. It may if the first met one that the client itself has from the same port
+  // and that was not in our table: not accepted yet (the packet rules refuse us then), or left by
+  // an earlier process. `tries`: of this access, counted here.
+  bool TriesAnotherPort(bool is_spoofed, bool timed_out, uint8_t* tries);
+
   // Ends a connection on which neither side has more to say, and keeps its socket for the next one
   // where that can be. The other side sees a reset if it has not heard our end.
   void End(std::unique_ptr<Upstream> upstream);

@@ -60,6 +60,7 @@ struct Exchange : InPages {
   bool endpoint_has_sidecar = false;
   std::optional<proxy_protocol::HandoverKey> handover_key;  // of the endpoint's agent
   bool retried = false;
+  uint8_t port_tries = 0;             // Connector::TriesAnotherPort
   EndpointState* endpoint = nullptr;  // counts this exchange as under way; null: nothing is counted
   snapshot::ConnectionLimits limits;  // of the cluster
   std::shared_ptr<ConnectionQuota> quota;  // null: it has as many connections as it likes

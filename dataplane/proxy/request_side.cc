@@ -223,8 +223,8 @@ bool HttpSession::WriteUpstreamHead(const http::RequestHead& head, const trust::
                       (edit == nullptr ? 0 : edit->line_bytes) + kOwnLines;
   // What may have to be sent again is kept behind the head.
   const bool keeps_body = x.tries_left > 0 && !x.request_body.done();
-  http::HeadWriter writer(
-      x.to_upstream.Room(context_.buffers, keeps_body ? std::max(room, BufferPool::kNormal) : room));
+  http::HeadWriter writer(x.to_upstream.Room(
+      context_.buffers, keeps_body ? std::max(room, BufferPool::kNormal) : room));
   writer.RequestLine(head.method, target);
   if (host.empty()) {
     writer.Field("host", x.destination.ToString());
@@ -290,9 +290,9 @@ void HttpSession::AwaitPlace() {
   context_.counters.Add(Counter::kRequestsPending);
   if (!x.timed || x.action->timeout.count() == 0) return;
   StartClock();
-  wait_->ArmTimer(std::max(std::chrono::ceil<std::chrono::milliseconds>(*x.deadline -
-                                                                        context_.loop.now()),
-                           std::chrono::milliseconds(0)));
+  wait_->ArmTimer(
+      std::max(std::chrono::ceil<std::chrono::milliseconds>(*x.deadline - context_.loop.now()),
+               std::chrono::milliseconds(0)));
 }
 
 void HttpSession::OnPlace() {
@@ -314,9 +314,9 @@ void HttpSession::ConnectUpstream() {
   // With a body it goes with the body's first bytes, in one call and one packet.
   const std::string_view first_bytes =
       x.request_body.done() ? x.to_upstream.pending() : std::string_view();
-  Connector::Opened opened = context_.connector.Open(
-      x.destination, x.source, FallbackSource(context_.snapshot->topology), first_bytes, *this,
-      x.handover_key);
+  Connector::Opened opened =
+      context_.connector.Open(x.destination, x.source, FallbackSource(context_.snapshot->topology),
+                              first_bytes, *this, x.handover_key);
   if (opened.fell_back) x.record.Add(Flag::kSourceFallback);
   switch (opened.outcome) {
     case Connector::Outcome::kStarted:
@@ -348,11 +348,8 @@ void HttpSession::ConnectFailed(bool timed_out) {
                                     : Counter::kUpstreamConnectFailed);
   }
   ReleaseUpstream(/*reusable=*/false);
-  if (timed_out && x.source.kind == SourceChoice::Kind::kSpoofed && !x.retried) {
-    // The likeliest way for a SYN to be lost on lo: a socket that we did not know of, left by an
-    // earlier process, has the same tuple. Another port tells.
-    x.retried = true;
-    context_.counters.Add(Counter::kSourcePortRetries);
+  const bool is_spoofed = x.source.kind == SourceChoice::Kind::kSpoofed;
+  if (context_.connector.TriesAnotherPort(is_spoofed, timed_out, &x.port_tries)) {
     return ConnectUpstream();
   }
   ReportEndpoint(0);
@@ -473,13 +470,13 @@ bool HttpSession::RequestSent() const {
 void HttpSession::Reply(int status, std::string_view body) {
   BeginReply();
   Exchange& x = *exchange_;
-  x.to_downstream.Written(WriteErrorResponse(
-      {.status = status,
-       .body = body,
-       .date = context_.DateText(),
-       .close = !x.keep_alive,
-       .head = x.response_context.head},
-      x.to_downstream.Room(context_.buffers, kMaxErrorResponse)));
+  x.to_downstream.Written(
+      WriteErrorResponse({.status = status,
+                          .body = body,
+                          .date = context_.DateText(),
+                          .close = !x.keep_alive,
+                          .head = x.response_context.head},
+                         x.to_downstream.Room(context_.buffers, kMaxErrorResponse)));
   EndReply(status);
 }
 

@@ -22,6 +22,7 @@ void PortSequence::Jump() {
 
 bool TupleTable::Add(const net::SocketAddress& client, const net::SocketAddress& destination) {
   if (client.port < range_.low || client.port > range_.high) return false;
+  has_met_.store(true, std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);
   ++tuples_[Tuple{client, destination}];
   size_.store(static_cast<uint32_t>(tuples_.size()), std::memory_order_release);

@@ -9,8 +9,11 @@
 //
 // So ports come from a range below every usual ephemeral range (Linux 32768 to 60999, RFC 6335
 // 49152 to 65535), where clients do not pick theirs, and those few clients that do are remembered
-// and stepped around. They are bound explicitly: IP_LOCAL_PORT_RANGE can only narrow the
-// namespace's own ephemeral range, which is just where clients pick theirs.
+// and stepped around. What they have begun and we have not accepted is not known here: the packet
+// rules refuse our SYN if it meets that, and we take another port (Connector::TriesAnotherPort), as
+// they refuse the client's if it meets a connection of ours (intercept/rule_set.h). Ports are bound
+// explicitly: IP_LOCAL_PORT_RANGE can only narrow the namespace's own ephemeral range, which is
+// just where clients pick theirs.
 //
 // With SO_REUSEADDR one port serves any number of destinations; only the whole tuple must be free,
 // which connect() tells (EADDRNOTAVAIL). A tuple in TIME_WAIT counts as free for a port that was
@@ -35,8 +38,9 @@ class PortSequence {
  public:
   PortSequence(PortRange range, uint32_t stride, uint32_t offset, uint32_t start);
   uint16_t Next();
-  // Goes on elsewhere: connections that were made in a row and stayed have their ports in a row, too.
-  // A few of these look at the whole range (steps of the golden section leave no gap for long).
+  // Goes on elsewhere: connections that were made in a row and stayed have their ports in a row,
+  // too. A few of these look at the whole range (steps of the golden section leave no gap for
+  // long).
   void Jump();
 
  private:
@@ -56,6 +60,8 @@ class TupleTable {
   bool Add(const net::SocketAddress& client, const net::SocketAddress& destination);
   void Remove(const net::SocketAddress& client, const net::SocketAddress& destination);
   bool Contains(const net::SocketAddress& client, const net::SocketAddress& destination) const;
+  // Whether there ever was such a client.
+  bool has_met() const { return has_met_.load(std::memory_order_relaxed); }
 
  private:
   struct Tuple {
@@ -70,6 +76,7 @@ class TupleTable {
 
   const PortRange range_;
   std::atomic<uint32_t> size_ = 0;
+  std::atomic<bool> has_met_ = false;
   mutable std::mutex mutex_;
   absl::flat_hash_map<Tuple, uint32_t> tuples_;  // how often: an old connection may linger
 };

@@ -118,7 +118,12 @@ bool TcpSession::Start() {
     Finish(/*reset=*/true);
     return false;
   }
-  const auto destination = Destination(judgement.resolution.client);
+  return Connect(judgement.resolution);
+}
+
+bool TcpSession::Connect(const trust::Resolution& resolution) {
+  const snapshot::Snapshot& snapshot = *context_.snapshot;
+  const auto destination = Destination(resolution.client);
   if (!destination) {
     Fail(Flag::kNoRoute);
     return false;
@@ -136,7 +141,7 @@ bool TcpSession::Start() {
   }
   const SourceChoice source =
       ChooseSource(snapshot.topology, context_.options.interception, downstream_.peer(),
-                   judgement.resolution.client, destination->address.ip);
+                   resolution.client, destination->address.ip);
   Connector::Opened opened = context_.connector.Open(
       destination->address, source, FallbackSource(snapshot.topology), /*first_bytes=*/{}, *this);
   if (opened.fell_back) record().Add(Flag::kSourceFallback);
@@ -150,7 +155,7 @@ bool TcpSession::Start() {
       if (destination->limits.keep_alive) {
         upstream_->SetKeepAlive(*destination->limits.keep_alive);
       }
-      WriteHeader(judgement.resolution, *destination);
+      WriteHeader(resolution, *destination);
       return true;
     case Connector::Outcome::kFailed:
       Fail(Flag::kUpstreamConnectFailed);
@@ -169,6 +174,12 @@ void TcpSession::OnUpstream(Upstream& upstream) {
     const bool timeout = upstream.timed_out();
     context_.counters.Add(timeout ? Counter::kUpstreamConnectTimeouts
                                   : Counter::kUpstreamConnectFailed);
+    const bool is_spoofed = upstream.is_spoofed;
+    DropUpstream();
+    if (context_.connector.TriesAnotherPort(is_spoofed, timeout, &port_tries_)) {
+      Connect(ResolveConnection(*context_.snapshot, downstream_.facts()));
+      return;
+    }
     if (endpoint_ != nullptr) context_.balancer.Report(*endpoint_, 0, context_.loop.now());
     return Fail(timeout ? Flag::kUpstreamTimeout : Flag::kUpstreamConnectFailed);
   }
@@ -212,10 +223,14 @@ void TcpSession::BecomeHttp() {
   finished_ = true;
   if (has_header_) {
     // It was announced as this client's, and requests of others could come to share it.
-    upstream_->Close();
-    context_.loop.Retire(std::move(upstream_));
+    DropUpstream();
   }
   downstream_.BecomeHttp(std::move(upstream_));
+}
+
+void TcpSession::DropUpstream() {
+  upstream_->Close();
+  context_.loop.Retire(std::move(upstream_));
 }
 
 void TcpSession::ForbidHeader() {
@@ -323,8 +338,7 @@ void TcpSession::Finish(bool reset) {
       context_.connector.End(std::move(upstream_));
     } else {
       if (reset) upstream_->stream.Reset();
-      upstream_->Close();
-      context_.loop.Retire(std::move(upstream_));
+      DropUpstream();
     }
   }
   downstream_.Close(reset);

@@ -33,6 +33,9 @@ class TcpSession final : public Session, private UpstreamUser {
   void Run();
   // Judges and connects. False: refused, and closed.
   bool Start();
+  // False: failed, and closed.
+  bool Connect(const trust::Resolution& resolution);
+  void DropUpstream();
   struct Target {
     net::SocketAddress address;
     bool has_agent = false;
@@ -65,6 +68,7 @@ class TcpSession final : public Session, private UpstreamUser {
   EndpointState* endpoint_ = nullptr;  // counts this connection; null: nothing is counted
   WriteBuffer header_;                 // PROXY protocol
   bool has_header_ = false;
+  uint8_t port_tries_ = 0;  // Connector::TriesAnotherPort
   std::optional<Relay> relay_;
   const SteadyTime began_;
   // What is known so far: as it is while the connection begins and ends, packed between.

@@ -9,9 +9,9 @@
 //   exhaust    connections are held until no source port is left: the next are refused at once and
 //              counted, or go out from the agent's own address where that is allowed; when the
 //              ports are given back, all is as before
-#include <CLI/CLI.hpp>
 #include <sys/resource.h>
 
+#include <CLI/CLI.hpp>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -71,7 +71,9 @@ class Stress {
     if (!inside.ok()) return Fault("no way into the client's namespace");
     Collide();
     if (MayExhaust(settings_)) return Exhaust();
-    std::printf("exhaust    not run: so many descriptors are not allowed here; give fewer --source-ports\n");
+    std::printf(
+        "exhaust    not run: so many descriptors are not allowed here; give fewer "
+        "--source-ports\n");
   }
   uint64_t faults() const { return faults_; }
 
@@ -104,7 +106,8 @@ class Stress {
         if (!left.compare_exchange_weak(was, was - 1)) continue;
         uint16_t port = 0;
         if (thread % 2 == 1) {
-          port = static_cast<uint16_t>(settings_.low + (next++ - settings_.low) % settings_.ports());
+          port =
+              static_cast<uint16_t>(settings_.low + (next++ - settings_.low) % settings_.ports());
         }
         const Answer answer = AskFrom(port);
         if (answer.kind == Kind::kNoPort && port != 0) {
@@ -124,23 +127,26 @@ class Stress {
     for (int i = 0; i < kThreads; ++i) threads.emplace_back(run, i);
     for (std::thread& thread : threads) thread.join();
     const auto took = std::chrono::duration<double>(std::chrono::steady_clock::now() - began);
-    std::printf("churn      %lu served, %lu told at once to take another port (counted: %lu), %lu not made, "
-                "%.1f s, %.0f a second\n",
-                static_cast<unsigned long>(served), static_cast<unsigned long>(told),
-                static_cast<unsigned long>(pod_.RefusedByRule()),
-                static_cast<unsigned long>(not_made), took.count(),
-                settings_.connections / took.count());
+    std::printf(
+        "churn      %lu served, %lu told at once to take another port (counted: %lu), %lu not "
+        "made; "
+        "the agent took another %lu times; %.1f s, %.0f a second\n",
+        static_cast<unsigned long>(served), static_cast<unsigned long>(told),
+        static_cast<unsigned long>(pod_.RefusedByRule()), static_cast<unsigned long>(not_made),
+        static_cast<unsigned long>(pod_.RefusedToAgent()), took.count(),
+        settings_.connections / took.count());
     if (served + told + not_made + cut + faults_ < settings_.connections) {
       Fault("connections are missing");
     }
-    // Rarely an opening packet meets a connection, or the beginning of one, that has the same four
-    // numbers and that the agent did not know of; then both may end. Which of the two comes first is
-    // not settled: to ask the kernel right before connect() did not make it rarer.
-    const uint64_t met = pod_.MetAConnection(), counted = pod_.RefusedByRule();
-    if (told + cut < counted || told + cut - counted > 2 * met) {
-      Fault("refusals are not those that were counted");
-    }
-    if (met > settings_.connections / 200) Fault("our ports met the client's " + std::to_string(met) + " times");
+    if (cut > 0) Fault(std::to_string(cut) + " were refused a port that the kernel picked");
+    // Two opening packets with the same four numbers, at the same time on two processors, may each
+    // pass the packet rules before the other's connection is there. The agent then takes another
+    // port, but the kernel may have ended the client's connection. (It does where both packets come
+    // from one kernel, as here, so that their sequence numbers are as near.)
+    const uint64_t counted = pod_.RefusedByRule(), met = pod_.HalfOpenEnded();
+    if (told < counted || told - counted > met) Fault("refusals are not those that were counted");
+    if (met > settings_.connections / 500)
+      Fault("met in the act " + std::to_string(met) + " times");
     if (served < settings_.connections / 2) Fault("half of the connections were not served");
   }
 
@@ -179,11 +185,12 @@ class Stress {
       ++served;
     }
     const uint64_t counted = pod_.RefusedByRule() - before;
-    std::printf("collide    %u held; of %u ports tried %lu refused at once (counted: %lu), %lu served, "
-                "%lu of them at a second try\n",
-                settings_.hold, settings_.ports(), static_cast<unsigned long>(refused),
-                static_cast<unsigned long>(counted), static_cast<unsigned long>(served),
-                static_cast<unsigned long>(again));
+    std::printf(
+        "collide    %u held; of %u ports tried %lu refused at once (counted: %lu), %lu served, "
+        "%lu of them at a second try\n",
+        settings_.hold, settings_.ports(), static_cast<unsigned long>(refused),
+        static_cast<unsigned long>(counted), static_cast<unsigned long>(served),
+        static_cast<unsigned long>(again));
     if (refused != taken_.size()) Fault("a port was refused that was not held");
     if (counted < refused) Fault("refusals are not counted");
   }
@@ -227,10 +234,10 @@ class Stress {
     if (!lab::WaitUntil([&] { return IsTheClient(last = AskFrom(0)); })) {
       Describe(last, "after exhaustion", 0);
     }
-    std::printf("exhaust    %lu held at most (agent: %lu KiB), then %.0f refused and counted, %.0f from "
-                "the agent's own address; served again when given back\n",
-                static_cast<unsigned long>(most), static_cast<unsigned long>(rss), counted,
-                fallbacks);
+    std::printf(
+        "exhaust    %lu held at most (agent: %lu KiB), then %.0f refused and counted, %.0f from "
+        "the agent's own address; served again when given back\n",
+        static_cast<unsigned long>(most), static_cast<unsigned long>(rss), counted, fallbacks);
   }
 
   const Settings& settings_;
@@ -253,10 +260,12 @@ int Main(int argc, char** argv) {
   Settings settings;
   CLI::App app("One client address and a pod: every source port, and then some.",
                "whence-port-stress");
-  app.footer("Examples:\n  whence-port-stress --connections 30000\n"
-             "  whence-port-stress --connections 30000 --source-ports 10240-18431");
+  app.footer(
+      "Examples:\n  whence-port-stress --connections 30000\n"
+      "  whence-port-stress --connections 30000 --source-ports 10240-18431");
   app.add_option("--connections", settings.connections, "Of the churn")->capture_default_str();
-  app.add_option("--hold", settings.hold, "While the client tries every port")->capture_default_str();
+  app.add_option("--hold", settings.hold, "While the client tries every port")
+      ->capture_default_str();
   app.add_option("--source-ports", settings.source_ports, "Of the agent")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   if (!ReadPorts(&settings) || settings.hold >= settings.ports()) {

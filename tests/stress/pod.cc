@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -68,12 +69,12 @@ absl::Status Pod::StartAgent(const std::string& source_ports) {
     status = lab::RunOk({program, "intercept", "install", "--netns", pod.name()});
   }
   if (!status.ok()) return status;
-  auto agent = lab::Process::Start(
-      {.command = {program, "run", "--static", documents(), "--role", "sidecar", "--labels",
-                   "app=app", "--pod-ip", kPod, "--workers", "1", "--source-ports", source_ports,
-                   "--access-log", "/dev/null"},
-       .netns = pod.path(),
-       .output = lab_->directory() + "/agent.log"});
+  auto agent =
+      lab::Process::Start({.command = {program, "run", "--static", documents(), "--role", "sidecar",
+                                       "--labels", "app=app", "--pod-ip", kPod, "--workers", "1",
+                                       "--source-ports", source_ports, "--access-log", "/dev/null"},
+                           .netns = pod.path(),
+                           .output = lab_->directory() + "/agent.log"});
   if (!agent.ok()) return agent.status();
   agent_ = *std::move(agent);
   application_ = std::make_unique<Application>(pod.path());
@@ -104,27 +105,30 @@ double Pod::Metric(const std::string& name) const {
   return at == std::string::npos ? 0 : std::atof(text.c_str() + at + name.size() + 2);
 }
 
-uint64_t Pod::MetAConnection() const {
+uint64_t Pod::HalfOpenEnded() const {
   // A line of names and a line of values, both after "TcpExt:".
   const std::string text = lab_->Space("pod").Run({"cat", "/proc/net/netstat"}).out;
   const std::vector<std::string> lines = absl::StrSplit(text, '\n');
   if (lines.size() < 2) return 0;
   const std::vector<std::string> names = absl::StrSplit(lines[0], ' ');
   const std::vector<std::string> values = absl::StrSplit(lines[1], ' ');
-  uint64_t met = 0;
-  for (size_t i = 0; i < names.size() && i < values.size(); ++i) {
-    if (names[i] != "TCPSYNChallenge" && names[i] != "EmbryonicRsts") continue;
-    met += std::strtoull(values[i].c_str(), nullptr, 10);
-  }
-  return met;
+  const auto at = std::find(names.begin(), names.end(), "EmbryonicRsts") - names.begin();
+  return static_cast<size_t>(at) < values.size() ? std::strtoull(values[at].c_str(), nullptr, 10)
+                                                 : 0;
 }
 
-uint64_t Pod::RefusedByRule() const {
+uint64_t Pod::RefusedByRule() const { return CountedIn("chain prerouting"); }
+uint64_t Pod::RefusedToAgent() const { return CountedIn("chain loopback"); }
+
+uint64_t Pod::CountedIn(const std::string& chain) const {
   const std::string rules = lab_->Space("pod").Run({"nft", "list", "table", "inet", "whence"}).out;
-  constexpr char kCounter[] = "counter packets ";
-  const size_t rule = rules.find("socket mark");
-  const size_t at = rule == std::string::npos ? rule : rules.find(kCounter, rule);
-  return at == std::string::npos ? 0 : std::strtoull(rules.c_str() + at + sizeof(kCounter) - 1, nullptr, 10);
+  constexpr char kCounter[] = " counter packets ";
+  size_t at = rules.find(chain);
+  if (at != std::string::npos) at = rules.find(" reject ", at);  // the counter stands before it
+  if (at != std::string::npos) at = rules.rfind(kCounter, at);
+  return at == std::string::npos
+             ? 0
+             : std::strtoull(rules.c_str() + at + sizeof(kCounter) - 1, nullptr, 10);
 }
 
 uint64_t Pod::AgentRssKib() const {

@@ -29,13 +29,16 @@ class Pod {
   absl::Status AllowFallback();
   // Of the agent's metrics page; 0 if it is not there.
   double Metric(const std::string& name) const;
-  // How often the packet rules refused an opening packet for its port.
+  // How often the packet rules refused an opening packet for its port: of the client's, and of the
+  // agent's.
   uint64_t RefusedByRule() const;
-  // How often an opening packet met a connection, or the beginning of one, that was there already.
-  uint64_t MetAConnection() const;
+  uint64_t RefusedToAgent() const;
+  // How many half-open connections another opening packet ended, by the kernel's count.
+  uint64_t HalfOpenEnded() const;
   uint64_t AgentRssKib() const;
 
  private:
+  uint64_t CountedIn(const std::string& chain) const;
   explicit Pod(std::unique_ptr<lab::Lab> lab) : lab_(std::move(lab)) {}
   absl::Status Build();
   absl::Status StartAgent(const std::string& source_ports);

@@ -13,6 +13,7 @@
 #include "dataplane/intercept/installer.h"
 #include "dataplane/intercept/linux_kernel.h"
 #include "dataplane/intercept/netns.h"
+#include "dataplane/os/socket.h"
 #include "tests/lab/http.h"
 #include "tests/lab/lab.h"
 #include "tests/lab/programs.h"
@@ -87,6 +88,17 @@ class NamespaceTest : public ::testing::Test {
     auto scope = ScopedNetns::Enter(Pod().name());
     EXPECT_TRUE(scope.ok());
     return Check(kernel_);
+  }
+
+  // As the agent connects to the application, from the client's address. 0 or errno.
+  int ConnectAsClient(uint16_t port) {
+    auto scope = ScopedNetns::Enter(Pod().name());
+    EXPECT_TRUE(scope.ok());
+    const os::UniqueFd fd(socket(AF_INET, SOCK_STREAM, 0));
+    EXPECT_EQ(os::SetTransparent(fd.get(), /*v4=*/true), 0);
+    EXPECT_EQ(os::SetMark(fd.get(), 0x53a), 0);
+    EXPECT_EQ(os::Bind(fd.get(), {*net::IpAddress::Parse(kClient4), port}), 0);
+    return os::Connect(fd.get(), {*net::IpAddress::Parse(kPod4), kAppPort});
   }
 
   // Everything that an installation may touch.
@@ -353,6 +365,26 @@ TEST_F(NamespaceTest, AHandshakeByCookieIsTheAgents) {
   ASSERT_TRUE(connection.ok()) << connection.status();
   pollfd polled{agent, POLLIN, 0};
   ASSERT_EQ(poll(&polled, 1, 5000), 1) << "the connection went past the agent";
+  close(agent);
+}
+
+// The agent, as a client, takes a port by which the client itself is connected already, which it
+// does not know as long as it has not accepted. Neither may break the other.
+TEST_F(NamespaceTest, TheAgentIsToldOfAConnectionThatItWouldMeet) {
+  StartApplication();
+  ASSERT_TRUE(InstallHere({}).ok());
+  const int agent = ListenAsAgent();
+  auto connection = HttpConnection::Open(Client(), kPod4, kAppPort, lab::kPatience, 20'000);
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  EXPECT_EQ(ConnectAsClient(20'000), ECONNREFUSED);
+  EXPECT_EQ(ConnectAsClient(20'001), 0);
+
+  const int accepted = accept(agent, nullptr, nullptr);
+  ASSERT_GE(accepted, 0);
+  EXPECT_EQ(ConnectAsClient(20'000), ECONNREFUSED);
+  ASSERT_EQ(write(accepted, "hello\n", 6), 6);
+  EXPECT_EQ(connection->ReadLine().value_or("nothing"), "hello\n");
+  close(accepted);
   close(agent);
 }
 

@@ -26,10 +26,17 @@ TEST(RuleSetTest, TproxyFailsClosed) {
 		elements = { 15020, 15021 }
 	}
 
+	chain loopback {
+		tcp flags != syn / fin,syn,rst,ack return
+		meta mark != 0x0000053a return
+		socket mark != 0x0000053b return
+		meta l4proto tcp socket transparent 1 counter reject with tcp reset
+	}
+
 	chain prerouting {
 		comment "mode=tproxy on-exit=block port=15006 marks=0x539,0x53a table=133"
 		type filter hook prerouting priority mangle; policy accept;
-		iifname "lo" return
+		iifname "lo" goto loopback
 		tcp flags != syn / fin,syn,rst,ack socket mark 0x0000053b accept
 		fib daddr type != local return
 		tcp dport @excluded return
@@ -64,10 +71,17 @@ TEST(RuleSetTest, PortsAreSetsAndSortedOnce) {
 		elements = { 80, 443 }
 	}
 
+	chain loopback {
+		tcp flags != syn / fin,syn,rst,ack return
+		meta mark != 0x0000053a return
+		socket mark != 0x0000053b return
+		meta l4proto tcp socket transparent 1 counter reject with tcp reset
+	}
+
 	chain prerouting {
 		comment "mode=tproxy on-exit=block port=16006 marks=0x539,0x53a table=133"
 		type filter hook prerouting priority mangle; policy accept;
-		iifname "lo" return
+		iifname "lo" goto loopback
 		tcp flags != syn / fin,syn,rst,ack socket mark 0x0000053b accept
 		fib daddr type != local return
 		tcp dport @excluded return

@@ -5,22 +5,26 @@
 #ifndef WHENCE_TESTS_UNIT_DATAPLANE_PROXY_SIDECAR_FIXTURE_H_
 #define WHENCE_TESTS_UNIT_DATAPLANE_PROXY_SIDECAR_FIXTURE_H_
 
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/proxy_protocol/formatter.h"
 #include "common/proxy_protocol/handover.h"
 #include "dataplane/intercept/installer.h"
 #include "dataplane/intercept/linux_kernel.h"
 #include "dataplane/intercept/netns.h"
+#include "dataplane/os/socket.h"
 #include "dataplane/proxy/data_plane.h"
 #include "dataplane/proxy/source_choice.h"
 #include "gtest/gtest.h"
 #include "tests/lab/lab.h"
+#include "tests/lab/wait.h"
 #include "tests/unit/dataplane/proxy/wire_end.h"
 
 namespace whence::proxy {
@@ -103,6 +107,25 @@ class SidecarTest : public testing::TestWithParam<std::pair<int, InterceptionMod
     auto in_client = intercept::ScopedNetns::Enter(lab_->Space("client").path());
     EXPECT_TRUE(in_client.ok());
     return WireEnd::ConnectTo({pod_ip(), port}, 0, local_port);
+  }
+
+  // Leaves a half-open connection from the client's port to the application.
+  void BeginConnection(uint16_t port) {
+    const lab::Namespace client = lab_->Space("client");
+    const std::string rule = absl::StrCat("add rule inet deaf input tcp dport ", port, " drop\n");
+    ASSERT_EQ(client.Nft("add table inet deaf\n"
+                         "add chain inet deaf input { type filter hook input priority 0; }\n" +
+                         rule),
+              absl::OkStatus());
+    const auto in_client = intercept::ScopedNetns::Enter(client.path());
+    ASSERT_TRUE(in_client.ok());
+    const os::UniqueFd begun = os::NewTcpSocket(v4());
+    ASSERT_EQ(os::Bind(begun.get(), {client_ip(), port}), 0);
+    ASSERT_EQ(os::Connect(begun.get(), app()), EINPROGRESS);
+    const std::vector<std::string> list = {"ss", "-Htan", "state", "syn-recv"};
+    ASSERT_TRUE(lab::WaitUntil([&] {
+      return absl::StrContains(lab_->Space("pod").Run(list).out, absl::StrCat(":", port));
+    }));
   }
 
   // What an agent begins the connection with that `agent` is: for a client, or for itself.

@@ -206,6 +206,36 @@ TEST_P(SidecarTest, AClientThatTakesAPortOfOursIsToldAtOnce) {
   EXPECT_NE(source.port, taken);
 }
 
+// The same before we know of the client's connection: half open, it is the kernel's alone.
+// Whichever port comes first, the access that meets it is made from the other.
+TEST_P(SidecarTest, NoRequestMeetsAConnectionThatTheClientHasOnlyBegun) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
+  options_.workers = 1;
+  options_.upstream_ports = {20'000, 20'001};
+  options_.limits.max_idle = 0;
+  Start(TellPeer());
+  BeginConnection(20'000);
+  for (int i = 0; i < 4; ++i) {
+    WireEnd other = Connect();
+    other.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    EXPECT_EQ(PeerIn(other.ReadToEnd()), net::SocketAddress(client_ip(), 20'001));
+  }
+  EXPECT_GT(Count(Counter::kSourcePortRetries), 0u);
+}
+
+TEST_P(SidecarTest, NoTcpConnectionMeetsOneThatTheClientHasOnlyBegun) {
+  if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
+  options_.workers = 1;
+  options_.upstream_ports = {20'000, 20'001};
+  port_protocols_ = {{kAppPort, snapshot::Protocol::kTcp}};
+  Start([](WireEnd& end) { end.Send(end.peer().ToString() + "\n"); });
+  BeginConnection(20'000);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(Connect().ReadToEnd(), net::SocketAddress(client_ip(), 20'001).ToString() + "\n");
+  }
+  EXPECT_GT(Count(Counter::kSourcePortRetries), 0u);
+}
+
 // A client whose host is gone says nothing, not even good-bye.
 TEST_P(SidecarTest, AVanishedClientIsNoticed) {
   options_.limits.user_timeout = std::chrono::milliseconds(300);
