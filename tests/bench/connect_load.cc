@@ -7,6 +7,8 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+#include "common/http/response_head.h"
 #include "dataplane/os/socket.h"
 #include "tests/bench/load.h"
 
@@ -26,13 +28,13 @@ struct Attempt {
 
 class ConnectLoad final : public Load {
  public:
-  ConnectLoad(const Pod& pod, int at_a_time, Asking asking)
+  ConnectLoad(const Pod& pod, int at_a_time, Asking asking, Fields fields)
       : pod_(pod), asking_(asking), attempts_(static_cast<size_t>(at_a_time)) {
     const uint16_t port = asking == Asking::kTcp ? kTcpPort : kHttpPort;
     target_ = *net::SocketAddress::Parse(absl::StrCat(pod.address, ":", port));
     request_ = asking == Asking::kTcp
                    ? std::string("E 16 bytes back\n")
-                   : SmallRequest(pod, asking == Asking::kHttp ? "/bench" : "/close",
+                   : SmallRequest(pod, fields, asking == Asking::kHttp ? "/keep" : "/close",
                                   "Connection: close\r\n");
   }
 
@@ -94,15 +96,20 @@ absl::Status ConnectLoad::Check(const Attempt& attempt) {
     if (text == request_) return absl::OkStatus();
     return absl::InternalError(absl::StrCat("echoed \"", text, "\""));
   }
-  if (text.rfind("HTTP/1.1 200 ", 0) != 0 || text.size() < 1024) {
+  http::HeadStorage storage;
+  http::ResponseHead head;
+  const auto result = http::ParseResponseHead(text, {}, {}, storage, &head);
+  if (!result.done() || head.status != 200 ||
+      text.size() != head.head_bytes + head.content_length) {
     return absl::InternalError(
         absl::StrCat("answer of ", text.size(), " bytes: ", text.substr(0, 40)));
   }
-  const size_t field = std::min(text.find("X-Peer: "), text.find("x-peer: "));
-  if (field == std::string::npos) return absl::InternalError("no X-Peer in an answer");
-  const std::string seen = text.substr(field + 8, text.find('\r', field) - field - 8);
-  if (peer_.empty() || seen != pod_.client_address) peer_ = seen;
-  return absl::OkStatus();
+  for (const auto& field : head.fields) {
+    if (!EqualsIgnoreCase(field.name, "x-peer")) continue;
+    if (peer_.empty() || field.value != pod_.client_address) peer_ = field.value;
+    return absl::OkStatus();
+  }
+  return absl::InternalError("no X-Peer in an answer");
 }
 
 absl::StatusOr<LoadResult> ConnectLoad::Run(std::chrono::nanoseconds duration) {
@@ -151,8 +158,8 @@ absl::StatusOr<LoadResult> ConnectLoad::Run(std::chrono::nanoseconds duration) {
 
 }  // namespace
 
-std::unique_ptr<Load> MakeConnectLoad(const Pod& pod, int at_a_time, Asking asking) {
-  return std::make_unique<ConnectLoad>(pod, at_a_time, asking);
+std::unique_ptr<Load> MakeConnectLoad(const Pod& pod, int at_a_time, Asking asking, Fields fields) {
+  return std::make_unique<ConnectLoad>(pod, at_a_time, asking, fields);
 }
 
 }  // namespace whence::bench

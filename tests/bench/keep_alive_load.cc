@@ -38,8 +38,10 @@ struct Connection {
 class KeepAliveLoad final : public Load {
  public:
   // `rate`: requests per second over all connections; 0: as many as come back.
-  KeepAliveLoad(const Pod& pod, int rate)
-      : poller_(epoll_create1(EPOLL_CLOEXEC)), request_(SmallRequest(pod, "/bench")), rate_(rate) {}
+  KeepAliveLoad(const Pod& pod, Fields fields, int rate)
+      : poller_(epoll_create1(EPOLL_CLOEXEC)),
+        request_(SmallRequest(pod, fields, "/keep")),
+        rate_(rate) {}
 
   absl::Status Connect(const Pod& pod, int connections);
   absl::StatusOr<LoadResult> Run(std::chrono::nanoseconds duration) override;
@@ -119,7 +121,8 @@ absl::StatusOr<bool> KeepAliveLoad::Read(Connection& connection) {
 }
 
 absl::StatusOr<Clock::time_point> KeepAliveLoad::AskWhatIsDue(Clock::time_point now) {
-  const std::chrono::nanoseconds interval(std::chrono::nanoseconds(std::chrono::seconds(1)) / rate_);
+  const std::chrono::nanoseconds interval(std::chrono::nanoseconds(std::chrono::seconds(1)) /
+                                          rate_);
   // A proxy that is too slow for the rate shows in the count, not in a burst afterwards.
   due_ = std::max(due_, now - 64 * interval);
   for (; due_ <= now && !idle_.empty(); due_ += interval) {
@@ -193,8 +196,9 @@ std::string KeepAliveLoad::SeenPeer() const {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Load>> OpenKeepAliveLoad(const Pod& pod, int connections, int rate) {
-  auto load = std::make_unique<KeepAliveLoad>(pod, rate);
+absl::StatusOr<std::unique_ptr<Load>> OpenKeepAliveLoad(const Pod& pod, int connections,
+                                                        Fields fields, int rate) {
+  auto load = std::make_unique<KeepAliveLoad>(pod, fields, rate);
   if (absl::Status s = load->Connect(pod, connections); !s.ok()) return s;
   return load;
 }

@@ -34,22 +34,29 @@ class Load {
   virtual std::string SeenPeer() const { return ""; }
 };
 
+// What the heads of small requests and answers have: hardly anything, or what a browser's request
+// has behind a gateway, and the answer of an application that thinks of caches and cookies.
+enum class Fields : uint8_t { kFew, kMany };
+
 // N connections, each asking again as soon as it has its answer; or all together so many times per
 // second (`rate`), when there is a free one.
 absl::StatusOr<std::unique_ptr<Load>> OpenKeepAliveLoad(const Pod& pod, int connections,
-                                                        int rate = 0);
+                                                        Fields fields = Fields::kFew, int rate = 0);
 
 // N at a time: connect, ask, read to the end, again. `close`: the application ends each connection
 // as well, so that none can be kept for the next.
 enum class Asking : uint8_t { kHttp, kHttpAndClose, kTcp };
-std::unique_ptr<Load> MakeConnectLoad(const Pod& pod, int at_a_time, Asking asking);
+std::unique_ptr<Load> MakeConnectLoad(const Pod& pod, int at_a_time, Asking asking, Fields fields);
 
 // N connections on which the application sends without end.
 enum class Carrier : uint8_t { kHttp, kTcp };
 absl::StatusOr<std::unique_ptr<Load>> OpenStreamLoad(const Pod& pod, int streams, Carrier carrier);
 
-// A request for a small answer. `fields`: more header lines.
-std::string SmallRequest(const Pod& pod, const std::string& path, const std::string& fields = "");
+// `lines`: of the head, each with its line break.
+std::string RequestFor(const Pod& pod, const std::string& target, const std::string& lines = "");
+// For a small answer: `path` below /few or /many (origin.h). `lines`: more.
+std::string SmallRequest(const Pod& pod, Fields fields, const std::string& path,
+                         const std::string& lines = "");
 
 }  // namespace whence::bench
 

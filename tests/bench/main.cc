@@ -173,6 +173,13 @@ void AddOptions(CLI::App& app, Options& options) {
   app.add_option("--connections", settings.connections, "keep-alive connections")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
+  app.add_option(
+         "--fields", settings.fields,
+         "of small requests and answers: few, or as many as a browser sends behind a gateway\n"
+         "and an application that thinks of caches answers")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Fields>{{"few", Fields::kFew}, {"many", Fields::kMany}}))
+      ->default_str("few");
   app.add_option("--rate", settings.rate,
                  "keep-alive requests per second, the same for every proxy; 0: all they can")
       ->check(CLI::Range(10, 1'000'000))
@@ -181,7 +188,7 @@ void AddOptions(CLI::App& app, Options& options) {
       ->check(CLI::Range(1, 4000))
       ->capture_default_str();
   app.add_option("--body-bytes", options.body_bytes, "size of a small answer")
-      ->check(CLI::Range(1024, 32768))
+      ->check(CLI::Range(1, 32768))
       ->capture_default_str();
   app.add_option("--proxy-core", settings.cores.proxy, "core of the proxies")
       ->capture_default_str();

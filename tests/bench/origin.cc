@@ -20,6 +20,17 @@ namespace {
 
 constexpr size_t kPiece = 256 * 1024;
 
+constexpr char kManyFields[] =
+    "Date: Sun, 29 Nov 2026 07:28:00 GMT\r\n"
+    "Cache-Control: private, max-age=0, must-revalidate\r\n"
+    "ETag: \"5f2c1e0b9a7d4c3e\"\r\n"
+    "Last-Modified: Sat, 28 Nov 2026 21:04:11 GMT\r\n"
+    "Vary: Accept-Encoding, Cookie\r\n"
+    "Set-Cookie: seen=8f6a1b2c3d4e5f60; Path=/; Secure; HttpOnly; SameSite=Lax\r\n"
+    "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
+    "X-Content-Type-Options: nosniff\r\n"
+    "X-Frame-Options: DENY\r\n";
+
 struct Connection {
   os::UniqueFd fd;
   bool http = true;
@@ -81,12 +92,13 @@ bool Origin::ServeHttp(Connection& connection) {
       return Send(connection, "HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n") &&
              StartStream(connection);
     }
-    const bool keep_alive = head.keep_alive && head.target != "/close";
+    const bool keep_alive = head.keep_alive && !head.target.ends_with("/close");
+    const char* const more = head.target.starts_with("/many") ? kManyFields : "";
     connection.received.erase(0, head.head_bytes);
-    const std::string answer = absl::StrCat(
-        "HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\nX-Peer: ", connection.peer,
-        keep_alive ? "" : "\r\nConnection: close", "\r\nContent-Length: ", body_.size(), "\r\n\r\n",
-        body_);
+    const std::string answer =
+        absl::StrCat("HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\n", more,
+                     "X-Peer: ", connection.peer, keep_alive ? "" : "\r\nConnection: close",
+                     "\r\nContent-Length: ", body_.size(), "\r\n\r\n", body_);
     if (!Send(connection, answer) || !keep_alive) return false;
   }
 }

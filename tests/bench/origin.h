@@ -1,8 +1,8 @@
 // Hidden subcommand `origin`: the application behind the proxy. One thread, one epoll.
 //
 //   :8080 HTTP   GET /stream   a body without end (Content-Length: 1 TiB)
-//                GET /close    a small answer, and the end of the connection
-//                else          a small answer
+//                GET /few/…    a small answer, /many/… with the fields that applications have
+//                    …/close   and the end of the connection
 //   :9000 TCP    'E…'          the same bytes back, and the end
 //                'S'           bytes without end
 //

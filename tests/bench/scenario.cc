@@ -68,7 +68,7 @@ Values Stream(const Peer& peer, const Settings& settings, int streams, Carrier c
 }
 
 Values KeepAlive(const Peer& peer, const Settings& settings) {
-  auto load = OpenKeepAliveLoad(peer.pod, settings.connections, settings.rate);
+  auto load = OpenKeepAliveLoad(peer.pod, settings.connections, settings.fields, settings.rate);
   return load.ok() ? Requests(peer, settings, **load) : load.status();
 }
 
@@ -76,7 +76,8 @@ constexpr int kConnectsAtATime = 16;
 
 template <Asking kAsking>
 Values Connections(const Peer& peer, const Settings& settings) {
-  return Requests(peer, settings, *MakeConnectLoad(peer.pod, kConnectsAtATime, kAsking));
+  return Requests(peer, settings,
+                  *MakeConnectLoad(peer.pod, kConnectsAtATime, kAsking, settings.fields));
 }
 
 template <int kStreams, Carrier kCarrier>

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "tests/bench/load.h"
 #include "tests/bench/peers.h"
 #include "tests/bench/report.h"
 
@@ -14,9 +15,10 @@ namespace whence::bench {
 struct Settings {
   Cores cores;
   int connections = 64;  // of the keep-alive load
-  int rate = 0;          // of the keep-alive load, requests per second; 0: all it can
-  int pairs = 2000;      // idle connections of the memory scenario
-  double seconds = 1;    // of one round of one proxy
+  Fields fields = Fields::kFew;
+  int rate = 0;        // of the keep-alive load, requests per second; 0: all it can
+  int pairs = 2000;    // idle connections of the memory scenario
+  double seconds = 1;  // of one round of one proxy
 };
 
 struct Scenario {

@@ -23,7 +23,7 @@ class StreamLoad final : public Load {
 
   absl::Status Connect(const Pod& pod, int streams, Carrier carrier) {
     const bool http = carrier == Carrier::kHttp;
-    const std::string request = http ? SmallRequest(pod, "/stream") : "S";
+    const std::string request = http ? RequestFor(pod, "/stream") : "S";
     for (int i = 0; i < streams; ++i) {
       auto fd = pod.client.Connect(pod.address, http ? kHttpPort : kTcpPort, kConnectPatience);
       if (!fd.ok()) return fd.status();
