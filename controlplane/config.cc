@@ -76,8 +76,7 @@ void Declare(CLI::App& app, Flags& flags) {
   add("--log-retention", flags.log_retention,
       "Access records older than this are dropped (s, m, h, d, w), unless the Mesh says "
       "logRetention");
-  add("--log-max-size", flags.log_max_size,
-      "And the oldest beyond this size (MiB, GiB, …)");
+  add("--log-max-size", flags.log_max_size, "And the oldest beyond this size (MiB, GiB, …)");
   add("--log-level", flags.log_level, "debug, info, warning, error or off");
   add("--webhook", flags.webhook,
       "Injection for Kubernetes, HTTPS, POST /inject an AdmissionReview: IP:PORT or none");
@@ -107,7 +106,8 @@ std::string Exposed(const char* flag, const std::optional<ListenAddress>& addres
 
 std::string Webhook(const Flags& flags, Config* config) {
   std::optional<ListenAddress> address;
-  if (std::string error = Address("--webhook", flags.webhook, &address); !error.empty()) return error;
+  if (std::string error = Address("--webhook", flags.webhook, &address); !error.empty())
+    return error;
   if (!address) {
     return (flags.webhook_certificate + flags.webhook_key).empty()
                ? ""

@@ -17,12 +17,12 @@ namespace whence::control {
 
 struct Config {
   std::string data_dir;
-  std::optional<etcd::Options> etcd;  // where the configuration is; nullopt: config.db
+  std::optional<etcd::Options> etcd;        // where the configuration is; nullopt: config.db
   std::optional<ListenAddress> listen;      // plaintext gRPC; nullopt: none
   std::optional<ListenAddress> listen_tls;  // gRPC over TLS; nullopt: none
   security::TlsFiles tls;
-  std::string trust_domain;  // whose certificates name anybody here
-  std::optional<ListenAddress> http;  // metrics, health; nullopt: none
+  std::string trust_domain;                       // whose certificates name anybody here
+  std::optional<ListenAddress> http;              // metrics, health; nullopt: none
   std::optional<webhook::WebhookConfig> webhook;  // injection for Kubernetes; nullopt: none
   std::chrono::seconds log_retention{};
   uint64_t log_max_bytes = 0;

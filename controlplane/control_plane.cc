@@ -77,7 +77,8 @@ absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& conf
     secret = etcd::ReadOrWrite(*stores.etcd, etcd::kHandoverSecretKey, own);
   }
   if (!secret.ok()) return secret.status();
-  if (absl::Status status = CheckHandoverSecret(*secret, "the store's hand-over secret"); !status.ok()) {
+  if (absl::Status status = CheckHandoverSecret(*secret, "the store's hand-over secret");
+      !status.ok()) {
     return status;
   }
   // Each replica keeps it: if etcd loses it, whoever starts first brings back the same.
@@ -154,11 +155,12 @@ void ControlPlane::RememberAgents(const std::vector<discovery::Agent>& agents) {
 }
 
 absl::Status ControlPlane::Listen(const Config& config) {
-  absl::StatusOr<std::unique_ptr<GrpcServer>> grpc = GrpcServer::Start(
-      config.listen, config.listen_tls, config.tls,
-      std::make_shared<security::Guard>(config.trust_domain, refusals_),
-      {discovery_service_.get(), &ingest_service_, &envoy_log_service_, &log_service_, &config_service_,
-       &agent_service_, &client_status_service_, &security_service_, &insight_service_});
+  absl::StatusOr<std::unique_ptr<GrpcServer>> grpc =
+      GrpcServer::Start(config.listen, config.listen_tls, config.tls,
+                        std::make_shared<security::Guard>(config.trust_domain, refusals_),
+                        {discovery_service_.get(), &ingest_service_, &envoy_log_service_,
+                         &log_service_, &config_service_, &agent_service_, &client_status_service_,
+                         &security_service_, &insight_service_});
   if (!grpc.ok()) return grpc.status();
   grpc_ = std::move(*grpc);
   if (config.webhook) {
@@ -206,8 +208,8 @@ void ControlPlane::WatchCertificates(const Config& config) {
 }
 
 std::vector<const metrics::Source*> ControlPlane::MetricSources() const {
-  std::vector<const metrics::Source*> sources = {&writer_, discovery_service_.get(),
-                                                 stores_.logs.get(), &envoy_log_service_, &refusals_};
+  std::vector<const metrics::Source*> sources = {
+      &writer_, discovery_service_.get(), stores_.logs.get(), &envoy_log_service_, &refusals_};
   if (replication_) sources.push_back(replication_.get());
   if (certificate_watch_) sources.push_back(certificate_watch_.get());
   if (webhook_) sources.push_back(webhook_.get());

@@ -73,7 +73,7 @@ class ControlPlane {
   static lint::Surroundings SurroundingsOf(const discovery::InventoryView& view);
 
   struct Stores {
-    DataDirectory directory;  // first: the claim on the files outlasts them
+    DataDirectory directory;             // first: the claim on the files outlasts them
     std::unique_ptr<etcd::Client> etcd;  // null: the configuration is in config.db
     std::unique_ptr<store::Store> config;
     std::unique_ptr<discovery::InventoryStore> agents;  // null with etcd, which knows them
@@ -103,7 +103,7 @@ class ControlPlane {
   model::CurrentConfig current_;
   discovery::Inventory inventory_;
   admin::ConfigWriter writer_;
-  std::unique_ptr<etcd::Replication> replication_;  // with etcd only
+  std::unique_ptr<etcd::Replication> replication_;                  // with etcd only
   std::unique_ptr<discovery::DiscoveryService> discovery_service_;  // after Load
   access_log::IngestService ingest_service_;
   access_log::LogServiceImpl log_service_;

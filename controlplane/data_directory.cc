@@ -45,10 +45,10 @@ absl::Status DataDirectory::ExpectNotLost(const char* name, const char* younger)
     return stat(File(file).c_str(), &info) == 0 ? info.st_size : 0;
   };
   if (size(name) > 0 || size(younger) == 0) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(
-      File(name), " is missing or empty, and ", younger,
-      " says that there was one: restore it from a backup, or remove ", File(younger),
-      " as well to begin without any policy"));
+  return absl::DataLossError(
+      absl::StrCat(File(name), " is missing or empty, and ", younger,
+                   " says that there was one: restore it from a backup, or remove ", File(younger),
+                   " as well to begin without any policy"));
 }
 
 DataDirectory::DataDirectory(DataDirectory&& other) noexcept

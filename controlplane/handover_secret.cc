@@ -28,9 +28,9 @@ absl::Status StoreHandoverSecret(const std::string& path, const std::string& sec
   const std::string fresh = path + ".new";
   const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return Failed("open", fresh, errno);
-  const bool written = write(fd, secret.data(), secret.size()) ==
-                           static_cast<ssize_t>(secret.size()) &&
-                       fsync(fd) == 0;
+  const bool written =
+      write(fd, secret.data(), secret.size()) == static_cast<ssize_t>(secret.size()) &&
+      fsync(fd) == 0;
   const int error = errno;
   close(fd);
   if (!written) return Failed("write", fresh, error);
@@ -45,7 +45,8 @@ absl::StatusOr<std::string> LoadHandoverSecret(const std::string& path) {
     const ssize_t got = read(fd, secret.data(), secret.size());
     close(fd);
     if (got == static_cast<ssize_t>(kSecretBytes)) return secret;
-    return absl::DataLossError(absl::StrCat(path, " is cut short: restore it, or remove it and "
+    return absl::DataLossError(absl::StrCat(path,
+                                            " is cut short: restore it, or remove it and "
                                             "agents get new keys"));
   }
   if (errno != ENOENT) return Failed("open", path, errno);
@@ -60,8 +61,9 @@ absl::StatusOr<std::string> LoadHandoverSecret(const std::string& path) {
 absl::Status CheckHandoverSecret(const std::string& secret, const std::string& where) {
   if (secret.size() == kSecretBytes) return absl::OkStatus();
   return absl::DataLossError(
-      absl::StrCat(where, " is damaged: restore it, or delete it and handover.key of every replica, "
-                          "restart them, and agents get new keys"));
+      absl::StrCat(where,
+                   " is damaged: restore it, or delete it and handover.key of every replica, "
+                   "restart them, and agents get new keys"));
 }
 
 }  // namespace whence::control

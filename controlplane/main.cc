@@ -41,7 +41,8 @@ void SayReady(const ControlPlane& plane, const Config& config) {
   std::string line =
       absl::StrCat("whence-control ready: grpc ", absl::StrJoin(plane.grpc_addresses(), " and "));
   if (!plane.http_address().empty()) absl::StrAppend(&line, ", http ", plane.http_address());
-  if (!plane.webhook_address().empty()) absl::StrAppend(&line, ", webhook ", plane.webhook_address());
+  if (!plane.webhook_address().empty())
+    absl::StrAppend(&line, ", webhook ", plane.webhook_address());
   absl::StrAppend(&line, ", data ", config.data_dir, ", revision ", plane.revision(), "\n");
   std::fputs(line.c_str(), stdout);
   std::fflush(stdout);

@@ -190,7 +190,8 @@ absl::Status Agent::StartPages() {
     const absl::Status status = pages_->ListenSlow(
         **address, [this, page = page, is_health](const admin::HttpRequest& request,
                                                   const admin::HttpServer::Reply& reply) {
-          if (is_health && app_prober_ != nullptr && app_prober_->Answer(request.path, reply)) return;
+          if (is_health && app_prober_ != nullptr && app_prober_->Answer(request.path, reply))
+            return;
           reply(page(Report(), request));
         });
     if (!status.ok()) {

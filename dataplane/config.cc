@@ -70,7 +70,8 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
       "How connections reach us. Sidecar: tproxy (the default) or redirect; node: tproxy (the "
       "default) or none; gateway: none");
   add("--include-inbound-ports", flags.include_ports,
-      "As given to intercept install, so that gateways know what reaches us. Default: what the rules "
+      "As given to intercept install, so that gateways know what reaches us. Default: what the "
+      "rules "
       "say, if we may read them (CAP_NET_ADMIN)")
       ->delimiter(',');
   add("--exclude-inbound-ports", flags.exclude_ports, "The same; 15020 and 15021 always are")

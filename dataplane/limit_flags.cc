@@ -40,8 +40,8 @@ const Row kRows[] = {
      &Limits::detection_timeout, 1, kDay},
     {"--header-timeout", "From the first byte of a request head to its last: 408 beyond",
      &Limits::header_timeout, 1, kDay},
-    {"--keep-alive-timeout", "A client's connection without a request",
-     &Limits::keep_alive_timeout, 1, kDay},
+    {"--keep-alive-timeout", "A client's connection without a request", &Limits::keep_alive_timeout,
+     1, kDay},
     {"--stream-idle-timeout", "A request or response that moves no byte: 408 or 504",
      &Limits::stream_idle_timeout, 1, kDay},
     {"--tcp-idle-timeout", "A TCP connection or tunnel that moves no byte",
@@ -98,7 +98,7 @@ std::string LimitFlags::Apply(Limits* limits) const {
              " to " + Text(row, row.most);
     }
     if (const auto* number = std::get_if<0>(&row.field)) {
-      limits->**number = static_cast<uint32_t>(*value);
+      limits->** number = static_cast<uint32_t>(*value);
     } else {
       limits->*std::get<1>(row.field) = milliseconds(*value);
     }

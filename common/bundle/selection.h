@@ -24,7 +24,7 @@ bool TrustSelects(const v1::LabelSelector& selector,
 // A topology that would trust a workload for a label or an address that it claims, and does not,
 // since nothing but its agent's word is behind it.
 struct Distrust {
-  std::string topology;      // "namespace/name"
+  std::string topology;       // "namespace/name"
   bool is_of_labels = false;  // else only of addresses
 };
 std::vector<Distrust> DistrustedBy(const ConfigView& view, const Workload& workload);

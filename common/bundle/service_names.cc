@@ -26,10 +26,9 @@ const v1::ServiceSpec::Port* FindPort(const v1::ServiceSpec& service, uint32_t p
   return port == 0 && count == 1 ? only : nullptr;
 }
 
-void AddEndpoints(const ConfigView& view, const v1::ServiceSpec& service,
-                  const std::string& space, uint32_t target_port,
-                  const std::vector<const Workload*>& inventory, const Workload& self,
-                  const LabelMap* labels, v1::ClusterResource* cluster) {
+void AddEndpoints(const ConfigView& view, const v1::ServiceSpec& service, const std::string& space,
+                  uint32_t target_port, const std::vector<const Workload*>& inventory,
+                  const Workload& self, const LabelMap* labels, v1::ClusterResource* cluster) {
   for (const Workload* workload : inventory) {
     // A node agent speaks for its node, not for a workload.
     if (workload->namespace_ != space || workload->role == trust::Role::kNode ||

@@ -88,8 +88,8 @@ void CheckParts(const Policy& policy, const std::string& path, CheckContext& con
     context.Fault(keepalive_path + ".probes",
                   absl::StrCat(keepalive.probes(), " is more than ", kMostProbes));
   }
-  for (const auto& [field, text] : {std::pair(".time", keepalive.time()),
-                                    std::pair(".interval", keepalive.interval())}) {
+  for (const auto& [field, text] :
+       {std::pair(".time", keepalive.time()), std::pair(".interval", keepalive.interval())}) {
     if (text.empty()) continue;
     const auto duration = CheckTimeout(text, keepalive_path + field, context);
     if (duration && (*duration < kShortest || *duration > kLongest)) {

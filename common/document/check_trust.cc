@@ -1,8 +1,8 @@
 // TrustTopology, IpSet and Mesh.
 #include "absl/strings/str_cat.h"
 #include "common/document/check.h"
-#include "common/document/ip_set.h"
 #include "common/document/edit_distance.h"
+#include "common/document/ip_set.h"
 
 namespace whence::document {
 namespace {
@@ -103,8 +103,9 @@ void CheckAccessLog(const v1::AccessLogSettings& log, CheckContext& context) {
     context.Fault(path + ".clientAddresses", "must be TRUNCATE where a prefix is given");
   }
   if (hashes && log.hash_key().size() < 16) {
-    context.Fault(path + ".hashKey", "must have 16 characters or more: it keeps hashes from being "
-                                     "tried out; take such as `openssl rand -hex 16` gives");
+    context.Fault(path + ".hashKey",
+                  "must have 16 characters or more: it keeps hashes from being "
+                  "tried out; take such as `openssl rand -hex 16` gives");
   }
   if (!hashes && !log.hash_key().empty()) {
     context.Fault(path + ".clientAddresses", "must be HASH where a hashKey is given");

@@ -19,8 +19,8 @@ class Remarks {
   }
   void Finish(std::string_view what) {
     if (count_ <= kMaxListRemarks) return;
-    out_.back().message = absl::StrCat("and ", count_ - kMaxListRemarks + 1, " more lines ",
-                                       std::string(what));
+    out_.back().message =
+        absl::StrCat("and ", count_ - kMaxListRemarks + 1, " more lines ", std::string(what));
   }
 
  private:

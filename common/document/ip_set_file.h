@@ -23,7 +23,7 @@ struct IpSetList {
   std::vector<std::string_view> texts;
   bool is_long = false;  // there are
   net::PackedCidrs content;
-  std::vector<ListRemark> faults;    // at most kMaxListRemarks of each; the last tells how many more
+  std::vector<ListRemark> faults;  // at most kMaxListRemarks of each; the last tells how many more
   std::vector<ListRemark> warnings;  // host bits
 };
 

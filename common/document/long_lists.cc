@@ -38,10 +38,10 @@ std::optional<std::string_view> LongLists::ItemOf(std::string_view line) {
 
 LongLists::LongLists(std::string_view content) {
   if (content.find(kMarker) != std::string_view::npos) return;  // could not be told from ours
-  size_t copied = 0;       // of `content`, into rest_
-  size_t start = 0;        // of the stretch
-  uint32_t count = 0;      // lines in it
-  size_t indent = 0;       // their common margin
+  size_t copied = 0;                                            // of `content`, into rest_
+  size_t start = 0;                                             // of the stretch
+  uint32_t count = 0;                                           // lines in it
+  size_t indent = 0;                                            // their common margin
   uint32_t line_number = 1;
   const auto end_stretch = [&](size_t end) {
     if (count >= kMinLines) {

@@ -47,7 +47,8 @@ class TreeBuilder final : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    if (const std::optional<size_t> list = lists_.Find(value)) return Place(*list, tag, anchor, value);
+    if (const std::optional<size_t> list = lists_.Find(value))
+      return Place(*list, tag, anchor, value);
     // yaml-cpp gives "?" to plain scalars and "!" to quoted ones.
     TextNode* node = NewNode(TextNode::Kind::kScalar, mark, tag, anchor);
     node->text = value;
@@ -103,7 +104,8 @@ class TreeBuilder final : public YAML::EventHandler {
              const std::string& value) {
     const bool is_item = !open_.empty() && open_.back().node->kind == TextNode::Kind::kSequence;
     // In their order, each once, and nothing else in the scalar: else it is part of some text.
-    if (!is_item || tag != "?" || anchor != 0 || index != placed_ || value != lists_.Marker(index)) {
+    if (!is_item || tag != "?" || anchor != 0 || index != placed_ ||
+        value != lists_.Marker(index)) {
       misplaced_ = true;
       return Add(NewNode(TextNode::Kind::kNull, YAML::Mark(), "", 0));
     }

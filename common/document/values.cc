@@ -97,12 +97,6 @@ Complaint CheckLabelValue(std::string_view text) {
                       "and \".\", not at its ends");
 }
 
-Complaint CheckCidr(std::string_view text) {
-  const auto cidr = net::Cidr::Parse(text);
-  if (cidr.ok()) return std::nullopt;
-  return std::string(cidr.status().message());
-}
-
 namespace {
 
 // "256 addresses"; beyond what people count, "2^64 addresses".

@@ -14,11 +14,10 @@ namespace whence::document {
 
 using Complaint = std::optional<std::string>;
 
-Complaint CheckLabelName(std::string_view text);    // RFC 1123 label: a namespace
-Complaint CheckObjectName(std::string_view text);   // RFC 1123 subdomain: metadata.name
-Complaint CheckLabelKey(std::string_view text);     // "app", "example.com/app"
-Complaint CheckLabelValue(std::string_view text);   // may be empty
-Complaint CheckCidr(std::string_view text);         // address or CIDR
+Complaint CheckLabelName(std::string_view text);   // RFC 1123 label: a namespace
+Complaint CheckObjectName(std::string_view text);  // RFC 1123 subdomain: metadata.name
+Complaint CheckLabelKey(std::string_view text);    // "app", "example.com/app"
+Complaint CheckLabelValue(std::string_view text);  // may be empty
 // For a CIDR written with host bits: `"2.2.2.2/24" means the whole range 2.2.2.0/24, 256 addresses …`.
 std::string HostBitsWarning(std::string_view text, const net::Cidr& cidr);
 Complaint CheckPortText(std::string_view text);     // "8080"

@@ -28,9 +28,8 @@ bool IsProtected(std::string_view name) {
   const FieldId id = IdentifyField(name);
   return id == FieldId::kHost || id == FieldId::kContentLength ||
          id == FieldId::kTransferEncoding || id == FieldId::kExpect || id == FieldId::kXRequestId ||
-         IsForwardedFamily(id) ||
-         EqualsIgnoreCase(name, "true-client-ip") || EqualsIgnoreCase(name, "x-client-ip") ||
-         EqualsIgnoreCase(name, "cf-connecting-ip");
+         IsForwardedFamily(id) || EqualsIgnoreCase(name, "true-client-ip") ||
+         EqualsIgnoreCase(name, "x-client-ip") || EqualsIgnoreCase(name, "cf-connecting-ip");
 }
 
 // The fields that are hop by hop by name.

@@ -68,16 +68,13 @@ std::string ProbeTable(const std::vector<RewrittenProbe>& probes) {
 
 Json Environment(const Settings& settings, const Json& labels,
                  const std::vector<RewrittenProbe>& probes) {
-  Json env = Json::array({Variable("WHENCE_CONTROL_PLANE", settings.control_plane),
-              Variable("WHENCE_ROLE", "sidecar"),
-              Variable("WHENCE_INTERCEPTION", settings.mode),
-              FromPod("WHENCE_NAME", "metadata.name"),
-              FromPod("WHENCE_NAMESPACE", "metadata.namespace"),
-              FromPod("WHENCE_POD_IP", "status.podIPs"),
-              FromPod("WHENCE_HOST_IP", "status.hostIP"),
-              Variable("WHENCE_STATE_DIR", "/var/lib/whence"),
-              Variable("WHENCE_METRICS", absl::StrCat(":", kMetricsPort)),
-              Variable("WHENCE_HEALTH", absl::StrCat(":", kHealthPort))});
+  Json env = Json::array(
+      {Variable("WHENCE_CONTROL_PLANE", settings.control_plane), Variable("WHENCE_ROLE", "sidecar"),
+       Variable("WHENCE_INTERCEPTION", settings.mode), FromPod("WHENCE_NAME", "metadata.name"),
+       FromPod("WHENCE_NAMESPACE", "metadata.namespace"), FromPod("WHENCE_POD_IP", "status.podIPs"),
+       FromPod("WHENCE_HOST_IP", "status.hostIP"), Variable("WHENCE_STATE_DIR", "/var/lib/whence"),
+       Variable("WHENCE_METRICS", absl::StrCat(":", kMetricsPort)),
+       Variable("WHENCE_HEALTH", absl::StrCat(":", kHealthPort))});
   if (std::string list = LabelList(labels); !list.empty()) {
     env.push_back(Variable("WHENCE_LABELS", list));
   }
@@ -117,11 +114,12 @@ Json InitContainer(const Settings& settings) {
 
 Json AgentContainer(const Settings& settings, const Json& labels,
                     const std::vector<RewrittenProbe>& probes) {
-  Json container = {{"name", kAgentContainer}, {"image", settings.image}, {"args", Json::array({"run"})}};
+  Json container = {
+      {"name", kAgentContainer}, {"image", settings.image}, {"args", Json::array({"run"})}};
   if (settings.native_sidecar) container["restartPolicy"] = "Always";
   container["env"] = Environment(settings, labels, probes);
   container["ports"] = Json::array({{{"name", "whence-metrics"}, {"containerPort", kMetricsPort}},
-                        {{"name", "whence-health"}, {"containerPort", kHealthPort}}});
+                                    {{"name", "whence-health"}, {"containerPort", kHealthPort}}});
   // The application starts when the agent has its policies, not before.
   container["startupProbe"] = Probe("/healthz/ready", 1, 600);
   container["readinessProbe"] = Probe("/healthz/ready", 5, 3);
@@ -145,8 +143,7 @@ Json AgentContainer(const Settings& settings, const Json& labels,
 }
 
 Json Volumes(const Settings& settings) {
-  Json volumes =
-      Json::array({{{"name", "whence-state"}, {"emptyDir", {{"sizeLimit", "128Mi"}}}}});
+  Json volumes = Json::array({{{"name", "whence-state"}, {"emptyDir", {{"sizeLimit", "128Mi"}}}}});
   if (!settings.certs_secret.empty()) {
     volumes.push_back({{"name", "whence-certs"},
                        {"secret", {{"secretName", settings.certs_secret}, {"defaultMode", 0440}}}});
@@ -157,8 +154,8 @@ Json Volumes(const Settings& settings) {
 Json Sysctls(const Settings& settings) {
   if (settings.mode != "tproxy" || settings.sysctls != "pod") return Json::array();
   return Json::array({{{"name", "net.ipv4.tcp_fwmark_accept"}, {"value", "1"}},
-          {{"name", "net.ipv4.fwmark_reflect"}, {"value", "1"}},
-          {{"name", "net.ipv6.fwmark_reflect"}, {"value", "1"}}});
+                      {{"name", "net.ipv4.fwmark_reflect"}, {"value", "1"}},
+                      {{"name", "net.ipv6.fwmark_reflect"}, {"value", "1"}}});
 }
 
 }  // namespace whence::inject

@@ -22,7 +22,7 @@ Json AgentContainer(const Settings& settings, const Json& labels,
 
 Json Volumes(const Settings& settings);
 
-// What TPROXY needs, as a pod's securityContext.sysctls. DESIGN section 6.
+// What TPROXY needs, as a pod's securityContext.sysctls.
 Json Sysctls(const Settings& settings);
 
 }  // namespace whence::inject

@@ -14,15 +14,15 @@ namespace {
 
 // Where the pod (its metadata and spec) hangs in an object of each kind.
 const std::map<std::string, Path>& PodPaths() {
-  static const auto* const kPaths = new std::map<std::string, Path>{
-      {"Pod", {}},
-      {"Deployment", {"spec", "template"}},
-      {"StatefulSet", {"spec", "template"}},
-      {"DaemonSet", {"spec", "template"}},
-      {"ReplicaSet", {"spec", "template"}},
-      {"ReplicationController", {"spec", "template"}},
-      {"Job", {"spec", "template"}},
-      {"CronJob", {"spec", "jobTemplate", "spec", "template"}}};
+  static const auto* const kPaths =
+      new std::map<std::string, Path>{{"Pod", {}},
+                                      {"Deployment", {"spec", "template"}},
+                                      {"StatefulSet", {"spec", "template"}},
+                                      {"DaemonSet", {"spec", "template"}},
+                                      {"ReplicaSet", {"spec", "template"}},
+                                      {"ReplicationController", {"spec", "template"}},
+                                      {"Job", {"spec", "template"}},
+                                      {"CronJob", {"spec", "jobTemplate", "spec", "template"}}};
   return *kPaths;
 }
 
@@ -36,7 +36,8 @@ struct Target {
 
 std::string Text(const Json& value) { return value.is_string() ? value.get<std::string>() : ""; }
 
-void FindTargets(const Json& object, size_t document, const Path& at, std::vector<Target>* targets) {
+void FindTargets(const Json& object, size_t document, const Path& at,
+                 std::vector<Target>* targets) {
   const std::string kind = Text(At(object, {"kind"}));
   if (kind == "List") {
     const Json& items = At(object, {"items"});

@@ -80,8 +80,8 @@ absl::Status CheckTypes(const Json& pod) {
                                             {"spec", "securityContext"}}) {
     const Json& value = At(pod, path);
     if (!value.is_null() && !value.is_object()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path.empty() ? "the pod" : absl::StrJoin(path, "."), ": give a mapping"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(path.empty() ? "the pod" : absl::StrJoin(path, "."), ": give a mapping"));
     }
   }
   for (const Path& path : std::vector<Path>{{"spec", "containers"},
@@ -89,9 +89,10 @@ absl::Status CheckTypes(const Json& pod) {
                                             {"spec", "volumes"},
                                             {"spec", "securityContext", "sysctls"}}) {
     const Json& list = At(pod, path);
-    const bool is_good = list.is_null() || (list.is_array() && std::all_of(list.begin(), list.end(), [](const Json& item) {
-                                              return item.is_object();
-                                            }));
+    const bool is_good =
+        list.is_null() ||
+        (list.is_array() &&
+         std::all_of(list.begin(), list.end(), [](const Json& item) { return item.is_object(); }));
     if (!is_good) {
       return absl::InvalidArgumentError(
           absl::StrCat(absl::StrJoin(path, "."), ": give a list of mappings"));
@@ -110,9 +111,10 @@ absl::Status CheckShape(const Json& pod) {
     for (const Json& container : containers) {
       const Json& name = At(container, {"name"});
       if (name == kInitContainer || name == kAgentContainer) {
-        return absl::AlreadyExistsError(absl::StrCat(
-            "spec.", list, " has a container named ", name.get<std::string>(), ", but no annotation ",
-            kStatusAnnotation, " of an injection: remove the one or restore the other"));
+        return absl::AlreadyExistsError(
+            absl::StrCat("spec.", list, " has a container named ", name.get<std::string>(),
+                         ", but no annotation ", kStatusAnnotation,
+                         " of an injection: remove the one or restore the other"));
       }
     }
   }
@@ -231,8 +233,8 @@ void RestoreProbes(const Json& pod, const Json& status, Removal* removal) {
             At(status, {"probes", absl::StrCat(name.get<std::string>(), "/", field)});
         const Json& now = At(containers[i], {field, "httpGet", "path"});
         // Somebody may have given it a probe of another sort since.
-        const bool is_ours = now.is_string() &&
-                             absl::StartsWith(now.get<std::string>(), "/app-health/");
+        const bool is_ours =
+            now.is_string() && absl::StartsWith(now.get<std::string>(), "/app-health/");
         const Json& handler = At(original, {"handler"});
         if (!is_ours || !handler.is_object() || handler.size() != 1) continue;
         const Json& text = At(original, {"text"});
@@ -301,8 +303,8 @@ absl::StatusOr<std::vector<Edit>> PlanRemoval(const Json& pod) {
                           ? Json::parse(annotation.get<std::string>(), nullptr, false)
                           : Json(nullptr);
   if (!status.is_object() || !At(status, {"created"}).is_array()) {
-    return absl::InvalidArgumentError(absl::StrCat("metadata.annotations.", kStatusAnnotation,
-                                                   ": not what an injection wrote"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("metadata.annotations.", kStatusAnnotation, ": not what an injection wrote"));
   }
   Removal removal(pod, status);
   RestoreProbes(pod, status, &removal);

@@ -36,8 +36,9 @@ void FindIn(const Json& container, const Path& at, std::vector<RewrittenProbe>* 
       const Json& original = At(probe, {handler});
       if (!original.is_object() || !At(original, {"host"}).is_null()) continue;
       if (At(original, {"scheme"}) == "HTTPS") {
-        warnings->push_back(absl::StrCat(name.get<std::string>(), "/", kind.field,
-                                         ": HTTPS; the probe is left as it is, and policy judges it"));
+        warnings->push_back(
+            absl::StrCat(name.get<std::string>(), "/", kind.field,
+                         ": HTTPS; the probe is left as it is, and policy judges it"));
         continue;
       }
       RewrittenProbe rewritten;
@@ -47,7 +48,8 @@ void FindIn(const Json& container, const Path& at, std::vector<RewrittenProbe>* 
       Json& port = rewritten.original[handler]["port"];
       port = PortNumber(container, port);
       if (!port.is_number_integer()) {
-        warnings->push_back(absl::StrCat(rewritten.name, ": its port is not declared in ports; the "
+        warnings->push_back(absl::StrCat(rewritten.name,
+                                         ": its port is not declared in ports; the "
                                          "probe is left as it is, and policy judges it"));
         continue;
       }

@@ -14,8 +14,8 @@ namespace whence::inject {
 namespace {
 
 absl::Status Wrong(std::string_view name, std::string_view value, std::string_view want) {
-  return absl::InvalidArgumentError(absl::StrCat("annotation ", ToAbsl(name), ": \"",
-                                                 ToAbsl(value), "\": give ", ToAbsl(want)));
+  return absl::InvalidArgumentError(
+      absl::StrCat("annotation ", ToAbsl(name), ": \"", ToAbsl(value), "\": give ", ToAbsl(want)));
 }
 
 absl::Status ReadBool(std::string_view name, const std::string& value, bool* out) {
@@ -53,7 +53,8 @@ absl::Status ReadPorts(std::string_view name, const std::string& value, std::str
 
 // A Kubernetes quantity as far as a typing error shows.
 absl::Status ReadQuantity(std::string_view name, const std::string& value, std::string* out) {
-  if (value.empty() || !absl::ascii_isdigit(value[0])) return Wrong(name, value, "such as 100m or 64Mi");
+  if (value.empty() || !absl::ascii_isdigit(value[0]))
+    return Wrong(name, value, "such as 100m or 64Mi");
   *out = value;
   return absl::OkStatus();
 }
@@ -142,11 +143,11 @@ std::vector<Annotation> Annotations(PodSettings* pod) {
 }
 
 // What Istio's injector reads from annotations and Whence cannot follow: silence would mislead.
-constexpr const char* kWithoutMeaning[] = {
-    "traffic.sidecar.istio.io/includeOutboundPorts", "traffic.sidecar.istio.io/excludeOutboundPorts",
-    "traffic.sidecar.istio.io/includeOutboundIPRanges",
-    "traffic.sidecar.istio.io/excludeOutboundIPRanges",
-    "traffic.sidecar.istio.io/kubevirtInterfaces"};
+constexpr const char* kWithoutMeaning[] = {"traffic.sidecar.istio.io/includeOutboundPorts",
+                                           "traffic.sidecar.istio.io/excludeOutboundPorts",
+                                           "traffic.sidecar.istio.io/includeOutboundIPRanges",
+                                           "traffic.sidecar.istio.io/excludeOutboundIPRanges",
+                                           "traffic.sidecar.istio.io/kubevirtInterfaces"};
 
 // Labels say inject as well; Istio prefers them.
 std::string TextOf(const Json& metadata, const char* where, const std::string& name) {
@@ -164,7 +165,8 @@ absl::StatusOr<PodSettings> ReadSettings(const Settings& defaults, const Json& m
     for (const std::string& name : {annotation.own, annotation.istio}) {
       if (name.empty()) continue;
       std::string value = TextOf(metadata, "annotations", name);
-      if (value.empty() && absl::EndsWith(name, "/inject")) value = TextOf(metadata, "labels", name);
+      if (value.empty() && absl::EndsWith(name, "/inject"))
+        value = TextOf(metadata, "labels", name);
       if (value.empty()) continue;
       if (absl::Status status = annotation.read(name, value); !status.ok()) return status;
       break;

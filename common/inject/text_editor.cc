@@ -140,9 +140,12 @@ class Layout {
   size_t QuoteEnd(size_t begin) const {
     const char quote = text_[begin];
     for (size_t i = begin + 1; i < text_.size(); ++i) {
-      if (quote == '"' && text_[i] == '\\') ++i;
-      else if (text_[i] == quote && quote == '\'' && i + 1 < text_.size() && text_[i + 1] == '\'') ++i;
-      else if (text_[i] == quote) return i;
+      if (quote == '"' && text_[i] == '\\')
+        ++i;
+      else if (text_[i] == quote && quote == '\'' && i + 1 < text_.size() && text_[i + 1] == '\'')
+        ++i;
+      else if (text_[i] == quote)
+        return i;
     }
     return text_.size() - 1;
   }
@@ -167,8 +170,8 @@ class Layout {
   // An apostrophe inside a plain scalar is a letter.
   bool StartsToken(size_t at) const {
     const size_t before = text_.find_last_not_of(" \n\r", at - 1);
-    return before != std::string_view::npos && std::string_view("{[,:").find(text_[before]) !=
-                                                   std::string_view::npos;
+    return before != std::string_view::npos &&
+           std::string_view("{[,:").find(text_[before]) != std::string_view::npos;
   }
 
   // The end of the last line that is indented deeper than `anchor`. A block sequence may stand as
@@ -182,7 +185,8 @@ class Layout {
       const size_t indent = words.find_first_not_of(" \r");
       if (indent == std::string_view::npos) continue;
       if (words[indent] == '#' && (kind != Kind::kScalar || indent <= column)) continue;
-      const bool is_own_item = kind == Kind::kSequence && indent == column && words[indent] == '-' &&
+      const bool is_own_item = kind == Kind::kSequence && indent == column &&
+                               words[indent] == '-' &&
                                (indent + 1 == words.size() || words[indent + 1] == ' ');
       if (indent <= column && !is_own_item) break;
       last = line;

@@ -70,8 +70,8 @@ void NoteSets(const Whole& whole, const std::string& space, const Texts& names,
   for (const std::string& reference : names) {
     const std::string name = document::QualifiedName(reference, space);
     for (const v1::Document& document : whole.documents) {
-      if (!document.has_ip_set() || absl::StrCat(document.metadata().namespace_(), "/",
-                                                 document.metadata().name()) != name) {
+      if (!document.has_ip_set() ||
+          absl::StrCat(document.metadata().namespace_(), "/", document.metadata().name()) != name) {
         continue;
       }
       const net::PackedCidrs content = document::ContentOf(document.ip_set());

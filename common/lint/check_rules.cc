@@ -87,7 +87,8 @@ void WarnExcluded(const std::string& path, const std::string& field, Report& rep
 void CheckSpelling(const v1::PolicyOperation& operation, const std::string& path, Report& report) {
   for (int i = 0; i < operation.methods_size(); ++i) {
     const std::string& method = operation.methods(i);
-    if (std::any_of(method.begin(), method.end(), [](unsigned char c) { return std::islower(c); })) {
+    if (std::any_of(method.begin(), method.end(),
+                    [](unsigned char c) { return std::islower(c); })) {
       report.Warn(absl::StrCat(path, ".methods[", i, "]"),
                   absl::StrCat("\"", method, "\" can never match: methods are upper case"));
     }
@@ -95,9 +96,9 @@ void CheckSpelling(const v1::PolicyOperation& operation, const std::string& path
   for (int i = 0; i < operation.paths_size(); ++i) {
     const char first = operation.paths(i)[0];
     if (first == '/' || first == '*' || first == '{') continue;
-    report.Warn(absl::StrCat(path, ".paths[", i, "]"),
-                absl::StrCat("\"", operation.paths(i),
-                             "\" can never match: paths begin with a slash"));
+    report.Warn(
+        absl::StrCat(path, ".paths[", i, "]"),
+        absl::StrCat("\"", operation.paths(i), "\" can never match: paths begin with a slash"));
   }
 }
 
@@ -106,8 +107,8 @@ void CheckContradictions(const v1::PolicyRule& rule, const std::string& path, Re
   for (int b = 0; b < rule.when_size(); ++b) {
     const v1::PolicyCondition& second = rule.when(b);
     const std::string at = absl::StrCat(path, ".when[", b, "]");
-    const bool is_address = second.key().size() > 3 &&
-                            second.key().compare(second.key().size() - 3, 3, ".ip") == 0;
+    const bool is_address =
+        second.key().size() > 3 && second.key().compare(second.key().size() - 3, 3, ".ip") == 0;
     if (is_address ? Covers(second.not_values(), second.values())
                    : PatternsCover(second.not_values(), second.values())) {
       report.Warn(at + ".values", "can never match: notValues beside it takes out all of it");
@@ -115,9 +116,10 @@ void CheckContradictions(const v1::PolicyRule& rule, const std::string& path, Re
     if (second.key() != "destination.port") continue;
     for (int a = 0; a < b; ++a) {
       const v1::PolicyCondition& first = rule.when(a);
-      if (first.key() != second.key() || first.values().empty() || second.values().empty()) continue;
-      const bool meet = std::any_of(
-          first.values().begin(), first.values().end(), [&](const std::string& port) {
+      if (first.key() != second.key() || first.values().empty() || second.values().empty())
+        continue;
+      const bool meet =
+          std::any_of(first.values().begin(), first.values().end(), [&](const std::string& port) {
             return std::count(second.values().begin(), second.values().end(), port) > 0;
           });
       if (!meet) {
@@ -252,8 +254,7 @@ void CheckRules(const Whole& whole, Report& report) {
   const v1::IpPolicySpec& spec = report.document().ip_policy();
   const WallTime now = whole.surroundings.now;
   absl::Time expires;
-  if (now != WallTime() &&
-      absl::ParseTime(absl::RFC3339_full, spec.expires(), &expires, nullptr) &&
+  if (now != WallTime() && absl::ParseTime(absl::RFC3339_full, spec.expires(), &expires, nullptr) &&
       absl::ToUnixMicros(expires) <= now.time_since_epoch().count()) {
     report.Warn("spec.expires", "is in the past: this policy decides nothing");
   }

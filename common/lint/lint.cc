@@ -19,8 +19,7 @@ bool HasIpv6(const google::protobuf::RepeatedPtrField<std::string>& addresses) {
 bool DeclaresIpv6(const v1::Document& document) {
   if (document.has_mesh()) {
     const v1::MeshSpec& mesh = document.mesh();
-    return HasIpv6(mesh.pod_cidrs()) || HasIpv6(mesh.node_cidrs()) ||
-           HasIpv6(mesh.service_cidrs());
+    return HasIpv6(mesh.pod_cidrs()) || HasIpv6(mesh.node_cidrs()) || HasIpv6(mesh.service_cidrs());
   }
   if (!document.has_service()) return false;
   const v1::ServiceSpec& service = document.service();

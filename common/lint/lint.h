@@ -18,9 +18,9 @@ namespace whence::lint {
 
 // What documents do not say. The defaults are for who knows the documents only.
 struct Surroundings {
-  bool serves_ipv6 = false;         // a connected agent has an IPv6 address
-  bool has_mesh_gateways = false;   // gateways or node agents are connected
-  WallTime now = {};                // epoch: unknown, nothing has expired
+  bool serves_ipv6 = false;        // a connected agent has an IPv6 address
+  bool has_mesh_gateways = false;  // gateways or node agents are connected
+  WallTime now = {};               // epoch: unknown, nothing has expired
 };
 
 // Pure. Warnings for the documents of `changed` only; `whole_result` is the configuration as it

@@ -19,8 +19,8 @@ uint64_t BigEndian(const uint8_t* bytes) {
 }
 
 void ReadKey(const uint8_t* record, uint32_t* key) {
-  *key = uint32_t{record[0]} << 24 | uint32_t{record[1]} << 16 | uint32_t{record[2]} << 8 |
-         record[3];
+  *key =
+      uint32_t{record[0]} << 24 | uint32_t{record[1]} << 16 | uint32_t{record[2]} << 8 | record[3];
 }
 template <typename Key>
 void ReadKey(const uint8_t* record, Key* key) {
@@ -181,8 +181,7 @@ void CidrSet::AddNode(Segments<Key>* segments, uint32_t begin, uint32_t end) {
     while (at < end && Bits(starts[at], skip, bits) == block) ++at;
     segments->tables[table + block] = first;
     if (at - first > kLeaf && skip + bits < kWidth) {
-      segments->tables[table + block] =
-          kNodeFlag | static_cast<uint32_t>(segments->nodes.size());
+      segments->tables[table + block] = kNodeFlag | static_cast<uint32_t>(segments->nodes.size());
       AddNode(segments, first, at);
     }
   }

@@ -146,7 +146,6 @@ PackedCidrs Select(const PackedCidrs& a, const PackedCidrs& b, bool both, bool o
           Select<kV6Record>(a.v6, b.v6, both, only_a, only_b)};
 }
 
-
 // Copies the long stretches between the few records that change as blocks.
 template <size_t kSize>
 bool ApplyFamily(const std::string& before, const std::string& added, const std::string& removed,
@@ -246,8 +245,7 @@ void ForEach(const PackedCidrs& packed, const std::function<void(const Cidr&)>& 
 std::string VersionOf(const PackedCidrs& packed) {
   // A digest of digests: the border between the families is part of the content.
   const Sha256 families[] = {Sha256Of(packed.v4), Sha256Of(packed.v6)};
-  const Sha256 digest =
-      Sha256Of({reinterpret_cast<const char*>(families), sizeof families});
+  const Sha256 digest = Sha256Of({reinterpret_cast<const char*>(families), sizeof families});
   constexpr size_t kShown = 16;
   return absl::BytesToHexString(
       absl::string_view(reinterpret_cast<const char*>(digest.data()), kShown));

@@ -6,8 +6,7 @@
 // remoteIpBlocks at the trusted client, and each comes in its own type.
 //
 // Where that leaves a choice, the closed one is taken:
-//   - CUSTOM asks an external authorizer, and there is none: what its rules match is denied, as
-//   Istio
+//   - CUSTOM asks an external authorizer, and there is none: what its rules match is denied, as Istio
 //     does when the provider is unknown. AUDIT never counts.
 //   - An expired policy no longer matches. An expired ALLOW policy still means that what nothing
 //     allows is denied: the end of a grant must not open the door for everybody.

@@ -9,7 +9,6 @@
 namespace whence::proxy_protocol {
 
 // Types of the protocol text (section 2.2) and those that clouds took for themselves.
-inline constexpr uint8_t kTlvAlpn = 0x01;
 inline constexpr uint8_t kTlvAuthority = 0x02;
 inline constexpr uint8_t kTlvCrc32c = 0x03;
 inline constexpr uint8_t kTlvNoop = 0x04;

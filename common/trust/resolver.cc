@@ -52,10 +52,9 @@ class Resolver {
   }
   // The same of the hop that spoke to us: an agent of the mesh is one only where it has proved to.
   bool IsNearestTrusted() const {
-    const bool is_agent = topology_.IsMeshAgent(nearest_) && !proxy_used_ &&
-                          evidence_.agent_word == AgentWord::kOwn;
-    return is_agent ||
-           (topology_.trusted_proxies && topology_.trusted_proxies->Contains(nearest_));
+    const bool is_agent =
+        topology_.IsMeshAgent(nearest_) && !proxy_used_ && evidence_.agent_word == AgentWord::kOwn;
+    return is_agent || (topology_.trusted_proxies && topology_.trusted_proxies->Contains(nearest_));
   }
   std::string DescribeDistrust() const {
     return topology_.IsMeshAgent(nearest_)
@@ -258,7 +257,6 @@ Resolution Resolver::Answer(const net::IpAddress& client, Reason reason, size_t 
                     .source = topology_.client_address_from,
                     .hop = static_cast<uint16_t>(std::min(hop, kMaxHop)),
                     .peer_is_trusted = peer_is_trusted_,
-                    .proxy_source_used = proxy_used_,
                     .nearest_hop = nearest_};
 }
 

@@ -75,7 +75,6 @@ struct Resolution {
   ClientAddressFrom source;    // which chain `reason` speaks of
   uint16_t hop;                // 1 is the rightmost entry; 0 where no entry was taken; saturates
   bool peer_is_trusted;        // the nearest hop's forwarded headers were believed
-  bool proxy_source_used;      // the nearest hop comes from the PROXY protocol
   net::IpAddress nearest_hop;  // the direct peer, or the PROXY protocol's source in its place
 };
 

@@ -1,6 +1,6 @@
 // Who is trusted to speak for whom: one workload's trust topology, ready for the data path.
 //
-// This is DESIGN section 4's TrustTopology after the control plane has resolved it: defaults filled
+// This is the TrustTopology document after the control plane has resolved it: defaults filled
 // in by role, ranges compiled, workloads replaced by their live addresses.
 #ifndef WHENCE_COMMON_TRUST_TOPOLOGY_H_
 #define WHENCE_COMMON_TRUST_TOPOLOGY_H_
@@ -100,7 +100,7 @@ struct Topology {
   }
 };
 
-// Defaults without a document (DESIGN section 4): a gateway counts no proxies and appends; a
+// Defaults without a document: a gateway counts no proxies and appends; a
 // sidecar trusts mesh gateways and keeps the list as it is.
 Topology DefaultTopology(Role role);
 

@@ -46,12 +46,12 @@ void DecodeEndpoints(const v1::ClusterResource& resource, const std::string& pat
       faults->Add(at + ".address", absl::StrCat("\"", endpoint.address(), "\" is no IP address"));
     }
     if (CheckPort(endpoint.port(), at + ".port", faults) && address) {
-      cluster->endpoints.push_back({{*address, static_cast<uint16_t>(endpoint.port())},
-                                    endpoint.workload(),
-                                    endpoint.has_sidecar(),
-                                    std::max<uint32_t>(endpoint.weight(), 1),
-                                    DecodeKey(endpoint.handover_key(), at + ".handover_key",
-                                              faults)});
+      cluster->endpoints.push_back(
+          {{*address, static_cast<uint16_t>(endpoint.port())},
+           endpoint.workload(),
+           endpoint.has_sidecar(),
+           std::max<uint32_t>(endpoint.weight(), 1),
+           DecodeKey(endpoint.handover_key(), at + ".handover_key", faults)});
     }
   }
   for (int d = 0; d < resource.dns_size(); ++d) {

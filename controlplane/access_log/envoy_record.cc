@@ -79,11 +79,11 @@ v1::AccessRecord Common(const accesslog::AccessLogCommon& common, const Keeping&
   SetAddress(hidden(peer), record.mutable_direct_peer());
   record.set_direct_peer_port(peer.socket_address().port_value() & 0xffff);
   SetAddress(AddressOf(common.downstream_local_address()), record.mutable_destination());
-  record.set_destination_port(
-      common.downstream_local_address().socket_address().port_value() & 0xffff);
+  record.set_destination_port(common.downstream_local_address().socket_address().port_value() &
+                              0xffff);
   SetAddress(hidden(common.upstream_local_address()), record.mutable_upstream_source());
-  record.set_duration_us(Micros(common.has_duration() ? common.duration()
-                                                      : common.time_to_last_downstream_tx_byte()));
+  record.set_duration_us(
+      Micros(common.has_duration() ? common.duration() : common.time_to_last_downstream_tx_byte()));
   record.set_flags(FlagsOf(common.response_flags()));
   record.set_decision(common.response_flags().has_unauthorized_details() ? v1::DENY_DECISION
                                                                          : v1::ALLOW_DECISION);

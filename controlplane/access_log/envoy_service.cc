@@ -72,12 +72,11 @@ class EnvoyStream final : public grpc::ServerReadReactor<grpc::ByteBuffer>,
       absl::StatusOr<ReportingAgent> reporter = ReadEnvoyNode(message.identifier());
       if (!reporter.ok()) return reporter.status();
       if (peer_.identity && !peer_.identity->Covers(reporter->agent)) {
-        std::string reason =
-            absl::StrCat("identifier.node.id is \"", reporter->agent,
-                         "\", and the certificate of ", peer_.name);
-        service_.refusals().Record(
-            {peer_.name, address_,
-             "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", reason});
+        std::string reason = absl::StrCat("identifier.node.id is \"", reporter->agent,
+                                          "\", and the certificate of ", peer_.name);
+        service_.refusals().Record({peer_.name, address_,
+                                    "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs",
+                                    reason});
         return absl::PermissionDeniedError(reason);
       }
       reporter_ = std::make_shared<const ReportingAgent>(*std::move(reporter));

@@ -25,8 +25,9 @@ namespace whence::access_log {
 // or after.
 class EnvoyLogService final
     // Raw messages: see controlplane/rpc/message.h.
-    : public envoy::service::accesslog::v3::AccessLogService::WithRawCallbackMethod_StreamAccessLogs<
-          envoy::service::accesslog::v3::AccessLogService::Service>,
+    : public envoy::service::accesslog::v3::AccessLogService::
+          WithRawCallbackMethod_StreamAccessLogs<
+              envoy::service::accesslog::v3::AccessLogService::Service>,
       public metrics::Source {
  public:
   // Both must outlive the server.

@@ -57,7 +57,8 @@ absl::StatusOr<LogFilter> ReadLogQuery(const v1::LogQuery& query) {
   filter.id = std::max<int64_t>(query.id(), 0);
   filter.before_id = std::max<int64_t>(query.before_id(), 0);
   filter.status = query.status();
-  if (const auto uuid = PackUuid(query.request_id())) filter.uuid.assign(uuid->data(), uuid->size());
+  if (const auto uuid = PackUuid(query.request_id()))
+    filter.uuid.assign(uuid->data(), uuid->size());
   filter.request_id = Escape(query.request_id(), kMaxWordBytes);
   filter.host = Escape(query.host(), kMaxTextBytes);
   filter.path_prefix = Escape(query.path_prefix(), kMaxTextBytes);

@@ -118,10 +118,9 @@ absl::StatusOr<LogPage> LogReader::NextPage(size_t max_rows) {
 absl::Status LogReader::FindCursor(const std::vector<Segment>& segments) {
   for (const Segment& segment : segments) {
     if (!segment.HasId(filter_.before_id)) continue;
-    absl::StatusOr<store::Statement> select =
-        database_->Prepare(ComposedSql("select time_us from segment_", segment.number)
-                               .Append(" where id = ?1"),
-                           "find a record");
+    absl::StatusOr<store::Statement> select = database_->Prepare(
+        ComposedSql("select time_us from segment_", segment.number).Append(" where id = ?1"),
+        "find a record");
     if (!select.ok()) return select.status();
     select->Bind(1, filter_.before_id);
     absl::StatusOr<bool> row = select->Step();

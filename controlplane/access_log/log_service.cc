@@ -30,7 +30,7 @@ struct QueryPlan {
   bool follow = false;   // and on, as more arrive
   bool progress = false;
   uint64_t limit = 0;
-  int64_t after = 0;  // onwards: from behind this id
+  int64_t after = 0;                                   // onwards: from behind this id
   int64_t last = std::numeric_limits<int64_t>::max();  // to this one
 };
 
@@ -95,8 +95,8 @@ void QueryStream::ReadRows() {
     committed_ = false;
   }
   size_t want = static_cast<size_t>(std::min<uint64_t>(left_, kPageRows));
-  absl::StatusOr<LogPage> page = plan_.onwards ? reader_->After(want, plan_.last, &after_)
-                                               : reader_->NextPage(want);
+  absl::StatusOr<LogPage> page =
+      plan_.onwards ? reader_->After(want, plan_.last, &after_) : reader_->NextPage(want);
   if (page.ok()) {
     page_ = *std::move(page);
     left_ -= page_.rows.size();

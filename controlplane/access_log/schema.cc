@@ -33,8 +33,8 @@ std::span<const Sql> MigrationSteps() {
       indexes integer not null default 0,
       sealed integer not null default 0);
   )sql",
-                                  // Rows are shorter from here on: a new segment for them.
-                                  "update segments set sealed = 1"};
+                                   // Rows are shorter from here on: a new segment for them.
+                                   "update segments set sealed = 1"};
   return kSteps;
 }
 

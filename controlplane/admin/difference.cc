@@ -49,13 +49,14 @@ v1::DocumentDiff Compare(const Pair& pair, const std::string& before_label,
     if (document == nullptr) return std::string();
     if (other == nullptr || !document->ip_set().has_packed()) return document::ToYaml(*document);
     v1::Document short_one = *document;
-    document::SetContent(net::Minus(document::ContentOf(document->ip_set()),
-                                    document::ContentOf(other->ip_set())),
-                         short_one.mutable_ip_set());
+    document::SetContent(
+        net::Minus(document::ContentOf(document->ip_set()), document::ContentOf(other->ip_set())),
+        short_one.mutable_ip_set());
     return document::ToYaml(short_one);
   };
-  diff.set_diff(document::UnifiedDiff(label(pair.before, before_label), text(pair.before, pair.after),
-                                      label(pair.after, after_label), text(pair.after, pair.before)));
+  diff.set_diff(document::UnifiedDiff(label(pair.before, before_label),
+                                      text(pair.before, pair.after), label(pair.after, after_label),
+                                      text(pair.after, pair.before)));
   return diff;
 }
 

@@ -82,16 +82,16 @@ absl::StatusOr<net::PackedCidrs> Resolve(const model::ConfigState& state,
     }
     const std::set<uint32_t> dropped(upload.dropped_chunks().begin(),
                                      upload.dropped_chunks().end());
-    content = net::Union(net::TakeChunks(base,
-                                         [&](size_t chunk) {
-                                           return dropped.count(static_cast<uint32_t>(chunk)) == 0;
-                                         }),
-                         content);
+    content = net::Union(
+        net::TakeChunks(
+            base, [&](size_t chunk) { return dropped.count(static_cast<uint32_t>(chunk)) == 0; }),
+        content);
   }
   if (net::VersionOf(content) == upload.version()) return content;
   return upload.base_version().empty()
              ? absl::InvalidArgumentError("the content is not what its version says")
-             : absl::AbortedError("the difference does not lead to its version: send the set whole");
+             : absl::AbortedError(
+                   "the difference does not lead to its version: send the set whole");
 }
 
 // Gives the sets that came without their content what came beside them.
@@ -114,9 +114,9 @@ void TakeContents(const model::ConfigState& state, const v1::ApplyRequest& reque
     } else if (!owner) {
       problem = "there is no such document in the request";
     } else if (content->size() > document::kMaxIpSetCidrs) {
-      problem = absl::StrCat("has ", content->size(), " CIDRs, more than ",
-                             document::kMaxIpSetCidrs,
-                             ": split the set; a policy may name several");
+      problem =
+          absl::StrCat("has ", content->size(), " CIDRs, more than ", document::kMaxIpSetCidrs,
+                       ": split the set; a policy may name several");
     }
     if (!problem.empty()) {
       v1::Fault& fault = plan->faults.emplace_back();

@@ -36,11 +36,10 @@ void PrintTable(const v1::ListAgentsResponse& response, std::ostream& out) {
   Table table({"AGENT", "ROLE", "ADDRESSES", "NODE", "INTERCEPTION", "ACKED", "SENT", "STATE",
                "LAG", "VERSION"});
   for (const v1::AgentState& agent : response.agents()) {
-    table.Add({agent.namespace_() + "/" + agent.name(), RoleName(agent.role()),
-               AddressesOf(agent), agent.node(), agent.interception(),
-               std::to_string(agent.acked_revision()), std::to_string(agent.sent_revision()),
-               StateName(agent), agent.lag_us() > 0 ? SpanText(agent.lag_us()) : "",
-               agent.version()});
+    table.Add({agent.namespace_() + "/" + agent.name(), RoleName(agent.role()), AddressesOf(agent),
+               agent.node(), agent.interception(), std::to_string(agent.acked_revision()),
+               std::to_string(agent.sent_revision()), StateName(agent),
+               agent.lag_us() > 0 ? SpanText(agent.lag_us()) : "", agent.version()});
   }
   table.Print(out);
 }

@@ -141,9 +141,8 @@ int LoadIpSet(const IpSetLoadOptions& options, Session& session, std::istream& i
   absl::StatusOr<std::optional<v1::IpSetDescription>> known =
       DescribeIpSet(session, space, options.name);
   if (!known.ok()) {
-    return PrintFailure(session,
-                        grpc::Status(static_cast<grpc::StatusCode>(known.status().code()),
-                                     std::string(known.status().message())));
+    return PrintFailure(session, grpc::Status(static_cast<grpc::StatusCode>(known.status().code()),
+                                              std::string(known.status().message())));
   }
   // Only the content is replaced.
   if (*known) *document.mutable_metadata() = (*known)->metadata();

@@ -30,8 +30,8 @@ absl::Status WriteNew(const std::string& path, const std::string& text) {
         path, ": ", std::strerror(errno),
         errno == EEXIST ? ": it is not overwritten: choose another name or move it away" : ""));
   }
-  bool good = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-              fsync(fd) == 0;
+  bool good =
+      write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
   int error = errno;
   close(fd);
   if (good) return absl::OkStatus();
@@ -108,8 +108,7 @@ int CertsInit(const CertsInitOptions& options, std::ostream& out, std::ostream& 
                     absl::StrCat("--dir ", options.directory, ": ", std::strerror(errno))),
                 err);
   }
-  auto made =
-      security::MakeAuthority(options.trust_domain, SystemClock().Now(), options.validity);
+  auto made = security::MakeAuthority(options.trust_domain, SystemClock().Now(), options.validity);
   if (!made.ok()) return Fail(made.status(), err);
   std::string prefix = options.directory + "/ca";
   if (absl::Status status = WriteBoth(prefix, *made); !status.ok()) return Fail(status, err);

@@ -28,7 +28,8 @@ void AddCommon(CLI::App* command, CertsFlags& flags, const char* directory_help,
 
 void DeclareCerts(CLI::App& app, CertsFlags& flags) {
   CLI::App* certs = app.add_subcommand(
-      "certs", "A private CA for control planes, agents and operators; files are never overwritten");
+      "certs",
+      "A private CA for control planes, agents and operators; files are never overwritten");
   certs->require_subcommand(1);
   certs->footer(R"(Examples:
   whencectl certs init --dir ca --trust-domain prod.example
@@ -45,25 +46,32 @@ void DeclareCerts(CLI::App& app, CertsFlags& flags) {
   AddCommon(init, flags, "Where to make it", "How long it is valid (default: 3650)");
 
   CLI::App* issue = certs->add_subcommand("issue", "Issue a certificate: OUT.crt and OUT.key");
-  issue->add_option("KIND", flags.kind,
-                    "Whom for; workload: the agents of all pods of a Deployment, StatefulSet, DaemonSet, "
-                    "Job or CronJob")
+  issue
+      ->add_option(
+          "KIND", flags.kind,
+          "Whom for; workload: the agents of all pods of a Deployment, StatefulSet, DaemonSet, "
+          "Job or CronJob")
       ->required()
       ->check(CLI::IsMember({"control-plane", "agent", "workload", "operator"}));
-  issue->add_option("NAME", flags.name, "Its name; of an agent or a workload NAMESPACE/NAME")->required();
-  issue->add_option("--role", flags.role, "What an agent or a workload's agents are; run with the same --role")
+  issue->add_option("NAME", flags.name, "Its name; of an agent or a workload NAMESPACE/NAME")
+      ->required();
+  issue
+      ->add_option("--role", flags.role,
+                   "What an agent or a workload's agents are; run with the same --role")
       ->check(CLI::IsMember({"sidecar", "gateway", "node"}))
       ->capture_default_str();
   issue->add_option("--access", flags.access, "What an operator may do")
       ->check(CLI::IsMember({"viewer", "editor"}))
       ->capture_default_str();
-  issue->add_option("--address", flags.addresses,
-                    "Host names and IP addresses by which a control plane is reached; IP addresses "
-                    "that an agent may have besides the one that it connects from, A,B,…")
+  issue
+      ->add_option("--address", flags.addresses,
+                   "Host names and IP addresses by which a control plane is reached; IP addresses "
+                   "that an agent may have besides the one that it connects from, A,B,…")
       ->delimiter(',');
-  issue->add_option("--label", flags.labels,
-                    "Labels of an agent or a workload by which topologies may trust it, "
-                    "KEY=VALUE,…")
+  issue
+      ->add_option("--label", flags.labels,
+                   "Labels of an agent or a workload by which topologies may trust it, "
+                   "KEY=VALUE,…")
       ->delimiter(',');
   issue->add_option("--out", flags.prefix, "Path without .crt and .key (default: DIR/KIND-NAME)");
   AddCommon(issue, flags, "Where the CA is", "How long it is valid (default: 90)");
@@ -84,8 +92,7 @@ std::string InterpretIssue(const CertsFlags& flags, CertsIssueOptions* options) 
     identity.role = flags.role == "gateway" ? trust::Role::kGateway
                     : flags.role == "node"  ? trust::Role::kNode
                                             : trust::Role::kSidecar;
-    identity.kind =
-        flags.kind == "agent" ? security::Kind::kAgent : security::Kind::kWorkload;
+    identity.kind = flags.kind == "agent" ? security::Kind::kAgent : security::Kind::kWorkload;
     size_t slash = flags.name.find('/');
     if (slash == std::string::npos) return "NAME \"" + flags.name + "\": give NAMESPACE/NAME";
     identity.namespace_name = flags.name.substr(0, slash);

@@ -24,8 +24,8 @@ struct CertsInitOptions {
 };
 
 struct CertsIssueOptions {
-  std::string directory;  // where the CA is
-  std::string prefix;     // PREFIX.crt, PREFIX.key
+  std::string directory;        // where the CA is
+  std::string prefix;           // PREFIX.crt, PREFIX.key
   security::Identity identity;  // the trust domain is the CA's
   std::vector<std::string> addresses, labels;
   std::chrono::hours validity{};

@@ -73,8 +73,9 @@ int Doctor(const DoctorOptions& options, Session& session) {
     session.out << ToJson(response);
     return code;
   }
-  session.out << "looked at " << response.agents() << (response.agents() == 1 ? " agent, " : " agents, ")
-              << response.records() << (response.truncated() ? " newest" : "")
+  session.out << "looked at " << response.agents()
+              << (response.agents() == 1 ? " agent, " : " agents, ") << response.records()
+              << (response.truncated() ? " newest" : "")
               << (response.records() == 1 ? " record" : " records") << " and revision "
               << response.revision() << ": ";
   const int count = response.findings_size();

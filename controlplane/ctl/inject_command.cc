@@ -66,7 +66,8 @@ std::string ReadPath(const std::string& path, std::istream& input,
 
 void PrintTopologies(const std::vector<inject::Json>& topologies, std::ostream& err) {
   for (const inject::Json& topology : topologies) {
-    err << "note: gatewayTopology is a document of its own here; apply it with whencectl apply -f:\n"
+    err << "note: gatewayTopology is a document of its own here; apply it with whencectl apply "
+           "-f:\n"
         << "---\n";
     for (const auto& [key, value] : topology.items()) err << inject::BlockEntry(key, value, 0);
   }
@@ -95,7 +96,8 @@ bool InjectOne(const InjectOptions& options, const inject::Settings& settings,
 void DeclareInject(CLI::App& app, InjectOptions* inject, InjectOptions* uninject) {
   CLI::App* const in = app.add_subcommand(
       "inject", "Print manifests with the agent beside every pod of theirs; asks no control plane");
-  in->footer(R"(Annotations of the pod win over flags: whence.dev/inject, interception-mode, include-inbound-ports,
+  in->footer(
+      R"(Annotations of the pod win over flags: whence.dev/inject, interception-mode, include-inbound-ports,
 exclude-inbound-ports, on-exit, sysctls, native-sidecar, rewrite-probes, image, control-plane, certs-secret, cpu,
 cpu-limit, memory, memory-limit; and Istio's sidecar.istio.io/inject, interceptionMode, rewriteAppHTTPProbers,
 nativeSidecar, traffic.sidecar.istio.io/{include,exclude}InboundPorts, proxy.istio.io/config (gatewayTopology).
@@ -104,8 +106,11 @@ Examples:
   whencectl inject -f deployment.yaml | kubectl apply -f -
   kubectl get deployment web -o yaml | whencectl inject -f - | kubectl apply -f -
   whencectl inject -f manifests/ --exclude-inbound-ports 9090 > injected.yaml)");
-  CLI::App* const out = app.add_subcommand("uninject", "Print manifests as they were before inject");
-  out->footer("Example:\n  kubectl get deployment web -o yaml | whencectl uninject -f - | kubectl apply -f -");
+  CLI::App* const out =
+      app.add_subcommand("uninject", "Print manifests as they were before inject");
+  out->footer(
+      "Example:\n  kubectl get deployment web -o yaml | whencectl uninject -f - | kubectl apply -f "
+      "-");
   for (const auto& [command, options] : {std::pair(in, inject), {out, uninject}}) {
     command->add_option("-f,--file", options->files, "File, directory or - (may be repeated)")
         ->required();

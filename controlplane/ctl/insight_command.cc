@@ -109,9 +109,8 @@ int ExplainRecord(const ExplainRecordOptions& options, Session& session) {
     session.out << ToJson(response);
     return kGood;
   }
-  const std::string when = options.request.has_revision()
-                               ? "at revision " + std::to_string(response.revision())
-                               : "now";
+  const std::string when =
+      options.request.has_revision() ? "at revision " + std::to_string(response.revision()) : "now";
   const char* separator = "";
   for (const v1::RecordExplanation& record : response.records()) {
     session.out << separator;

@@ -27,8 +27,8 @@ v1::IpSetContent Upload(const NamedContent& set, const v1::IpSetDescription* kno
     const std::vector<uint64_t> ours = net::ChunkDigests(set.content);
     const std::set<uint64_t> our_set(ours.begin(), ours.end());
     const std::set<uint64_t> theirs(known->chunks().begin(), known->chunks().end());
-    net::PackedCidrs fresh = net::TakeChunks(
-        set.content, [&](size_t chunk) { return theirs.count(ours[chunk]) == 0; });
+    net::PackedCidrs fresh =
+        net::TakeChunks(set.content, [&](size_t chunk) { return theirs.count(ours[chunk]) == 0; });
     if (fresh.bytes() < set.content.bytes() / 2) {
       upload.set_base_version(known->version());
       for (int i = 0; i < known->chunks_size(); ++i) {
@@ -53,8 +53,8 @@ absl::StatusOr<std::optional<v1::IpSetDescription>> DescribeIpSet(const Session&
   v1::IpSetDescription description;
   grpc::ClientContext context;
   SetDeadline(context, kReadDeadline);
-  grpc::Status status = v1::ConfigService::NewStub(session.channel)
-                            ->DescribeIpSet(&context, request, &description);
+  grpc::Status status =
+      v1::ConfigService::NewStub(session.channel)->DescribeIpSet(&context, request, &description);
   if (status.ok()) return description;
   if (status.error_code() == grpc::StatusCode::NOT_FOUND) return std::nullopt;
   return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
@@ -69,8 +69,7 @@ grpc::Status SendApply(const Session& session, v1::ApplyRequest* request,
       std::optional<v1::IpSetDescription> known;
       if (!whole && set.content.bytes() >= kWorthAsking) {
         // Whether there is one, and whether we may ask, the Apply call will tell.
-        if (auto described = DescribeIpSet(session, set.namespace_name, set.name);
-            described.ok()) {
+        if (auto described = DescribeIpSet(session, set.namespace_name, set.name); described.ok()) {
           known = *std::move(described);
         }
       }

@@ -30,8 +30,10 @@ void DeclareFilters(CLI::App* logs, LogFlags& flags) {
   logs->add_option("--request-id", flags.request_id, "Only this request");
   logs->add_option("--id", flags.id, "Only the record of this number (-o json prints it)")
       ->check(CLI::PositiveNumber);
-  logs->add_option("--since", flags.since, "Only the last 90s, 10m, 2h, 1d; or from this time on, 2026-11-22T22:54:15Z");
-  logs->add_option("--until", flags.until, "Only what is older than 90s, 10m, 2h, 1d; or than this time");
+  logs->add_option("--since", flags.since,
+                   "Only the last 90s, 10m, 2h, 1d; or from this time on, 2026-11-22T22:54:15Z");
+  logs->add_option("--until", flags.until,
+                   "Only what is older than 90s, 10m, 2h, 1d; or than this time");
 }
 
 void DeclareExport(CLI::App* logs, LogFlags& flags) {
@@ -177,7 +179,8 @@ void DeclareLogs(CLI::App& app, LogFlags& flags) {
   logs->add_option("--limit", flags.limit,
                    "At most so many (default: 100; with -f and for an export: no end)")
       ->check(CLI::Range(1, 1'000'000));
-  logs->add_option("--before", flags.before, "The page before: older than the record of this number")
+  logs->add_option("--before", flags.before,
+                   "The page before: older than the record of this number")
       ->check(CLI::PositiveNumber);
   logs->add_flag("-f,--follow", flags.follow, "Keep printing new ones as they come");
   logs->add_option("--deadline", flags.deadline,
@@ -198,8 +201,7 @@ std::string InterpretLogs(const CLI::App& app, const LogFlags& flags, Command* c
 std::string CheckWorkload(const std::string& workload) {
   const size_t slash = workload.find('/');
   const bool named = slash != std::string::npos && slash != 0 && slash + 1 != workload.size();
-  return workload.empty() || named ? ""
-                                   : "--workload \"" + workload + "\": give NAMESPACE/NAME";
+  return workload.empty() || named ? "" : "--workload \"" + workload + "\": give NAMESPACE/NAME";
 }
 
 }  // namespace whence::ctl

@@ -119,10 +119,11 @@ struct RefusalsOptions {
 };
 
 using Command =
-    std::variant<ApplyOptions, IpSetLoadOptions, GetOptions, DeleteOptions, AgentsOptions, LogsOptions,
-                 ExportOptions, TopOptions, ExplainOptions, HistoryOptions, DiffOptions,
-                 RollbackOptions, InjectOptions, RefusalsOptions, CertsInitOptions, CertsIssueOptions,
-                 ExplainRecordOptions, ForecastOptions, DoctorOptions, StoreCopyOptions>;
+    std::variant<ApplyOptions, IpSetLoadOptions, GetOptions, DeleteOptions, AgentsOptions,
+                 LogsOptions, ExportOptions, TopOptions, ExplainOptions, HistoryOptions,
+                 DiffOptions, RollbackOptions, InjectOptions, RefusalsOptions, CertsInitOptions,
+                 CertsIssueOptions, ExplainRecordOptions, ForecastOptions, DoctorOptions,
+                 StoreCopyOptions>;
 
 struct Options {
   ConnectionOptions connection;

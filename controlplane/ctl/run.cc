@@ -55,7 +55,9 @@ int Run(const Options& options, std::istream& input, std::ostream& out, std::ost
                  [&](const HistoryOptions& history) { return History(history, session); },
                  [&](const DiffOptions& diff) { return Diff(diff, session, input); },
                  [&](const RollbackOptions& rollback) { return Rollback(rollback, session); },
-                 [&](const InjectOptions&) { return kFailed; /* needs no session: above */ }},
+                 [&](const InjectOptions&) {
+                   return kFailed; /* needs no session: above */
+                 }},
       options.command);
 }
 

@@ -12,7 +12,7 @@ class App;
 namespace whence::ctl {
 
 struct StoreCopyOptions {
-  std::string from, to;  // "sqlite:DIR" or "etcd:ENDPOINTS"
+  std::string from, to;                                   // "sqlite:DIR" or "etcd:ENDPOINTS"
   std::string prefix = "/whence/", ca, certificate, key;  // etcd's
   bool is_json = false;
 };

@@ -136,7 +136,8 @@ std::string JsonString(std::string_view text) {
       // The same text for a machine, and nothing to obey for the terminal it may be printed on.
       AppendHex("\\u%04x", c, &out);
     } else if (Contains(kHidden, c)) {
-      AppendHex("\\u%04x", 0xd800 + ((c - 0x10000) >> 10), &out);  // a surrogate pair, as JSON wants
+      AppendHex("\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
+                &out);  // a surrogate pair, as JSON wants
       AppendHex("\\u%04x", 0xdc00 + ((c - 0x10000) & 0x3ff), &out);
     } else {
       out += before.substr(0, before.size() - text.size());

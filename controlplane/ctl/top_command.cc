@@ -43,9 +43,9 @@ Table TopTable(v1::TopQuery::By by, const v1::TopResponse& response) {
     return table;
   }
   const bool workloads = by == v1::TopQuery::WORKLOADS;
-  Table table({workloads                     ? "WORKLOAD"
+  Table table({workloads                   ? "WORKLOAD"
                : by == v1::TopQuery::PEERS ? "PEER"
-                                             : "CLIENT",
+                                           : "CLIENT",
                "ACCESSES", "DENIED", "BYTES IN", "BYTES OUT", "LAST"});
   for (const v1::TopRow& row : response.rows()) {
     table.Add({workloads ? row.workload() : AddressOrNone(row), std::to_string(row.accesses()),

@@ -22,10 +22,10 @@ using google::protobuf::Timestamp;
 absl::Status CheckMatcher(const NodeMatcher& matcher) {
   const auto& reflection = *NodeMatcher::GetReflection();
   const StringMatcher& id = matcher.node_id();
-  const bool has_unknown =
-      matcher.node_metadatas_size() > 0 || !reflection.GetUnknownFields(matcher).empty() ||
-      !StringMatcher::GetReflection()->GetUnknownFields(id).empty() ||
-      id.match_pattern_case() == StringMatcher::MATCH_PATTERN_NOT_SET;
+  const bool has_unknown = matcher.node_metadatas_size() > 0 ||
+                           !reflection.GetUnknownFields(matcher).empty() ||
+                           !StringMatcher::GetReflection()->GetUnknownFields(id).empty() ||
+                           id.match_pattern_case() == StringMatcher::MATCH_PATTERN_NOT_SET;
   if (!has_unknown) return absl::OkStatus();
   return absl::InvalidArgumentError(
       "node_matchers: node_id with exact, prefix, suffix or contains is what is understood here");

@@ -8,12 +8,11 @@
 namespace whence::discovery {
 
 // Both methods take their messages raw (controlplane/rpc/message.h).
-using RawClientStatusService =
-    envoy::service::status::v3::ClientStatusDiscoveryService::
-        WithRawCallbackMethod_StreamClientStatus<
-            envoy::service::status::v3::ClientStatusDiscoveryService::
-                WithRawCallbackMethod_FetchClientStatus<
-                    envoy::service::status::v3::ClientStatusDiscoveryService::Service>>;
+using RawClientStatusService = envoy::service::status::v3::ClientStatusDiscoveryService::
+    WithRawCallbackMethod_StreamClientStatus<
+        envoy::service::status::v3::ClientStatusDiscoveryService::
+            WithRawCallbackMethod_FetchClientStatus<
+                envoy::service::status::v3::ClientStatusDiscoveryService::Service>>;
 
 // Thread-safe. `inventory` must outlive the server.
 class ClientStatusService final : public RawClientStatusService {

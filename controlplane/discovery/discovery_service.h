@@ -86,12 +86,11 @@ struct DiscoveryOptions {
 };
 
 // Both methods take their messages raw (controlplane/rpc/message.h).
-using RawDiscoveryService =
-    envoy::service::discovery::v3::AggregatedDiscoveryService::
-        WithRawCallbackMethod_StreamAggregatedResources<
-            envoy::service::discovery::v3::AggregatedDiscoveryService::
-                WithRawCallbackMethod_DeltaAggregatedResources<
-                    envoy::service::discovery::v3::AggregatedDiscoveryService::Service>>;
+using RawDiscoveryService = envoy::service::discovery::v3::AggregatedDiscoveryService::
+    WithRawCallbackMethod_StreamAggregatedResources<
+        envoy::service::discovery::v3::AggregatedDiscoveryService::
+            WithRawCallbackMethod_DeltaAggregatedResources<
+                envoy::service::discovery::v3::AggregatedDiscoveryService::Service>>;
 using RawStream = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 
 // Thread-safe. The gRPC server must be shut down before *this is destroyed.
@@ -146,7 +145,8 @@ class DiscoveryService final : public RawDiscoveryService, public metrics::Sourc
   std::map<uint64_t, std::shared_ptr<StreamHandle>> streams_;
   uint64_t next_stream_ = 1;
   Admission admission_;
-  std::map<std::string, size_t> nameless_;  // certificate -> streams that have not said who they are
+  std::map<std::string, size_t>
+      nameless_;  // certificate -> streams that have not said who they are
   bool shut_down_ = false;
 
   ResourceCache cache_;  // last: its thread calls PumpAll

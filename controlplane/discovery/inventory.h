@@ -56,7 +56,7 @@ struct InventoryView {
 struct TypeProgress {
   std::string type_url;
   std::string short_name;
-  StatusMap resources;  // what was sent
+  StatusMap resources;              // what was sent
   ResourceMap current;              // what it may have now of what it asked for
   std::vector<std::string> absent;  // what it asked for by name, and may not have or is not there
 };
@@ -160,7 +160,7 @@ class Inventory {
  private:
   struct Record {
     Agent agent;
-    uint64_t session = 0;  // 0: not connected here
+    uint64_t session = 0;       // 0: not connected here
     bool is_elsewhere = false;  // what is known of it comes from another control plane
     Close close;
     Observe observe;
@@ -197,9 +197,9 @@ class Inventory {
 
   mutable std::mutex mutex_;
   // By mutex_:
-  std::map<std::string, Record> records_;     // by id
-  std::map<uint64_t, std::string> sessions_;  // live session -> id
-  std::map<std::string, SteadyTime> lost_;    // id -> when its stream broke; bounded
+  std::map<std::string, Record> records_;                 // by id
+  std::map<uint64_t, std::string> sessions_;              // live session -> id
+  std::map<std::string, SteadyTime> lost_;                // id -> when its stream broke; bounded
   std::set<std::pair<SteadyTime, std::string>> leaving_;  // the records with leaves_at
   std::map<net::IpAddress, int> holders_;                 // how many records have that address
   mutable std::shared_ptr<const InventoryView> view_;

@@ -31,9 +31,9 @@ std::shared_ptr<const IpSetSteps> IpSetSteps::Make(const std::string& name,
                    [&](const Change& change) { return change.from == steps->version_; });
   steps->history_.erase(steps->history_.begin(),
                         same == steps->history_.end() ? steps->history_.begin() : same + 1);
-  steps->history_.push_back({previous->version_, std::make_shared<const net::CidrDelta>(
-                                                     net::Difference(previous->content_,
-                                                                     steps->content_))});
+  steps->history_.push_back(
+      {previous->version_, std::make_shared<const net::CidrDelta>(
+                               net::Difference(previous->content_, steps->content_))});
   size_t bytes = 0;
   size_t kept = 0;
   for (auto change = steps->history_.rbegin(); change != steps->history_.rend(); ++change) {
@@ -47,8 +47,8 @@ std::shared_ptr<const IpSetSteps> IpSetSteps::Make(const std::string& name,
 }
 
 size_t IpSetSteps::part_count() const {
-  return std::max<size_t>(1, PartsOf(content_.v4.size(), kV4PartBytes) +
-                                 PartsOf(content_.v6.size(), kV6PartBytes));
+  return std::max<size_t>(
+      1, PartsOf(content_.v4.size(), kV4PartBytes) + PartsOf(content_.v6.size(), kV6PartBytes));
 }
 
 Resource IpSetSteps::StepFrom(const std::string& acknowledged) const {

@@ -195,10 +195,9 @@ void Believe(const v1::AgentProof& proof, Agent* agent) {
 bool SameWorkload(const bundle::Workload& a, const bundle::Workload& b) {
   return a.namespace_ == b.namespace_ && a.name == b.name && a.labels == b.labels &&
          a.role == b.role && a.addresses == b.addresses &&
-         a.unproven_addresses == b.unproven_addresses &&
-         a.certified_labels == b.certified_labels && a.node == b.node &&
-         a.has_sidecar == b.has_sidecar && a.included_ports == b.included_ports &&
-         a.excluded_ports == b.excluded_ports;
+         a.unproven_addresses == b.unproven_addresses && a.certified_labels == b.certified_labels &&
+         a.node == b.node && a.has_sidecar == b.has_sidecar &&
+         a.included_ports == b.included_ports && a.excluded_ports == b.excluded_ports;
 }
 
 v1::AgentState ToAgentState(const Agent& agent) {

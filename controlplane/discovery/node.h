@@ -27,7 +27,7 @@ struct Agent {
   std::string id;  // "namespace/name"
   bundle::Workload workload;
   std::string interception;
-  std::string version;  // of the program
+  std::string version;                          // of the program
   std::optional<WallTime> certificate_expires;  // nullopt: it showed none
   // What is proven of it; nullopt: it showed no certificate, and its word is enough. See Believe.
   std::optional<v1::AgentProof> proof;

@@ -84,7 +84,8 @@ std::shared_ptr<const ResourceState> BuildResourceState(const model::ConfigState
   const bundle::Roster roster(inventory.workloads);
   for (const bundle::Workload& self : inventory.workloads) {
     const std::string id = absl::StrCat(self.namespace_, "/", self.name);
-    const CommonBundle& common = CommonOf(config, roster, self, handover_secret, previous, state.get());
+    const CommonBundle& common =
+        CommonOf(config, roster, self, handover_secret, previous, state.get());
     WorkloadResources& resources = state->workloads[id];
     for (const std::string& name : common.ip_sets) {
       auto set = state->ip_sets.find(name);

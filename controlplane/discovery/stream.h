@@ -127,7 +127,8 @@ template <typename Protocol>
 void Stream<Protocol>::OnReadDone(bool ok) {
   absl::Status status;
   Request request;
-  if (ok) status = rpc::ReadMessage(request_, service_.options().limits.max_request_bytes, &request);
+  if (ok)
+    status = rpc::ReadMessage(request_, service_.options().limits.max_request_bytes, &request);
   request_.Clear();
   {
     std::unique_lock lock(mutex_);
@@ -217,10 +218,10 @@ absl::Status Stream<Protocol>::CheckIdentity(const Agent& agent) {
   const bool is_covered = peer_.identity && peer_.identity->Covers(agent.id);
   if (is_covered && peer_.identity->role == agent.workload.role) return absl::OkStatus();
   const std::string reason =
-      is_covered ? absl::StrCat("metadata.role is not the one of the certificate, which is of ",
-                                peer_.name, ": issue it with whencectl certs issue --role")
-                 : absl::StrCat("node.id is \"", agent.id, "\", and the certificate is of ",
-                                peer_.name);
+      is_covered
+          ? absl::StrCat("metadata.role is not the one of the certificate, which is of ",
+                         peer_.name, ": issue it with whencectl certs issue --role")
+          : absl::StrCat("node.id is \"", agent.id, "\", and the certificate is of ", peer_.name);
   Refuse(reason);
   return absl::PermissionDeniedError(reason);
 }
@@ -272,10 +273,9 @@ absl::Status Stream<Protocol>::Take(const Request& request) {
     if (!type.subscription.awaiting_answer()) type.waiting_since.reset();
     if (type.subscription.refusals() != refusals) {
       service_.counters().refusals.fetch_add(1, std::memory_order_relaxed);
-      service_.logger().Warning("agent refused a resource",
-                                {{"agent", id_},
-                                 {"type", type.short_name},
-                                 {"error", request.error_detail().message()}});
+      service_.logger().Warning(
+          "agent refused a resource",
+          {{"agent", id_}, {"type", type.short_name}, {"error", request.error_detail().message()}});
     }
     return absl::OkStatus();
   }
@@ -300,8 +300,8 @@ bool Stream<Protocol>::Fill(const std::shared_ptr<const ResourceState>& newest) 
     bool hold_removals = i > 0 && types_[0].subscription.awaiting_answer();
     auto push = type.subscription.Next(*resources[i], hold_removals);
     if (!push) continue;
-    response_ = Protocol::Write(*push, type.url, state.revision,
-                                Forbidden(state, i == 0, push->absent));
+    response_ =
+        Protocol::Write(*push, type.url, state.revision, Forbidden(state, i == 0, push->absent));
     type.waiting_since = service_.clock().SteadyNow();
     sent_revision_ = state.revision;
     if (i == 0) awaited_ = newest;

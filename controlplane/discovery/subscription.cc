@@ -166,9 +166,10 @@ bool DeltaSubscription::AddUpdates(const ResourceMap& current, DeltaPush* push) 
     // Who asks for what we believe it has may have lost it; else it runs what it acknowledged.
     const auto status = status_.find(name);
     const bool has_some = !asked_for && status != status_.end();
-    Resource sent = resource.steps ? resource.steps->StepFrom(
-                                         has_some ? status->second.acked_version : std::string())
-                                   : resource;
+    Resource sent =
+        resource.steps
+            ? resource.steps->StepFrom(has_some ? status->second.acked_version : std::string())
+            : resource;
     bytes += SizeOf(name, sent);
     push->resources.emplace_back(name, std::move(sent));
   }

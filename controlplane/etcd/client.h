@@ -67,9 +67,8 @@ class Client {
   Client(Options options, Patience patience, std::vector<std::shared_ptr<grpc::Channel>> channels)
       : options_(std::move(options)), patience_(patience), channels_(std::move(channels)) {}
   // Calls `attempt` on one member after the other.
-  absl::Status Try(
-      const std::function<grpc::Status(const std::shared_ptr<grpc::Channel>&,
-                                       grpc::ClientContext*)>& attempt);
+  absl::Status Try(const std::function<grpc::Status(const std::shared_ptr<grpc::Channel>&,
+                                                    grpc::ClientContext*)>& attempt);
 
   const Options options_;
   const Patience patience_;

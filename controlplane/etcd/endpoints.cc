@@ -32,8 +32,7 @@ absl::StatusOr<Endpoint> ParseEndpoint(absl::string_view text) {
   if (is_bracketed) host = host.substr(1, host.size() - 2);
   const auto address = net::IpAddress::Parse(ToStd(host));
   if (is_bracketed != (address && address->is_v6())) return wrong();
-  endpoint.is_local =
-      address ? address->is_loopback() : EqualsIgnoreCase(ToStd(host), "localhost");
+  endpoint.is_local = address ? address->is_loopback() : EqualsIgnoreCase(ToStd(host), "localhost");
   endpoint.target = std::string(rest);
   return endpoint;
 }

@@ -11,7 +11,7 @@
 namespace whence::etcd {
 
 struct Endpoint {
-  std::string target;     // "10.0.0.7:2379", "etcd-0.etcd:2379"
+  std::string target;  // "10.0.0.7:2379", "etcd-0.etcd:2379"
   bool is_tls = false;
   bool is_local = false;  // a loopback address: cannot be reached from another machine
   std::string ToString() const { return (is_tls ? "https://" : "http://") + target; }

@@ -381,8 +381,7 @@ absl::StatusOr<EtcdStore::Draft> EtcdStore::MakeDraft(const Head& head,
     const bool existed = found != tree->items.end() && found->second.document;
     if (!mutation.document && !existed) return store::NoSuchDocument(mutation.key);
     bool same = false;
-    absl::Status status =
-        AddDocument(mutation, existed ? &found->second : nullptr, &draft, &same);
+    absl::Status status = AddDocument(mutation, existed ? &found->second : nullptr, &draft, &same);
     if (!status.ok()) return status;
     draft.result.changes.push_back(store::ChangeOf(
         mutation, existed, same, existed ? found->second.document->kind() : std::string()));
@@ -447,9 +446,9 @@ absl::StatusOr<bool> EtcdStore::Write(const Head& head, const Draft& draft) {
   }
   const absl::Status& why = response.ok() ? ours.status() : response.status();
   if (!absl::IsUnavailable(why)) return why;
-  return absl::UnavailableError(
-      absl::StrCat("it is not known whether revision ", draft.record.revision(),
-                   " was committed: look again. ", why.message()));
+  return absl::UnavailableError(absl::StrCat("it is not known whether revision ",
+                                             draft.record.revision(),
+                                             " was committed: look again. ", why.message()));
 }
 
 absl::StatusOr<CommitResult> EtcdStore::Commit(const CommitRequest& request) {

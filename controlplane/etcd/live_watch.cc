@@ -66,8 +66,8 @@ absl::Status LiveWatch::Read(const std::string& key, const std::string& end,
     (*now)[kv.key()] = kv.mod_revision();
     auto before = known_.find(kv.key());
     if (before != known_.end() && before->second == kv.mod_revision()) continue;
-    changes->push_back({kv.key().substr(prefix_.size()), std::move(*kv.mutable_value()),
-                        kv.mod_revision()});
+    changes->push_back(
+        {kv.key().substr(prefix_.size()), std::move(*kv.mutable_value()), kv.mod_revision()});
   }
   // Of two reads the earlier: what happens between them is told twice rather than never.
   if (next_revision_ == 0) next_revision_ = found->header().revision() + 1;
@@ -79,8 +79,8 @@ absl::Status LiveWatch::ReadAll() {
   std::map<std::string, int64_t> now;
   next_revision_ = 0;
   const std::string live = client_.Key("live/");
-  for (const auto& [key, end] : {std::pair(live, EndOf(live)),
-                                 std::pair(client_.Key(kHandoverSecretKey), std::string())}) {
+  for (const auto& [key, end] :
+       {std::pair(live, EndOf(live)), std::pair(client_.Key(kHandoverSecretKey), std::string())}) {
     if (absl::Status status = Read(key, end, &now, &changes); !status.ok()) return status;
   }
   for (const auto& [key, revision] : known_) {

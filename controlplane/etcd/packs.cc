@@ -150,8 +150,7 @@ absl::StatusOr<std::vector<std::string>> ReadPacks(Client& client,
   for (auto piece = pieces.begin(); piece != pieces.end();) {
     batch.push_back(piece->first);
     ++piece;
-    const bool is_full =
-        batch.size() == kReadsAtOnce || batch.size() * kPieceBytes >= kBytesAtOnce;
+    const bool is_full = batch.size() == kReadsAtOnce || batch.size() * kPieceBytes >= kBytesAtOnce;
     if (!is_full && piece != pieces.end()) continue;
     if (absl::Status status = Fetch(client, batch, &pieces); !status.ok()) return status;
     batch.clear();

@@ -74,8 +74,8 @@ Presence::Action Presence::ActionOf(const std::string& id,
                                     const v1::AgentPresence& presence) const {
   const bool is_lost = replicas_.count(presence.replica()) == 0;
   return {is_lost || presence.is_broken() ? Action::Kind::kBreak : Action::Kind::kConnect, id,
-          presence.node(),
-          presence.has_proof() ? std::optional(presence.proof()) : std::nullopt, is_lost};
+          presence.node(), presence.has_proof() ? std::optional(presence.proof()) : std::nullopt,
+          is_lost};
 }
 
 void Presence::TakeReplica(const std::string& id, bool is_there, std::vector<Action>* actions) {

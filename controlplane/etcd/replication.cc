@@ -61,11 +61,13 @@ void Replication::OnSecret(const LiveChange& change) {
   if (shares) {
     logger_.Info("etcd has this replica's hand-over secret again");
   } else if (change.value) {
-    logger_.Warning("etcd has another hand-over secret than this replica: agents of replicas that "
-                    "start from now on cannot hand over to agents of this one; restart it");
+    logger_.Warning(
+        "etcd has another hand-over secret than this replica: agents of replicas that "
+        "start from now on cannot hand over to agents of this one; restart it");
   } else {
-    logger_.Warning("etcd has lost the hand-over secret; a replica that starts brings back its own "
-                    "copy, handover.key: restart one that has the right one first");
+    logger_.Warning(
+        "etcd has lost the hand-over secret; a replica that starts brings back its own "
+        "copy, handover.key: restart one that has the right one first");
   }
 }
 

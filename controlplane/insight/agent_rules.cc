@@ -83,8 +83,8 @@ std::string PortFlags(const bundle::Workload& agent, const std::map<uint32_t, st
   std::vector<uint32_t> excluded;
   std::vector<uint32_t> included(agent.included_ports.begin(), agent.included_ports.end());
   for (const uint16_t port : agent.excluded_ports) {
-    const bool is_ours = std::find(std::begin(kAgentPorts), std::end(kAgentPorts), port) !=
-                         std::end(kAgentPorts);
+    const bool is_ours =
+        std::find(std::begin(kAgentPorts), std::end(kAgentPorts), port) != std::end(kAgentPorts);
     if (!is_ours && !ports.contains(port)) excluded.push_back(port);
   }
   if (!included.empty()) {

@@ -23,7 +23,7 @@ struct Patient {
   const model::ConfigState& config;
   std::vector<v1::AgentState> agents;       // connected
   std::vector<bundle::Workload> workloads;  // theirs, as bundles are built for them
-  std::vector<std::string> lost;       // "namespace/name": the stream broke, and nobody came back
+  std::vector<std::string> lost;  // "namespace/name": the stream broke, and nobody came back
   std::vector<v1::LogRow> records;
 };
 

@@ -17,7 +17,9 @@ using google::protobuf::io::CodedOutputStream;
 // Below this a copy is cheaper than one more slice to count references of.
 constexpr size_t kWorthSharing = 1024;
 
-void DropReference(void* shared) { delete static_cast<std::shared_ptr<const std::string>*>(shared); }
+void DropReference(void* shared) {
+  delete static_cast<std::shared_ptr<const std::string>*>(shared);
+}
 
 uint32_t Tag(int number) {
   return WireFormatLite::MakeTag(number, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
@@ -75,8 +77,8 @@ absl::Status ReadMessage(const grpc::ByteBuffer& buffer, size_t max_bytes,
                          google::protobuf::Message* message) {
   const size_t bytes = buffer.Length();
   if (bytes > max_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        message->GetTypeName(), " of ", bytes, " bytes: at most ", max_bytes, " are taken"));
+    return absl::ResourceExhaustedError(absl::StrCat(message->GetTypeName(), " of ", bytes,
+                                                     " bytes: at most ", max_bytes, " are taken"));
   }
   std::vector<grpc::Slice> slices;
   // Fails for a compressed buffer only, and gRPC has taken compression away by now.

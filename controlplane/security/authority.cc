@@ -117,8 +117,8 @@ absl::Status CheckNamed(const IssueRequest& request) {
   for (const std::string& label : request.labels) {
     if (!IsOfAgents(kind)) return absl::InvalidArgumentError("labels are for agents and workloads");
     if (IsLabel(label)) continue;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "label \"", label, "\": give KEY=VALUE of at most ", kMaxNamePart, " bytes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("label \"", label, "\": give KEY=VALUE of at most ", kMaxNamePart, " bytes"));
   }
   return absl::OkStatus();
 }
@@ -185,19 +185,18 @@ absl::StatusOr<PemPair> Issue(const PemPair& authority, const IssueRequest& requ
   Certificate certificate(X509_new());
   if (!key || !certificate) return Failed("make a key");
   X509* raw = certificate.get();
-  bool good =
-      X509_set_version(raw, X509_VERSION_3) == 1 && SetSerial(raw) &&
-      SetTimes(raw, now - kSkew, std::min(now + request.validity, (*info)[0].not_after)) &&
-      SetSubject(raw, request.identity.name, request.labels) &&
-      X509_set_issuer_name(raw, X509_get_subject_name(issuer.get())) == 1 &&
-      X509_set_pubkey(raw, key.get()) == 1 &&
-      AddExtension(raw, issuer.get(), NID_basic_constraints, "critical,CA:FALSE") &&
-      AddExtension(raw, issuer.get(), NID_key_usage, "critical,digitalSignature") &&
-      AddExtension(raw, issuer.get(), NID_ext_key_usage,
-                   is_server ? "serverAuth,clientAuth" : "clientAuth") &&
-      AddExtension(raw, issuer.get(), NID_authority_key_identifier, "keyid") &&
-      AddExtension(raw, issuer.get(), NID_subject_alt_name, names) &&
-      X509_sign(raw, issuer_key.get(), EVP_sha256()) > 0;
+  bool good = X509_set_version(raw, X509_VERSION_3) == 1 && SetSerial(raw) &&
+              SetTimes(raw, now - kSkew, std::min(now + request.validity, (*info)[0].not_after)) &&
+              SetSubject(raw, request.identity.name, request.labels) &&
+              X509_set_issuer_name(raw, X509_get_subject_name(issuer.get())) == 1 &&
+              X509_set_pubkey(raw, key.get()) == 1 &&
+              AddExtension(raw, issuer.get(), NID_basic_constraints, "critical,CA:FALSE") &&
+              AddExtension(raw, issuer.get(), NID_key_usage, "critical,digitalSignature") &&
+              AddExtension(raw, issuer.get(), NID_ext_key_usage,
+                           is_server ? "serverAuth,clientAuth" : "clientAuth") &&
+              AddExtension(raw, issuer.get(), NID_authority_key_identifier, "keyid") &&
+              AddExtension(raw, issuer.get(), NID_subject_alt_name, names) &&
+              X509_sign(raw, issuer_key.get(), EVP_sha256()) > 0;
   if (!good) return Failed("issue a certificate");
   return Write(raw, key.get());
 }

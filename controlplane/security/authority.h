@@ -35,8 +35,8 @@ absl::StatusOr<std::string> TrustDomainOf(std::string_view authority_certificate
 
 struct IssueRequest {
   Identity identity;
-  std::vector<std::string> addresses;  // IP addresses; of control planes also host names
-  std::chrono::hours validity{};       // cut to the authority's own end
+  std::vector<std::string> addresses;    // IP addresses; of control planes also host names
+  std::chrono::hours validity{};         // cut to the authority's own end
   std::vector<std::string> labels = {};  // KEY=VALUE, at most 64 bytes each; agents only
 };
 

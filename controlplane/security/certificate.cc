@@ -96,7 +96,6 @@ CertificateInfo InfoOf(X509* certificate) {
     info.serial = text;
     OPENSSL_free(text);
   }
-  info.not_before = TimeOf(X509_get0_notBefore(certificate));
   info.not_after = TimeOf(X509_get0_notAfter(certificate));
   info.is_ca = X509_check_ca(certificate) != 0;
   return info;

@@ -21,7 +21,6 @@ struct CertificateInfo {
   // From the subject's organizational units of the form KEY=VALUE.
   std::map<std::string, std::string> labels;
   std::string serial;  // hexadecimal
-  WallTime not_before{};
   WallTime not_after{};
   bool is_ca = false;
 };

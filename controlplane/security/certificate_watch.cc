@@ -66,9 +66,9 @@ void CertificateWatch::CheckFile(const std::string& flag, const std::string& pat
                     {{"why", std::string(certificates.status().message())}});
     return;
   }
-  const CertificateInfo& first = *std::min_element(
-      certificates->begin(), certificates->end(),
-      [](const auto& a, const auto& b) { return a.not_after < b.not_after; });
+  const CertificateInfo& first =
+      *std::min_element(certificates->begin(), certificates->end(),
+                        [](const auto& a, const auto& b) { return a.not_after < b.not_after; });
   Expiry expiry = ExpiryAt(clock_.Now(), first.not_after);
   bool is_new, warn;
   {
@@ -85,16 +85,19 @@ void CertificateWatch::CheckFile(const std::string& flag, const std::string& pat
   }
   if (!warn) return;
   auto left = std::chrono::duration_cast<hours>(first.not_after - clock_.Now()).count();
-  logger_.Warning(Words(expiry), {{"file", path}, {"subject", first.subject}, {"hours_left", left}});
+  logger_.Warning(Words(expiry),
+                  {{"file", path}, {"subject", first.subject}, {"hours_left", left}});
 }
 
 void CertificateWatch::Collect(metrics::TextWriter& out) const {
   std::lock_guard lock(mutex_);
   if (seen_.empty()) return;
   out.Gauge("whence_control_certificate_expiry_timestamp_seconds",
-            "When the control plane's certificates (cert, webhook-cert) and the CA it trusts (ca) expire.");
+            "When the control plane's certificates (cert, webhook-cert) and the CA it trusts (ca) "
+            "expire.");
   for (const auto& [flag, seen] : seen_) {
-    auto seconds = std::chrono::duration_cast<std::chrono::seconds>(seen.not_after.time_since_epoch());
+    auto seconds =
+        std::chrono::duration_cast<std::chrono::seconds>(seen.not_after.time_since_epoch());
     out.Sample(static_cast<uint64_t>(std::max<int64_t>(seconds.count(), 0)),
                {{"file", std::string_view(flag).substr(2)}});
   }

@@ -15,10 +15,10 @@
 namespace whence::security {
 
 enum class Audience {
-  kAgents,      // an agent; what it gets is its own workload's, which the service sees to
-  kViewers,     // operators of either role
-  kEditors,     // operators who may change things
-  kEverybody,   // whoever has a certificate of ours
+  kAgents,     // an agent; what it gets is its own workload's, which the service sees to
+  kViewers,    // operators of either role
+  kEditors,    // operators who may change things
+  kEverybody,  // whoever has a certificate of ours
 };
 
 struct MethodRule {

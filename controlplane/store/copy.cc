@@ -77,8 +77,8 @@ absl::Status Compare(Store& from, Store& to) {
   if (!b.ok()) return b.status();
   const bool is_same =
       a->revision == b->revision &&
-      std::equal(a->documents.begin(), a->documents.end(), b->documents.begin(),
-                 b->documents.end(), [](const v1::StoredDocument& x, const v1::StoredDocument& y) {
+      std::equal(a->documents.begin(), a->documents.end(), b->documents.begin(), b->documents.end(),
+                 [](const v1::StoredDocument& x, const v1::StoredDocument& y) {
                    return x.revision() == y.revision() &&
                           Serialize(x.document()) == Serialize(y.document());
                  });

@@ -248,10 +248,6 @@ absl::StatusOr<int64_t> Database::QueryInt(Sql sql, Sql what) {
   return statement->Int(0);
 }
 
-int64_t Database::LastInsertId() const { return sqlite3_last_insert_rowid(handle_); }
-
-int64_t Database::RowsChanged() const { return sqlite3_changes64(handle_); }
-
 absl::Status Database::Checkpoint(bool truncate) {
   int result = sqlite3_wal_checkpoint_v2(
       handle_, nullptr, truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, nullptr,

@@ -155,8 +155,6 @@ class Database {
   // First column of the first row of a statement without parameters.
   absl::StatusOr<int64_t> QueryInt(Sql sql, Sql what);
 
-  int64_t LastInsertId() const;
-  int64_t RowsChanged() const;  // by the last statement that changed any
   // Moves the WAL into the file. A reader may keep a part of it from moving: that is no error.
   absl::Status Checkpoint(bool truncate);
   // Makes a running statement end with kCancelled. Safe from any thread while *this lives.

@@ -29,9 +29,9 @@ absl::StatusOr<IpSetContents> IpSetContents::Prepare(Database& database) {
       "where version = ?1",
       "read a set's content");
   if (!read.ok()) return read.status();
-  absl::StatusOr<Statement> insert = database.Prepare(
-      "insert into ip_set_content values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-      "write a set's content");
+  absl::StatusOr<Statement> insert =
+      database.Prepare("insert into ip_set_content values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                       "write a set's content");
   if (!insert.ok()) return insert.status();
   return IpSetContents(std::move(*find), std::move(*read), std::move(*insert));
 }
@@ -110,8 +110,7 @@ absl::Status IpSetContents::Keep(const std::string& version, const net::PackedCi
     absl::StatusOr<net::PackedCidrs> before = Read(replaced);
     if (!before.ok()) return before.status();
     const net::CidrDelta delta = net::Difference(*before, content);
-    const Chain chain{(*base)->steps + 1,
-                      (*base)->bytes + static_cast<int64_t>(delta.bytes())};
+    const Chain chain{(*base)->steps + 1, (*base)->bytes + static_cast<int64_t>(delta.bytes())};
     // Half of a whole one, over the whole chain: so differences never take more than contents would.
     if (chain.bytes * 2 < static_cast<int64_t>(content.bytes())) {
       return Insert(version, replaced, chain, delta);

@@ -33,13 +33,13 @@ create table document (
   revision integer not null,     -- its value is in `change`
   primary key (kind, namespace, name)) without rowid;
 )sql",
-                           // 2: who is known for sure, and the kind as it was written.
-                           R"sql(
+                       // 2: who is known for sure, and the kind as it was written.
+                       R"sql(
 alter table revision add column author_verified integer not null default 0;
 alter table change add column written_kind text not null default '';
 )sql",
-                           // 3: large sets.
-                           kIpSetContentSchema};
+                       // 3: large sets.
+                       kIpSetContentSchema};
 
 std::string_view ActionName(v1::Change::Action action) {
   switch (action) {
@@ -263,8 +263,8 @@ absl::StatusOr<CommitResult> SqliteStore::Commit(const CommitRequest& request) {
     absl::Status written =
         Write(mutation, bytes, result.changes.back(), revision, current->revision);
     if (written.ok() && content) {
-      written = contents_.Keep(document->ip_set().packed().version(), *content,
-                               current->content_version);
+      written =
+          contents_.Keep(document->ip_set().packed().version(), *content, current->content_version);
     }
     if (!written.ok()) return written;
   }

@@ -46,7 +46,7 @@ class SqliteStore final : public Store {
   struct Current {
     uint64_t revision = 0;
     std::string bytes;
-    std::string kind;  // as written
+    std::string kind;             // as written
     std::string content_version;  // of a large set
   };
 

@@ -57,8 +57,8 @@ absl::Status AtAnotherRevision(uint64_t current, uint64_t expected) {
 }
 
 absl::Status NotRising(uint64_t current, uint64_t asked) {
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the configuration is at revision ", current, ": ", asked, " cannot come after it"));
+  return absl::InvalidArgumentError(absl::StrCat("the configuration is at revision ", current, ": ",
+                                                 asked, " cannot come after it"));
 }
 
 }  // namespace whence::store

@@ -116,12 +116,14 @@ absl::StatusOr<Answer> Review(std::string_view body, const inject::Settings& def
   Json response = {{"uid", At(request, {"uid"})}, {"allowed", true}};
   if (IsPodToCreate(request)) {
     std::vector<std::string> warnings;
-    const absl::StatusOr<Json> patch = inject::PatchPod(At(request, {"object"}), defaults, &warnings);
+    const absl::StatusOr<Json> patch =
+        inject::PatchPod(At(request, {"object"}), defaults, &warnings);
     if (!patch.ok()) {
       answer.outcome = Outcome::kRefused;
       answer.why = Cut(std::string(patch.status().message()), kMaxWhyBytes);
       response["allowed"] = false;
-      response["status"] = {{"code", 400}, {"reason", "BadRequest"}, {"message", "whence: " + answer.why}};
+      response["status"] = {
+          {"code", 400}, {"reason", "BadRequest"}, {"message", "whence: " + answer.why}};
     } else if (!patch->empty()) {
       answer.outcome = Outcome::kInjected;
       response["patchType"] = "JSONPatch";
@@ -129,8 +131,9 @@ absl::StatusOr<Answer> Review(std::string_view body, const inject::Settings& def
       if (!warnings.empty()) response["warnings"] = Warnings(warnings);
     }
   }
-  answer.body =
-      Dump({{"apiVersion", kApiVersion}, {"kind", "AdmissionReview"}, {"response", std::move(response)}});
+  answer.body = Dump({{"apiVersion", kApiVersion},
+                      {"kind", "AdmissionReview"},
+                      {"response", std::move(response)}});
   return answer;
 }
 

@@ -241,7 +241,8 @@ absl::StatusOr<Bound> Bind(const control::ListenAddress& address) {
       listen(bound.fd.get(), 128) != 0 ||
       getsockname(bound.fd.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", address.ToString(), ": ",
-                                               std::strerror(errno), ": choose another with --webhook"));
+                                               std::strerror(errno),
+                                               ": choose another with --webhook"));
   }
   bound.port = ntohs(is_v6 ? v6->sin6_port : v4->sin_port);
   return bound;
@@ -292,8 +293,8 @@ class HttpsServer::Loop {
     if (first == Time::min()) {
       timeout = 0;
     } else if (first != Time::max()) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-          first - std::chrono::steady_clock::now());
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(first - std::chrono::steady_clock::now());
       timeout = static_cast<int>(std::max<int64_t>(left.count(), 0));
     }
     while (poll(polled_.data(), polled_.size(), timeout) < 0 && errno == EINTR) continue;

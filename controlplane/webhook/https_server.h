@@ -33,11 +33,12 @@ struct HttpResponse {
 
 struct HttpsLimits {
   size_t connections = 256;
-  size_t body_bytes = 4 << 20;       // of one request; an object in etcd is at most 1.5 MiB
-  size_t buffered_bytes = 64 << 20;  // of all requests that are being received, and answers not taken
+  size_t body_bytes = 4 << 20;  // of one request; an object in etcd is at most 1.5 MiB
+  size_t buffered_bytes =
+      64 << 20;  // of all requests that are being received, and answers not taken
   // Handshake and first request, a later request, or the taking of an answer.
   std::chrono::milliseconds request{10'000};
-  std::chrono::milliseconds idle{90'000};     // between requests
+  std::chrono::milliseconds idle{90'000};  // between requests
 };
 
 class HttpsServer {

@@ -12,8 +12,8 @@ namespace {
 constexpr std::chrono::seconds kRefresh(2);
 
 // We speak HTTP/1.1 only. A client that offers nothing we know gets no extension back and may try.
-int ChooseProtocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
-                   unsigned int in_size, void*) {
+int ChooseProtocol(SSL*, const unsigned char** out, unsigned char* out_size,
+                   const unsigned char* in, unsigned int in_size, void*) {
   static constexpr unsigned char kOurs[] = "\x08http/1.1";
   const int found = SSL_select_next_proto(const_cast<unsigned char**>(out), out_size, kOurs,
                                           sizeof(kOurs) - 1, in, in_size);
@@ -65,7 +65,8 @@ absl::StatusOr<TlsContext> ServerCertificate::Read() const {
                                                    ": not usable with --webhook-key ", key_path_));
   }
   SSL_CTX_set_alpn_select_cb(context.get(), ChooseProtocol, nullptr);
-  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                       SSL_MODE_RELEASE_BUFFERS);
   return context;
 }

@@ -17,7 +17,7 @@ namespace whence::access_log {
 
 // Upper bounds, microseconds; what took longer is in none.
 inline constexpr std::array<uint64_t, 14> kDurationBuckets = {
-    500,     1'000,   2'500,     5'000,     10'000,    25'000,     50'000,
+    500,     1'000,   2'500,   5'000,     10'000,    25'000,    50'000,
     100'000, 250'000, 500'000, 1'000'000, 2'500'000, 5'000'000, 10'000'000};
 
 // Value; thread-compatible.

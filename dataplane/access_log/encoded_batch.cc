@@ -11,7 +11,8 @@ EncodedBatch::EncodedBatch(std::string boot, uint64_t first_seq)
 
 EncodedBatch::EncodedBatch(const v1::IngestBatch& message)
     : boot_(message.boot()), first_seq_(message.first_seq()), bytes_(message.SerializeAsString()) {
-  for (const v1::AccessRecord& record : message.records()) Count(record.time_us(), record.dropped());
+  for (const v1::AccessRecord& record : message.records())
+    Count(record.time_us(), record.dropped());
 }
 
 EncodedBatch EncodedBatch::Gap(std::string boot, uint64_t seq, int64_t time_us, uint64_t dropped,

@@ -87,8 +87,7 @@ void Outbox::Trim() {
     memory_.pop_front();
   }
   if (lost == 0) return;
-  EncodedBatch gap =
-      EncodedBatch::Gap(last.boot(), last.last_seq(), last.last_time_us(), lost);
+  EncodedBatch gap = EncodedBatch::Gap(last.boot(), last.last_seq(), last.last_time_us(), lost);
   memory_bytes_ += gap.bytes().size();
   memory_.push_front({std::move(gap), false});
 }

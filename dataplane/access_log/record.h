@@ -2,7 +2,7 @@
 //
 // The worker fills a Record on its stack while it serves a request or connection and copies it into
 // its ring (ring.h). Nothing here allocates, locks or formats; text for people and for the wire is
-// made on the reporter's thread. Fields are those of the view `access_log` (DESIGN section 9).
+// made on the reporter's thread. Fields are those of the view `access_log`.
 //
 // Text from the network is bounded here, per field, and what was cut is marked. The texts stand one
 // behind the other in one area, so that a copy moves only what is used (`used_bytes`):

@@ -58,7 +58,8 @@ absl::Status ReadProbe(std::string_view name, const Json& json, AppProbe* probe)
   absl::Status status;
   for (const auto& [key, value] : json.items()) {
     if (key == "timeoutSeconds") {
-      if (!value.is_number_integer() || value < 1 || value > 60) return Wrong(name, "timeoutSeconds");
+      if (!value.is_number_integer() || value < 1 || value > 60)
+        return Wrong(name, "timeoutSeconds");
       probe->timeout = std::chrono::seconds(value.get<int>());
     } else if (!value.is_object() || handler != nullptr) {
       return Wrong(name, "give one of httpGet, tcpSocket and grpc");
@@ -114,8 +115,8 @@ absl::Status AskHttp(const AppProbe& probe, const net::SocketAddress& address,
   const absl::StatusOr<os::UniqueFd> fd = Open(address, deadline);
   if (!fd.ok()) return fd.status();
   bool has_host = false;
-  std::string request =
-      absl::StrCat("GET ", probe.path, " HTTP/1.1\r\nUser-Agent: kube-probe/whence\r\nAccept: */*\r\n");
+  std::string request = absl::StrCat(
+      "GET ", probe.path, " HTTP/1.1\r\nUser-Agent: kube-probe/whence\r\nAccept: */*\r\n");
   for (const auto& [name, value] : probe.headers) {
     absl::StrAppend(&request, name, ": ", value, "\r\n");
     has_host = has_host || absl::EqualsIgnoreCase(name, "host");

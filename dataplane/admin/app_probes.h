@@ -26,9 +26,9 @@ struct AppProbe {
   Kind kind = Kind::kTcp;
   uint16_t port = 0;
   std::chrono::seconds timeout{1};
-  std::string path = "/";                                     // kHttp
+  std::string path = "/";                                    // kHttp
   std::vector<std::pair<std::string, std::string>> headers;  // kHttp
-  std::string service;                                        // kGrpc
+  std::string service;                                       // kGrpc
 };
 
 // By the path that the kubelet asks for: "/app-health/web/livez".

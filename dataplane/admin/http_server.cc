@@ -88,10 +88,10 @@ HttpServer::HttpServer()
 HttpServer::~HttpServer() { Stop(); }
 
 absl::Status HttpServer::Listen(const net::SocketAddress& address, Handler handler) {
-  return ListenSlow(address, [handler = std::move(handler)](const HttpRequest& request,
-                                                            const Reply& reply) {
-    reply(handler(request));
-  });
+  return ListenSlow(address,
+                    [handler = std::move(handler)](const HttpRequest& request, const Reply& reply) {
+                      reply(handler(request));
+                    });
 }
 
 absl::Status HttpServer::ListenSlow(const net::SocketAddress& address, SlowHandler handler) {
@@ -133,9 +133,7 @@ void HttpServer::Run() {
     }
     for (const Connection& connection : connections_) {
       // A waiting one has nothing to say; that it is gone shows unasked.
-      const short events = connection.waiting       ? 0
-                           : connection.out.empty() ? POLLIN
-                                                    : POLLOUT;
+      const short events = connection.waiting ? 0 : connection.out.empty() ? POLLIN : POLLOUT;
       polled.push_back({connection.fd.get(), events, 0});
     }
     // Idle, it sleeps; with connections it looks at their deadlines.

@@ -109,12 +109,12 @@ void AddAccesses(const access_log::AccessSummary& accesses, Metrics* metrics) {
   for (const auto& [policy, counts] : accesses.by_policy()) {
     for (size_t i = 0; i < counts.size(); ++i) {
       if (counts[i] == 0) continue;
-      metrics->Add("accesses_total", false,
-                   "Accesses by decision and the policy that decided; none: no policy did.",
-                   absl::StrCat("decision=\"",
-                                ToAbsl(DecisionText(static_cast<access_log::Decision>(i))),
-                                "\",policy=\"", policy.empty() ? "none" : LabelValue(policy), "\""),
-                   counts[i]);
+      metrics->Add(
+          "accesses_total", false,
+          "Accesses by decision and the policy that decided; none: no policy did.",
+          absl::StrCat("decision=\"", ToAbsl(DecisionText(static_cast<access_log::Decision>(i))),
+                       "\",policy=\"", policy.empty() ? "none" : LabelValue(policy), "\""),
+          counts[i]);
     }
   }
 }
@@ -124,8 +124,8 @@ void AddOutbox(const access_log::OutboxStats& stats, Metrics* metrics) {
                  stats.memory_bytes);
   metrics->Gauge("access_log_spool_bytes", "Unacknowledged access records on disk.",
                  stats.spool_bytes);
-  metrics->Counter("access_log_acknowledged_total",
-                   "Access records acknowledged.", stats.acknowledged);
+  metrics->Counter("access_log_acknowledged_total", "Access records acknowledged.",
+                   stats.acknowledged);
   metrics->Add("access_log_dropped_total", false,
                "Access records lost; each loss is reported as a gap.", "where=\"outbox\"",
                stats.dropped);

@@ -4,10 +4,12 @@
 // Incremental xDS (envoy.service.discovery.v3, DeltaAggregatedResources) in the words of our
 // glossary:
 //
-//   us: node, subscribe "shop/echo"            first request of a type on a stream: also the
-//   versions we already have server: nonce 1, "shop/echo" at v7 us: nonce 1 ACK: we run v7 server:
-//   nonce 2, "shop/echo" at v8 us: nonce 2, error_detail                  NACK: v8 is refused and
-//   why; we still run v7
+//   us:      node, subscribe "shop/echo"    first request of a type on a stream; also the versions
+//                                           that we already have
+//   server:  nonce 1, "shop/echo" at v7
+//   us:      nonce 1                        ACK: we run v7
+//   server:  nonce 2, "shop/echo" at v8
+//   us:      nonce 2, error_detail          NACK: v8 is refused and why; we still run v7
 //
 // Nothing survives a stream but versions: subscriptions and nonces start anew. A NACK refuses the
 // named resources only; the good ones of the same response take effect.

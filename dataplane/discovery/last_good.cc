@@ -80,9 +80,9 @@ absl::Status LastGoodStore::SaveIpSet(ReceivedResource set) {
   return storage::WriteFileAtomically(path, Serialize(std::move(set), kIpSetType, {}));
 }
 
-absl::Status LastGoodStore::SaveBundle(const ReceivedResource& bundle,
-                                       const std::map<std::string, std::string>& ip_sets,
-                                       const std::set<std::pair<std::string, std::string>>& also_keep) {
+absl::Status LastGoodStore::SaveBundle(
+    const ReceivedResource& bundle, const std::map<std::string, std::string>& ip_sets,
+    const std::set<std::pair<std::string, std::string>>& also_keep) {
   if (absl::Status status = storage::MakeDirectory(directory_); !status.ok()) return status;
   absl::Status status =
       storage::WriteFileAtomically(directory_ + "/bundle", Serialize(bundle, kBundleType, ip_sets));

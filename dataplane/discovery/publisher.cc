@@ -171,8 +171,10 @@ Publisher::Tried Publisher::TryIpSet(const ReceivedResource& resource) {
   } else if (!base.empty() && known != sets_.end() && known->second.version == base) {
     held = *known->second.content;
   } else if (!base.empty()) {
-    return {{}, true, absl::FailedPreconditionError(absl::StrCat(
-                          "is a difference from version ", base, ", which is not here"))};
+    return {{},
+            true,
+            absl::FailedPreconditionError(
+                absl::StrCat("is a difference from version ", base, ", which is not here"))};
   }
   if (gathered != gathering_.end()) gathering_.erase(gathered);
   absl::StatusOr<net::PackedCidrs> content = wire::AdvanceIpSet(message, std::move(held));

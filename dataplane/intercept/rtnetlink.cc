@@ -140,9 +140,7 @@ absl::Status ChangeFibRule(const FibRule& rule, bool add) {
   auto* body =
       static_cast<fib_rule_hdr*>(mnl_nlmsg_put_extra_header(request, sizeof(fib_rule_hdr)));
   body->family = AddressFamily(rule.family);
-  body->action = rule.is_landing()        ? FR_ACT_NOP
-                 : rule.go_on_at != 0 ? FR_ACT_GOTO
-                                      : FR_ACT_TO_TBL;
+  body->action = rule.is_landing() ? FR_ACT_NOP : rule.go_on_at != 0 ? FR_ACT_GOTO : FR_ACT_TO_TBL;
   mnl_attr_put_u32(request, FRA_PRIORITY, rule.priority);
   mnl_attr_put_u32(request, FRA_FWMARK, rule.mark);
   mnl_attr_put_u32(request, FRA_FWMASK, rule.mask);

@@ -1,7 +1,7 @@
 // What interception is made of: from an operator's intent to nftables text, ip rules, routes and
 // sysctls.
 //
-// DESIGN section 6, in the pod's network namespace. TPROXY: an incoming packet is handed to the
+// All of it in the pod's network namespace. TPROXY: an incoming packet is handed to the
 // agent's listener and marked; the mark sends it through a table of its own to lo, so that it is
 // delivered here although the agent's socket is not bound to its destination. The second mark does
 // the same for the application's replies to a spoofed client address.

@@ -74,6 +74,7 @@ void EventLoop::Run() {
       dead.swap(graveyard_);
     }
   }
+  thread_ = {};
 }
 
 void EventLoop::Stop() {
@@ -105,12 +106,14 @@ void EventLoop::RunPosted() {
 }
 
 void EventLoop::Schedule(EventHandler& handler) {
+  AssertAffine();
   if (std::find(scheduled_.begin(), scheduled_.end(), &handler) == scheduled_.end()) {
     scheduled_.push_back(&handler);
   }
 }
 
 void EventLoop::Unschedule(EventHandler& handler) {
+  AssertAffine();
   std::replace(scheduled_.begin(), scheduled_.end(), &handler, static_cast<EventHandler*>(nullptr));
 }
 
@@ -130,6 +133,7 @@ WallTime EventLoop::wall_now() const {
 }
 
 int EventLoop::Register(int fd, EventHandler* handler, uint32_t events) {
+  AssertAffine();
   epoll_event event{};
   event.events = events;
   event.data.ptr = handler;
@@ -141,6 +145,7 @@ int EventLoop::Add(int fd, EventHandler& handler, Interest interest) {
 }
 
 int EventLoop::WatchWritable(int fd, EventHandler& handler) {
+  AssertAffine();
   epoll_event event{};
   event.events = kBothWays;
   event.data.ptr = &handler;
@@ -152,6 +157,7 @@ int EventLoop::AddListener(int fd, EventHandler& handler) {
 }
 
 void EventLoop::Remove(int fd) {
+  AssertAffine();
   epoll_event unused{};  // kernels before 2.6.9 wanted one; harmless
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, &unused);
 }

@@ -12,6 +12,7 @@
 #include <sys/epoll.h>
 
 #include <atomic>
+#include <cassert>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -41,7 +42,8 @@ class EventHandler : public Retirable {
   virtual void OnEvents(uint32_t events) = 0;
 };
 
-// Loop-affine, but for Post and Stop.
+// Loop-affine, but for Post and Stop: builds with assertions (dev, asan, tsan, fuzz) check that of
+// everybody who uses it.
 class EventLoop {
  public:
   // `clock` outlives the loop.
@@ -55,7 +57,6 @@ class EventLoop {
   // Safe from any thread. `task` runs on the loop's thread, in order of posting; tasks that are
   // left when the loop ends are destroyed unrun.
   void Post(std::function<void()> task);
-  bool InLoopThread() const { return std::this_thread::get_id() == thread_; }
 
   // Edge-triggered, for reading; with kBoth also for writing. 0 or errno. Closing the descriptor
   // removes it.
@@ -70,12 +71,15 @@ class EventLoop {
   // Time at which this round began: good enough for every timeout, and free.
   SteadyTime now() const { return now_; }
   WallTime wall_now() const;
-  TimerWheel& timers() { return timers_; }
-  void ArmAfter(Timer& timer, std::chrono::milliseconds delay) { timers_.Arm(timer, now_ + delay); }
+  void ArmAfter(Timer& timer, std::chrono::milliseconds delay) {
+    AssertAffine();
+    timers_.Arm(timer, now_ + delay);
+  }
 
   // Destroys `dead` at the end of this round, when no event of the round and no caller up the stack
   // can refer to it any more.
   void Retire(std::unique_ptr<Retirable> dead) {
+    AssertAffine();
     if (dead) graveyard_.push_back(std::move(dead));
   }
 
@@ -87,6 +91,10 @@ class EventLoop {
  private:
   EventLoop(const Clock& clock, os::UniqueFd epoll, os::UniqueFd wake);
 
+  // On the loop's thread while it runs; before and after, whoever has the loop.
+  void AssertAffine() const {
+    assert(thread_ == std::thread::id() || thread_ == std::this_thread::get_id());
+  }
   int Register(int fd, EventHandler* handler, uint32_t events);
   void RunPosted();
   void RunScheduled();

@@ -16,8 +16,8 @@
 #include "dataplane/os/errno_status.h"
 #include "dataplane/os/socket_address.h"
 
-#ifndef SO_ORIGINAL_DST  // in <linux/netfilter_ipv4.h>, which cannot be included beside
-                         // <netinet/in.h>
+// In <linux/netfilter_ipv4.h>, which cannot be included beside <netinet/in.h>.
+#ifndef SO_ORIGINAL_DST
 #define SO_ORIGINAL_DST 80
 #endif
 #ifndef TCP_INQ  // in <linux/tcp.h>, which cannot be included beside <netinet/tcp.h>
@@ -159,13 +159,13 @@ int IgnoreNewConnections(int listener) {
   // Sees segments from the TCP header on; the flags are its byte 13. A SYN without ACK is dropped,
   // all else passes: the ACK that completes a handshake, and what follows.
   constexpr uint32_t kFlags = 13, kSyn = 0x02, kSynAck = 0x12;
+  // clang-format off: an instruction a line.
   sock_filter code[] = {
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlags),
-      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kSynAck),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kSyn, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlags),      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, kSynAck),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kSyn, 0, 1), BPF_STMT(BPF_RET | BPF_K, 0),
       BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
   };
+  // clang-format on
   const sock_fprog program{static_cast<unsigned short>(std::size(code)), code};
   return ::setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0
              ? 0

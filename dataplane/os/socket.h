@@ -22,7 +22,7 @@ struct ListenOptions {
   uint32_t mark = 0;         // SO_MARK, 0: none; accepted sockets inherit it
   bool reuse_port = true;    // SO_REUSEPORT: one listener per worker
   int backlog = 4096;
-  bool delay_acks = false;  // see DelayAcks
+  bool delay_acks = false;                    // see DelayAcks
   std::chrono::milliseconds user_timeout{0};  // TCP_USER_TIMEOUT of accepted sockets; 0: system's
 };
 

@@ -32,7 +32,8 @@ void* InPages::operator new(size_t bytes) {
   constexpr size_t kLine = 64, kStep = 5 * kLine;
   static std::atomic<size_t> turn = 0;
   const size_t room = (kPage - bytes % kPage) % kPage;
-  const size_t offset = turn.fetch_add(kStep, std::memory_order_relaxed) % (room + 1) / kLine * kLine;
+  const size_t offset =
+      turn.fetch_add(kStep, std::memory_order_relaxed) % (room + 1) / kLine * kLine;
   return static_cast<char*>(Map(bytes + room)) + offset;
 }
 

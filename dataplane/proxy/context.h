@@ -75,7 +75,8 @@ struct Context {
 
   // For a Date field. Valid until the next call.
   std::string_view DateText() {
-    return date.At(std::chrono::floor<std::chrono::seconds>(loop.wall_now().time_since_epoch()).count());
+    return date.At(
+        std::chrono::floor<std::chrono::seconds>(loop.wall_now().time_since_epoch()).count());
   }
   // How long a connection may wait for its next request.
   std::chrono::milliseconds keep_alive_timeout() const {

@@ -60,10 +60,10 @@ enum class Counter : uint8_t {
   kUpstreamTimeouts,
   kUpstreamResets,
   kUpstreamProtocolErrors,
-  kUpstreamRetries,   // requests sent again after a stale connection
-  kEndpointsEjected,  // left out for a while after failures
-  kRequestsPending,   // had to wait: their cluster has as many connections as it may
-  kPendingOverflow,   // and could not: as many wait as may
+  kUpstreamRetries,     // requests sent again after a stale connection
+  kEndpointsEjected,    // left out for a while after failures
+  kRequestsPending,     // had to wait: their cluster has as many connections as it may
+  kPendingOverflow,     // and could not: as many wait as may
   kConnectionOverflow,  // TCP, refused for the same reason
   kDownstreamResets,
   kSourcePortRetries,    // another source port was tried

@@ -82,10 +82,10 @@ absl::StatusOr<std::unique_ptr<DataPlane>> DataPlane::Start(
   plane->shared_->make_room = [&workers = plane->workers_] {
     for (const auto& worker : workers) worker->CloseKept();
   };
-  plane->shared_->quotas.SetWorkers(
-      options.workers, [&workers = plane->workers_](int worker, auto quota) {
-        workers[static_cast<size_t>(worker)]->Wake(quota);
-      });
+  plane->shared_->quotas.SetWorkers(options.workers,
+                                    [&workers = plane->workers_](int worker, auto quota) {
+                                      workers[static_cast<size_t>(worker)]->Wake(quota);
+                                    });
   if (absl::Status status = plane->Publish(std::move(first)); !status.ok()) return status;
   return plane;
 }

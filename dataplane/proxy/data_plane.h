@@ -31,7 +31,7 @@ namespace whence::proxy {
 // listens on the snapshot's ports and ignores this.
 enum class InterceptionMode : uint8_t { kTproxy, kRedirect, kNone };
 
-// Packet marks of DESIGN section 6; `whence-agent intercept` must install the same.
+// Packet marks; `whence-agent intercept` must install the same.
 struct Marks {
   uint32_t listener =
       0x53b;  // accepted sockets carry it, so that they do not inherit `intercepted`

@@ -45,7 +45,7 @@ struct SharedState {
   TupleTable tuples;
   OpenConnections open;
   QuotaTable quotas;
-  std::random_device random;  // at start only
+  std::random_device random;        // at start only
   std::function<void()> make_room;  // constant once workers run; any thread (DownstreamOwner)
 };
 

@@ -57,7 +57,8 @@ bool Upstream::Start(std::chrono::milliseconds timeout) {
   using Interest = loop::EventLoop::Interest;
   const bool is_settled = state_ == State::kOpen && stream.writable();
   if (!stream.registered()) {
-    if (!stream.Register(loop_, *this, is_settled ? Interest::kRead : Interest::kBoth)) return false;
+    if (!stream.Register(loop_, *this, is_settled ? Interest::kRead : Interest::kBoth))
+      return false;
   } else if (!is_settled) {
     stream.WatchWritable();
   }

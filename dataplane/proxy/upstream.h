@@ -101,7 +101,7 @@ class Upstream final : public loop::EventHandler {
   // The application may know by it who asks (a 401 was answered on it, as NTLM does): it stays with
   // its downstream connection.
   bool is_personal = false;
-  bool is_spoofed = false;  // key().source is a client's address
+  bool is_spoofed = false;   // key().source is a client's address
   uint16_t source_port = 0;  // where it was bound explicitly
 
  private:

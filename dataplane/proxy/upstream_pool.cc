@@ -43,9 +43,8 @@ void UpstreamPool::Drop(const Upstream::Key& key) {
 bool UpstreamPool::CloseOne(const ConnectionQuota& quota) {
   for (auto at = idle_.begin(); at != idle_.end(); ++at) {
     auto& same = at->second;
-    const auto found = std::find_if(same.begin(), same.end(), [&](const auto& one) {
-      return one->place.quota() == &quota;
-    });
+    const auto found = std::find_if(same.begin(), same.end(),
+                                    [&](const auto& one) { return one->place.quota() == &quota; });
     if (found == same.end()) continue;
     (*found)->Close();
     loop_.Retire(std::move(*found));

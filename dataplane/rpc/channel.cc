@@ -50,9 +50,8 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeCredentials(
     return absl::InvalidArgumentError("--cert without --ca: give the CA of the control plane too");
   }
   grpc::experimental::TlsChannelCredentialsOptions tls;
-  tls.set_certificate_provider(
-      std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-          options.key, options.cert, options.ca, kRefreshSeconds));
+  tls.set_certificate_provider(std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+      options.key, options.cert, options.ca, kRefreshSeconds));
   tls.watch_root_certs();
   if (!options.cert.empty()) tls.watch_identity_key_cert_pairs();
   return grpc::experimental::TlsCredentials(tls);

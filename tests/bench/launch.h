@@ -3,7 +3,7 @@
 //
 // nginx has no transparent `listen`, and neither it nor HAProxy can mark a listener. Both take an
 // open socket instead: HAProxy as `bind fd@N`, nginx through its NGINX environment variable. So the
-// sockets are made here, as DESIGN section 6 wants them, and inherited.
+// sockets are made here, as interception wants them, and inherited.
 #ifndef WHENCE_TESTS_BENCH_LAUNCH_H_
 #define WHENCE_TESTS_BENCH_LAUNCH_H_
 

@@ -20,7 +20,7 @@ inline constexpr uint16_t kHttpPort = 8080;  // the application's
 inline constexpr uint16_t kTcpPort = 9000;
 inline constexpr uint16_t kProxyPort = 15006;
 inline constexpr uint16_t kTcpProxyPort = 15007;
-// DESIGN section 6.
+// As `whence-agent intercept` has them.
 inline constexpr uint32_t kInterceptedMark = 0x539;
 inline constexpr uint32_t kUpstreamMark = 0x53a;
 inline constexpr uint32_t kListenerMark = 0x53b;
@@ -37,7 +37,7 @@ Pod MakePod(const lab::Lab& lab, const std::string& name, int number);
 // Creates the namespaces and the cable.
 absl::Status BuildPod(const Pod& pod);
 
-// The conntrack-free interception of DESIGN section 6 for a proxy that does not install it itself.
+// Interception without connection tracking for a proxy that does not install it itself.
 // `mark_spoofed`: also marks what leaves with a foreign source, for proxies that cannot mark their
 // upstream sockets.
 absl::Status InterceptByTproxy(const Pod& pod, bool mark_spoofed);

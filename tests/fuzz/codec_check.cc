@@ -121,8 +121,7 @@ bool TakeStrictRequest(std::string_view& bytes, SeenRequest* out) {
     hosts += name == "host";
     if (name == "content-length") {
       ++lengths;
-      const auto [end, error] =
-          std::from_chars(value.data(), value.data() + value.size(), length);
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), length);
       if (error != std::errc() || end != value.data() + value.size()) return false;
     }
     if (name == "transfer-encoding") {

@@ -151,9 +151,7 @@ class Peers final : public loop::EventHandler {
     bench_.loop().Schedule(*this);
   }
 
-  std::string_view sent() const {
-    return std::string_view(script_.client).substr(0, client_sent_);
-  }
+  std::string_view sent() const { return std::string_view(script_.client).substr(0, client_sent_); }
   const std::string& received() const { return received_; }
   const std::vector<std::string>& upstream() const { return upstream_; }
   bool stuck() const { return rounds_ > kMostRounds; }

@@ -28,9 +28,8 @@ void Print(const std::string& connection) {
     const std::string_view before = left;
     whence::fuzz::SeenRequest request;
     if (!whence::fuzz::TakeStrictRequest(left, &request) || !request.whole) break;
-    requests.push_back({{"method", request.method},
-                        {"target", request.target},
-                        {"bodyHex", Hex(request.body)}});
+    requests.push_back(
+        {{"method", request.method}, {"target", request.target}, {"bodyHex", Hex(request.body)}});
     // We wait for the answer before we send on, and one who is asked to switch may read on otherwise.
     if (before.substr(0, before.size() - left.size()).find("\r\nconnection: upgrade") !=
         std::string_view::npos) {
@@ -38,8 +37,10 @@ void Print(const std::string& connection) {
       break;
     }
   }
-  std::printf("%s\n",
-              nlohmann::json{{"hex", Hex(std::string_view(connection).substr(0, shown))}, {"requests", requests}}.dump().c_str());
+  std::printf("%s\n", nlohmann::json{{"hex", Hex(std::string_view(connection).substr(0, shown))},
+                                     {"requests", requests}}
+                          .dump()
+                          .c_str());
 }
 
 }  // namespace

@@ -26,11 +26,13 @@ constexpr std::string_view kGood[] = {
     "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n",
     "HEAD /2 HTTP/1.1\r\nHost: a\r\n\r\n",
     "POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
-    "POST /4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\nT: 1\r\n\r\n",
+    "POST /4 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\nT: "
+    "1\r\n\r\n",
     "PUT /5 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
     "GET /6 HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n",
     // Bodies that would be requests if anybody took them for the next head.
-    "POST /8 HTTP/1.1\r\nHost: a\r\nContent-Length: 31\r\n\r\nGET /evil HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST /8 HTTP/1.1\r\nHost: a\r\nContent-Length: 31\r\n\r\nGET /evil HTTP/1.1\r\nHost: "
+    "a\r\n\r\n",
     "POST /9 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     "1f\r\nGET /evil HTTP/1.1\r\nHost: a\r\n\r\n\r\n0\r\n\r\n",
     "GET /7 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
@@ -45,10 +47,21 @@ Mutation::Mutation(const std::string& vectors, uint32_t seed)
 
 std::string Mutation::Mutated(std::string bytes) {
   const auto at = [&] { return bytes.empty() ? 0 : random_() % bytes.size(); };
-  static constexpr std::string_view kPieces[] = {
-      "\r\n", "\n", "\r", ":", " ", "\t", "0", ",", "Content-Length: 5\r\n",
-      "Transfer-Encoding: chunked\r\n", "GET /z HTTP/1.1\r\nHost: z\r\n\r\n", "0\r\n\r\n",
-      "Expect: 100-continue\r\n", "Connection: close\r\n", "HTTP/1.1 200 OK\r\n"};
+  static constexpr std::string_view kPieces[] = {"\r\n",
+                                                 "\n",
+                                                 "\r",
+                                                 ":",
+                                                 " ",
+                                                 "\t",
+                                                 "0",
+                                                 ",",
+                                                 "Content-Length: 5\r\n",
+                                                 "Transfer-Encoding: chunked\r\n",
+                                                 "GET /z HTTP/1.1\r\nHost: z\r\n\r\n",
+                                                 "0\r\n\r\n",
+                                                 "Expect: 100-continue\r\n",
+                                                 "Connection: close\r\n",
+                                                 "HTTP/1.1 200 OK\r\n"};
   for (uint32_t left = random_() % 4; left > 0 && !bytes.empty(); --left) {
     switch (random_() % 4) {
       case 0:

@@ -83,7 +83,8 @@ void CheckTlvs(const Header& header) {
   const HandoverKey key = DeriveKey("secret", "ns/name");
   REQUIRE(Verify(key, handover, header.tlvs) == std::nullopt);
   std::vector<Tlv> tlvs = TlvsOf(header);
-  std::erase_if(tlvs, [](const Tlv& tlv) { return tlv.type == kTlvCrc32c || tlv.type == kTlvHandover; });
+  std::erase_if(tlvs,
+                [](const Tlv& tlv) { return tlv.type == kTlvCrc32c || tlv.type == kTlvHandover; });
   const HandoverProof proof = Prove(key, handover);
   tlvs.push_back({kTlvHandover, {proof.data(), proof.size()}});
   std::string memory(kMaxV2Bytes, '\0');

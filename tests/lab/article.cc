@@ -189,11 +189,11 @@ class Runner {
       const std::string client = kClient.address(family);
       ArticleRow row = {9, family, "row 1 with a node agent, policy Cluster: TCP"};
       row.expected = "peer " + client;
-      row.expected_log = absl::StrCat(
-          "gateway: client ", client, " (proxy-protocol), peer ", kNode54.address(family),
-          ", allow; node: client ", client, " (direct-peer), peer ", client,
-          ", allow; sidecar: client ", client, " (proxy-protocol), peer ",
-          kGateway.address(family), ", allow");
+      row.expected_log =
+          absl::StrCat("gateway: client ", client, " (proxy-protocol), peer ",
+                       kNode54.address(family), ", allow; node: client ", client,
+                       " (direct-peer), peer ", client, ", allow; sidecar: client ", client,
+                       " (proxy-protocol), peer ", kGateway.address(family), ", allow");
       FinishTcp(row, 3);
     }
     mesh_.KillNodeAgents();

@@ -1,4 +1,4 @@
-// The acceptance table of DESIGN section 1, on real programs.
+// The acceptance table, on real programs.
 #ifndef WHENCE_TESTS_LAB_ARTICLE_H_
 #define WHENCE_TESTS_LAB_ARTICLE_H_
 

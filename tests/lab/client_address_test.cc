@@ -248,7 +248,8 @@ TEST_F(ClientAddressTest, HeadersAreTakenFromWhomTheTopologyNames) {
         "  proxyProtocol: {accept: ",
         what, ", from: {cidrs: [", sender, "]}}\n"));
   };
-  const std::string local = std::string(proxy_protocol::kSignatureV2) + std::string("\x20\0\0\0", 4);
+  const std::string local =
+      std::string(proxy_protocol::kSignatureV2) + std::string("\x20\0\0\0", 4);
   ASSERT_EQ(mesh_->Apply(kClientIsThePeer), absl::OkStatus());
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     const std::string front = kLoadBalancer.address(family);
@@ -292,8 +293,11 @@ TEST_F(ClientAddressTest, HeadersAreTakenFromWhomTheTopologyNames) {
     }
   }
   EXPECT_TRUE(WaitUntil([&] {
-    return mesh_->Sql("select count(*) from access_log where role = 'gateway' and proxy_tlvs = "
-                      "'authority=shop.example,aws-vpce-id=vpce-1'").out == "2\n";
+    return mesh_
+               ->Sql(
+                   "select count(*) from access_log where role = 'gateway' and proxy_tlvs = "
+                   "'authority=shop.example,aws-vpce-id=vpce-1'")
+               .out == "2\n";
   })) << mesh_->Sql("select role, client_reason, proxy_tlvs from access_log").out;
 }
 
@@ -333,13 +337,14 @@ TEST_F(ClientAddressTest, HandOversGoOnWithNewKeys) {
 }
 
 TEST_F(ClientAddressTest, ARealRedisSeesTheClient) {
-  ASSERT_TRUE(lab::Run({"redis-server", "--version"}).ok()) << "install it: deploy/packages.txt names it";
+  ASSERT_TRUE(lab::Run({"redis-server", "--version"}).ok())
+      << "install it: deploy/packages.txt names it";
   constexpr uint16_t kPort = 6379;
-  auto redis = Process::Start({.command = {"redis-server", "--port", std::to_string(kPort), "--bind",
-                                           "0.0.0.0", "::", "--protected-mode", "no", "--save", "",
-                                           "--dir", lab_->directory()},
-                               .netns = lab_->Space("echo").path(),
-                               .output = lab_->directory() + "/redis"});
+  auto redis = Process::Start(
+      {.command = {"redis-server", "--port", std::to_string(kPort), "--bind", "0.0.0.0",
+                   "::", "--protected-mode", "no", "--save", "", "--dir", lab_->directory()},
+       .netns = lab_->Space("echo").path(),
+       .output = lab_->directory() + "/redis"});
   ASSERT_TRUE(redis.ok()) << redis.status();
   ASSERT_TRUE(WaitUntil([&] { return absl::StrContains(redis->Output(), "Ready to accept"); }))
       << redis->Output();
@@ -348,8 +353,8 @@ TEST_F(ClientAddressTest, ARealRedisSeesTheClient) {
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {
     const CommandResult list = lab_->Space("client").Run(
         {"redis-cli", "-h", kLoadBalancer.address(family), "-p", "9000", "CLIENT", "LIST"});
-    const std::string client = family == Family::kIpv4 ? std::string(kClient.v4)
-                                                       : absl::StrCat("[", kClient.v6, "]");
+    const std::string client =
+        family == Family::kIpv4 ? std::string(kClient.v4) : absl::StrCat("[", kClient.v6, "]");
     EXPECT_TRUE(absl::StrContains(list.out, absl::StrCat(" addr=", client, ":")))
         << list.out << list.err;
   }

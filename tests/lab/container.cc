@@ -87,14 +87,27 @@ std::vector<std::string> ContainerCommand(const Container& container, const std:
   for (const std::string& capability : container.capabilities) {
     absl::StrAppend(&kept, ",+", absl::AsciiStrToLower(capability));
   }
-  std::vector<std::string> command = {"unshare", "--mount", "--propagation", "private", "sh", "-c",
-                                      kEnter, "sh", root, state,
+  std::vector<std::string> command = {"unshare",
+                                      "--mount",
+                                      "--propagation",
+                                      "private",
+                                      "sh",
+                                      "-c",
+                                      kEnter,
+                                      "sh",
+                                      root,
+                                      state,
                                       program.substr(0, program.rfind('/')),
                                       container.has_tmp ? "tmp" : "",
                                       absl::StrCat("--reuid=", container.uid),
-                                      absl::StrCat("--regid=", container.gid), "--clear-groups",
-                                      "--inh-caps=" + kept, "--bounding-set=" + kept,
-                                      "--no-new-privs", "env", "-i", "PATH=/usr/sbin:/usr/bin"};
+                                      absl::StrCat("--regid=", container.gid),
+                                      "--clear-groups",
+                                      "--inh-caps=" + kept,
+                                      "--bounding-set=" + kept,
+                                      "--no-new-privs",
+                                      "env",
+                                      "-i",
+                                      "PATH=/usr/sbin:/usr/bin"};
   for (const auto& [name, value] : container.environment) {
     command.push_back(absl::StrCat(name, "=", value));
   }

@@ -237,7 +237,8 @@ spec:
   selector: {matchLabels: {app: echo}}
   action: DENY
   rules:
-  - from: [{source: {ipBlocks: [)", kSleep.v4, R"(]}}]
+  - from: [{source: {ipBlocks: [)",
+                                      kSleep.v4, R"(]}}]
     to: [{operation: {ports: ["8080"]}}]
 )")),
             absl::OkStatus());

@@ -102,9 +102,11 @@ TEST_F(MeshTest, TheArticlesRowsPassInTheContainersOfTheManifests) {
     EXPECT_EQ(StatusOf(pid, "NoNewPrivs"), "1");
     const std::string root = absl::StrCat("/proc/", pid, "/root");
     // Even this test, which may all, cannot write there.
-    for (const char* place : {"/x", "/etc/x", "/usr/x", "/var/lib/x", "/proc/sys/net/ipv4/ip_forward"}) {
+    for (const char* place :
+         {"/x", "/etc/x", "/usr/x", "/var/lib/x", "/proc/sys/net/ipv4/ip_forward"}) {
       const CommandResult written = lab::Run({"sh", "-c", "echo 1 > " + root + place});
-      EXPECT_NE(written.err.find("Read-only file system"), std::string::npos) << place << written.err;
+      EXPECT_NE(written.err.find("Read-only file system"), std::string::npos)
+          << place << written.err;
     }
   }
   const auto rows = RunArticle(*lab_, *mesh_, [](const ArticleRow&) {});
@@ -130,8 +132,9 @@ TEST_F(MeshTest, WhatANodeAgentCannotTakeIsKubeProxys) {
   ASSERT_EQ(mesh_->StartNodeAgents(), absl::OkStatus());
   EXPECT_EQ(client(), kClient.v4);
   // Of a connection that the agent carries connection tracking knows nothing.
-  EXPECT_EQ(lab_->Space("node54").Run({"cat", "/proc/net/nf_conntrack"}).out.find("ESTABLISHED src=" +
-                std::string(kClient.v4) + " dst=" + kNode54.v4),
+  EXPECT_EQ(lab_->Space("node54")
+                .Run({"cat", "/proc/net/nf_conntrack"})
+                .out.find("ESTABLISHED src=" + std::string(kClient.v4) + " dst=" + kNode54.v4),
             std::string::npos);
 
   mesh_->gateway().Stop();
@@ -401,9 +404,18 @@ TEST_F(MeshTest, ServesAgentsOverMutualTlsAndRefusesOneWithAnothersCertificate) 
   EXPECT_EQ(as("operator-eve", {"apply", "-f", "-"}, set).exit_code, 0);
   // The sidecar again, with a certificate that is good, but another workload's.
   mesh_->sidecar().Stop();
-  std::vector<std::string> command = {ProgramPath("whence-agent"), "run", "--control-plane",
-                                      mesh_->control_address(), "--namespace", "default", "--name",
-                                      "echo", "--labels", "app=echo", "--workers", "1"};
+  std::vector<std::string> command = {ProgramPath("whence-agent"),
+                                      "run",
+                                      "--control-plane",
+                                      mesh_->control_address(),
+                                      "--namespace",
+                                      "default",
+                                      "--name",
+                                      "echo",
+                                      "--labels",
+                                      "app=echo",
+                                      "--workers",
+                                      "1"};
   const std::vector<std::string> tls = mesh_->TlsFlags("agent-default-other");
   command.insert(command.end(), tls.begin(), tls.end());
   auto impostor = Process::Start({.command = command,
@@ -414,7 +426,8 @@ TEST_F(MeshTest, ServesAgentsOverMutualTlsAndRefusesOneWithAnothersCertificate) 
   EXPECT_TRUE(WaitUntil([&] {
     refusals = as("operator-ana", {"refusals"}, "").out;
     return refusals.find("node.id is \"default/echo\"") != std::string::npos;
-  })) << refusals << impostor->Output();
+  })) << refusals
+      << impostor->Output();
   EXPECT_NE(refusals.find("spiffe://whence.local/ns/default/workload/other"), std::string::npos);
   EXPECT_NE(refusals.find("is for editors"), std::string::npos) << refusals;
   for (const auto& agent : mesh_->Agents()) EXPECT_NE(agent["name"], "echo") << agent;

@@ -61,7 +61,7 @@ void PrintEntrances(const Flags& flags, const std::string& directory, const std:
   const Entrance entrances[] = {
       {"a request from outside", "fromOutside",
        absl::StrCat(enter, "client -- curl -s http://", kLoadBalancer.v4, "/")},
-      {"pod to pod", "podToPod", 
+      {"pod to pod", "podToPod",
        absl::StrCat(enter, "sleep -- curl -s http://", kEcho.v4, ":8080/")},
       {"the control plane", "controlPlane", enter + "control -- whencectl agents"},
       {"a shell in a pod", "shell", enter + "echo -- bash"},
@@ -173,8 +173,9 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   up->add_flag("--node-agents", flags.node_agents, "An agent on each node keeps the client");
   for (CLI::App* command : {up, article}) {
-    command->add_flag("--containers", flags.containers,
-                      "Programs with the user, the capabilities and the read-only root of the manifests");
+    command->add_flag(
+        "--containers", flags.containers,
+        "Programs with the user, the capabilities and the read-only root of the manifests");
     command->add_option("-o,--output", flags.output, "text or json")
         ->check(CLI::IsMember({"text", "json"}))
         ->capture_default_str();

@@ -79,14 +79,18 @@ absl::Status Mesh::UseMutualTls() {
 
 std::vector<std::string> Mesh::TlsFlags(const std::string& certificate) const {
   const std::string dir = lab_.directory() + "/ca/";
-  return {"--ca",  dir + "ca.crt", "--cert", dir + certificate + ".crt",
-          "--key", dir + certificate + ".key"};
+  return {"--ca",   dir + "ca.crt",
+          "--cert", dir + certificate + ".crt",
+          "--key",  dir + certificate + ".key"};
 }
 
 absl::Status Mesh::StartControlPlane() {
-  std::vector<std::string> command = {
-      ProgramPath("whence-control"), "--data-dir", lab_.directory() + "/control-plane",
-      "--http", "127.0.0.1:15014", "--listen"};
+  std::vector<std::string> command = {ProgramPath("whence-control"),
+                                      "--data-dir",
+                                      lab_.directory() + "/control-plane",
+                                      "--http",
+                                      "127.0.0.1:15014",
+                                      "--listen"};
   if (mutual_tls_) {
     const std::vector<std::string> tls = TlsFlags("control-plane-main");
     command.insert(command.end(), {"127.0.0.1:15010", "--listen-tls", ":15012"});
@@ -114,9 +118,9 @@ absl::Status Mesh::StartControlPlane() {
 
 absl::StatusOr<Process> Mesh::StartAgent(const std::string& name, const Host& host,
                                          const std::vector<std::string>& flags) const {
-  const Host& node = host.node == nullptr                            ? host
+  const Host& node = host.node == nullptr                          ? host
                      : std::string_view(host.node) == kNode53.name ? kNode53
-                                                                     : kNode54;
+                                                                   : kNode54;
   std::vector<std::string> command = {ProgramPath("whence-agent"),
                                       "run",
                                       "--control-plane",
@@ -173,8 +177,8 @@ std::vector<std::string> Mesh::Contain(const std::string& state, int uid,
 
 absl::Status Mesh::Inject(Interception interception) {
   const CommandResult injected =
-      Run({ProgramPath("whencectl"), "inject", "-f", "-", "--agent-control-plane", control_address(),
-           "--certs-secret", "", "--mode", NameOf(interception)},
+      Run({ProgramPath("whencectl"), "inject", "-f", "-", "--agent-control-plane",
+           control_address(), "--certs-secret", "", "--mode", NameOf(interception)},
           "", kEchoPod);
   pod_ = Json::parse(injected.out, nullptr, /*allow_exceptions=*/false);
   if (!injected.ok() || !pod_.is_object()) {
@@ -194,13 +198,14 @@ absl::Status Mesh::Inject(Interception interception) {
 }
 
 absl::StatusOr<Container> Mesh::InjectedContainer(const std::string& container) const {
-  return ReadContainer(pod_, container,
-                       {{"metadata.name", "echo"},
-                        {"metadata.namespace", "default"},
-                        {"status.podIPs", absl::StrCat(kEcho.v4, ",", kEcho.v6)},
-                        {"status.hostIP", kEcho.node == nullptr                            ? ""
-                                          : std::string_view(kEcho.node) == kNode53.name ? kNode53.v4
-                                                                                         : kNode54.v4}});
+  return ReadContainer(
+      pod_, container,
+      {{"metadata.name", "echo"},
+       {"metadata.namespace", "default"},
+       {"status.podIPs", absl::StrCat(kEcho.v4, ",", kEcho.v6)},
+       {"status.hostIP", kEcho.node == nullptr                          ? ""
+                         : std::string_view(kEcho.node) == kNode53.name ? kNode53.v4
+                                                                        : kNode54.v4}});
 }
 
 absl::Status Mesh::StartGateway() {
@@ -233,15 +238,16 @@ absl::Status Mesh::StartNodeAgents() {
       const std::string sockets = space.Run({"ss", "-Hltn"}).out;
       for (const PublishedPort& port : kPublished) {
         for (const char* loopback : {"127.0.0.1:", "[::1]:"}) {
-          if (sockets.find(absl::StrCat(loopback, port.node_port)) == std::string::npos) return false;
+          if (sockets.find(absl::StrCat(loopback, port.node_port)) == std::string::npos)
+            return false;
         }
       }
       return true;
     });
     if (!listens) {
-      return absl::DeadlineExceededError(absl::StrCat("the agent of ", node.name,
-                                                      " takes no node ports: ",
-                                                      Tail(node_agents_.back().Output())));
+      return absl::DeadlineExceededError(
+          absl::StrCat("the agent of ", node.name,
+                       " takes no node ports: ", Tail(node_agents_.back().Output())));
     }
   }
   return WaitForAgents(revision_, 4);
@@ -278,8 +284,8 @@ absl::Status Mesh::Intercept(Interception interception, const std::vector<std::s
   const std::string netns = lab_.Space(kEcho.name).name();
   const std::string agent = ProgramPath("whence-agent");
   absl::Status status = RunOk({agent, "intercept", "remove", "--netns", netns});
-  std::vector<std::string> install = {agent,   "intercept", "install", "--netns",
-                                      netns,   "--mode",    NameOf(interception)};
+  std::vector<std::string> install = {agent, "intercept", "install",           "--netns",
+                                      netns, "--mode",    NameOf(interception)};
   install.insert(install.end(), flags.begin(), flags.end());
   if (status.ok()) status = containers_ ? Inject(interception) : RunOk(install);
   if (status.ok()) status = StartSidecar(interception);
@@ -312,9 +318,8 @@ absl::Status Mesh::Start(Interception interception) {
 }
 
 CommandResult Mesh::Ctl(const std::vector<std::string>& args, const std::string& input) const {
-  std::vector<std::string> command = {
-      ProgramPath("whencectl"), "--control-plane",
-      mutual_tls_ ? "127.0.0.1:15010" : control_address()};
+  std::vector<std::string> command = {ProgramPath("whencectl"), "--control-plane",
+                                      mutual_tls_ ? "127.0.0.1:15010" : control_address()};
   command.insert(command.end(), args.begin(), args.end());
   return lab_.Space(kControl.name).Run(command, input);
 }
@@ -390,9 +395,10 @@ std::string Mesh::Now() {
 absl::StatusOr<std::vector<LogRow>> Mesh::TcpLogs(const std::string& client,
                                                   const std::string& ports,
                                                   const std::string& since, size_t count) const {
-  return LogsWhere(absl::StrCat("protocol = 'tcp' and client_address = '", client,
-                                "' and destination_port in (", ports, ") and time >= '", since, "'"),
-                   count);
+  return LogsWhere(
+      absl::StrCat("protocol = 'tcp' and client_address = '", client, "' and destination_port in (",
+                   ports, ") and time >= '", since, "'"),
+      count);
 }
 
 absl::StatusOr<std::vector<LogRow>> Mesh::LogsWhere(const std::string& condition,

@@ -58,7 +58,8 @@ std::string FabricHubBatch() {
   // Its public addresses; what is not translated would be answered by itself.
   absl::StrAppend(&batch, "address add ", kLoadBalancer.v4, "/32 dev lo\n", "address add ",
                   kLoadBalancer.v6, "/128 dev lo nodad\n");
-  return batch + HubBatch(kClient, kLoadBalancer) + PodRoutes(true, kNode53) + PodRoutes(false, kNode54);
+  return batch + HubBatch(kClient, kLoadBalancer) + PodRoutes(true, kNode53) +
+         PodRoutes(false, kNode54);
 }
 
 std::string Dnat(const char* address, bool v6, uint16_t port) {

@@ -1,4 +1,4 @@
-// The cluster's network, with the addresses of DESIGN section 11.
+// The cluster's network and its addresses.
 //
 //   client 123.120.247.15 ── lb 35.188.212.88 ──┬── node53 10.128.0.53 ──┬── gateway 10.32.1.221
 //                                               │                        └── echo    10.32.1.205

@@ -50,7 +50,6 @@ class Process {
   ~Process();
 
   pid_t pid() const { return pid_; }
-  const std::string& output_file() const { return output_; }
   std::string Output() const;
 
   bool IsRunning();

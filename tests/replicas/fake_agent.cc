@@ -21,8 +21,7 @@ void FakeAgent::Connect(const std::string& target) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(-1);
-  auto channel =
-      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  auto channel = grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
   context_ = std::make_unique<grpc::ClientContext>();
   context_->set_wait_for_ready(true);
   auto stub = AggregatedDiscoveryService::NewStub(channel);

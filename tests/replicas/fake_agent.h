@@ -23,8 +23,8 @@ class FakeAgent {
  public:
   struct View {
     v1::WorkloadBundle bundle;
-    int bundles = 0;      // received, over this stream
-    int answers = 0;      // to anything at all
+    int bundles = 0;                          // received, over this stream
+    int answers = 0;                          // to anything at all
     std::map<std::string, std::string> sets;  // name -> version, of those that are whole
     std::optional<grpc::Status> ended;
   };

@@ -63,7 +63,8 @@ spec:
 )";
 
 void Replace(std::string& text, const std::string& name, const std::string& value) {
-  for (size_t at; (at = text.find(name)) != std::string::npos;) text.replace(at, name.size(), value);
+  for (size_t at; (at = text.find(name)) != std::string::npos;)
+    text.replace(at, name.size(), value);
 }
 
 }  // namespace
@@ -75,11 +76,33 @@ AgentProcess::AgentProcess(const std::string& program, uint16_t target)
   Write(0);
   pid_ = fork();
   if (pid_ != 0) return;
-  const char* const arguments[] = {
-      "whence-agent", "run", "--static", folder_.c_str(), "--role", "gateway", "--namespace", "soak",
-      "--name", "gateway", "--labels", "app=gateway", "--static-workload",
-      "soak/app@127.0.0.1;app=app", "--access-log", "/dev/null", "--admin", "off", "--metrics",
-      "off", "--health", "off", "--workers", "2", "--log-level", "error", nullptr};
+  const char* const arguments[] = {"whence-agent",
+                                   "run",
+                                   "--static",
+                                   folder_.c_str(),
+                                   "--role",
+                                   "gateway",
+                                   "--namespace",
+                                   "soak",
+                                   "--name",
+                                   "gateway",
+                                   "--labels",
+                                   "app=gateway",
+                                   "--static-workload",
+                                   "soak/app@127.0.0.1;app=app",
+                                   "--access-log",
+                                   "/dev/null",
+                                   "--admin",
+                                   "off",
+                                   "--metrics",
+                                   "off",
+                                   "--health",
+                                   "off",
+                                   "--workers",
+                                   "2",
+                                   "--log-level",
+                                   "error",
+                                   nullptr};
   execv(program.c_str(), const_cast<char* const*>(arguments));
   _exit(127);
 }
@@ -128,7 +151,8 @@ Footprint AgentProcess::Look() const {
   const std::string proc = "/proc/" + std::to_string(pid_);
   std::ifstream status(proc + "/status");
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmRSS:")) footprint.rss_kib = std::strtoull(line.c_str() + 6, nullptr, 10);
+    if (line.starts_with("VmRSS:"))
+      footprint.rss_kib = std::strtoull(line.c_str() + 6, nullptr, 10);
   }
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(proc + "/fd", error)) {

@@ -31,7 +31,8 @@ class Connection {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0) return true;
+    if (connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0)
+      return true;
     fd_.Reset();
     return false;
   }
@@ -73,7 +74,8 @@ class Connection {
  private:
   static size_t LengthAt(std::string_view fields) {
     for (const std::string_view name : {"\r\nContent-Length: ", "\r\ncontent-length: "}) {
-      if (const size_t at = fields.find(name); at != std::string_view::npos) return at + name.size();
+      if (const size_t at = fields.find(name); at != std::string_view::npos)
+        return at + name.size();
     }
     return fields.size();
   }

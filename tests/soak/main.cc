@@ -122,14 +122,18 @@ int Main(int argc, char** argv) {
                "whence-soak");
   app.footer("Example:\n  whence-soak --agent build/release/bin/whence-agent --seconds 300");
   app.add_option("--agent", settings.agent, "The whence-agent to run")->capture_default_str();
-  app.add_option("--seconds", settings.seconds, "How long")->check(CLI::Range(1, 86400))
+  app.add_option("--seconds", settings.seconds, "How long")
+      ->check(CLI::Range(1, 86400))
       ->capture_default_str();
-  app.add_option("--threads", settings.threads, "Of clients")->check(CLI::Range(1, 64))
+  app.add_option("--threads", settings.threads, "Of clients")
+      ->check(CLI::Range(1, 64))
       ->capture_default_str();
   app.add_option("--connections", settings.connections, "Of clients, in all")
-      ->check(CLI::Range(1, 10000))->capture_default_str();
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
   app.add_option("-o,--output", settings.output, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   const Result result = Run(settings);
   const std::string fault = Judge(result);

@@ -27,9 +27,11 @@ size_t Answer(std::string_view received, std::string* answer) {
   }
   if (received.size() < head + 4 + body) return 0;
   const size_t target = received.find(' ') + 1;
-  const std::string text = std::string(received.substr(target, received.find(' ', target) - target)) +
-                           " " + std::to_string(body);
-  *answer += "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
+  const std::string text =
+      std::string(received.substr(target, received.find(' ', target) - target)) + " " +
+      std::to_string(body);
+  *answer +=
+      "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
   return head + 4 + body;
 }
 
@@ -52,9 +54,8 @@ bool Serve(Connection& connection) {
       connection.received.erase(0, size);
     }
     // Short answers: they fit the socket.
-    if (!answer.empty() &&
-        send(connection.fd.get(), answer.data(), answer.size(), MSG_NOSIGNAL) !=
-            static_cast<ssize_t>(answer.size())) {
+    if (!answer.empty() && send(connection.fd.get(), answer.data(), answer.size(), MSG_NOSIGNAL) !=
+                               static_cast<ssize_t>(answer.size())) {
       return false;
     }
   }

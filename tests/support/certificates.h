@@ -8,19 +8,12 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "controlplane/security/authority.h"
 
 namespace whence {
-
-inline std::string ReadWholeFile(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 // One CA; its certificates go to `directory`/NAME.crt and .key.
 class TestAuthority {
@@ -39,13 +32,13 @@ class TestAuthority {
                           const std::vector<std::string>& addresses = {},
                           const std::vector<std::string>& labels = {}) const {
     const bool is_server = kind == security::Kind::kControlPlane;
-    auto issued = security::Issue(
-        authority_,
-        {{kind, domain_, name_space, name, role},
-         is_server ? std::vector<std::string>{"127.0.0.1", "localhost"} : addresses,
-         std::chrono::hours(24),
-         labels},
-        Now());
+    auto issued =
+        security::Issue(authority_,
+                        {{kind, domain_, name_space, name, role},
+                         is_server ? std::vector<std::string>{"127.0.0.1", "localhost"} : addresses,
+                         std::chrono::hours(24),
+                         labels},
+                        Now());
     EXPECT_TRUE(issued.ok()) << issued.status();
     return *issued;
   }

@@ -91,8 +91,7 @@ class EtcdCluster {
       how.certificate = tls_->certificate;
       how.key = tls_->key;
     }
-    auto client =
-        etcd::Client::Make(how, {std::chrono::seconds(2), std::chrono::seconds(60)});
+    auto client = etcd::Client::Make(how, {std::chrono::seconds(2), std::chrono::seconds(60)});
     etcdserverpb::RangeRequest request;
     request.set_key("/");
     if ((*client)->Range(request).ok()) return;
@@ -109,17 +108,26 @@ class EtcdCluster {
     }
     const std::string name = Name(Index(index));
     std::vector<std::string> arguments = {Program(),
-                                          "--name", name,
-                                          "--data-dir", directory_ + "/" + name,
-                                          "--listen-client-urls", endpoint(index),
-                                          "--advertise-client-urls", endpoint(index),
-                                          "--listen-peer-urls", Url(member.peer_port),
-                                          "--initial-advertise-peer-urls", Url(member.peer_port),
-                                          "--initial-cluster", peers,
-                                          "--initial-cluster-token", directory_};
+                                          "--name",
+                                          name,
+                                          "--data-dir",
+                                          directory_ + "/" + name,
+                                          "--listen-client-urls",
+                                          endpoint(index),
+                                          "--advertise-client-urls",
+                                          endpoint(index),
+                                          "--listen-peer-urls",
+                                          Url(member.peer_port),
+                                          "--initial-advertise-peer-urls",
+                                          Url(member.peer_port),
+                                          "--initial-cluster",
+                                          peers,
+                                          "--initial-cluster-token",
+                                          directory_};
     if (tls_) {
-      arguments.insert(arguments.end(), {"--client-cert-auth", "--trusted-ca-file", tls_->ca,
-                                         "--cert-file", tls_->certificate, "--key-file", tls_->key});
+      arguments.insert(arguments.end(),
+                       {"--client-cert-auth", "--trusted-ca-file", tls_->ca, "--cert-file",
+                        tls_->certificate, "--key-file", tls_->key});
     }
     std::vector<char*> raw;
     for (std::string& argument : arguments) raw.push_back(argument.data());

@@ -28,7 +28,7 @@ std::vector<net::Cidr> ToCidrs(const json& texts) {
 }
 
 // nullopt: the configuration is to be refused. A vector's inner proxy that counts is a sidecar
-// whose direct peer is a trusted hop (DESIGN section 5), so the peer is its mesh gateway.
+// whose direct peer is a trusted hop, so the peer is its mesh gateway.
 std::optional<trust::Topology> ToTopology(const json& config, const net::IpAddress& peer) {
   const bool is_edge = config.at("use_remote_address").get<bool>();
   const auto hops = config.at("num_trusted_hops").get<uint32_t>();
@@ -139,9 +139,8 @@ Outcome RunXff(const json& vector) {
   }
   if (!topology) return Outcome{.wanted = out, .got = "configuration refused"};
   const Request request(in);
-  const trust::Evidence evidence{.fields = request.fields,
-                                 .ids = request.ids,
-                                 .agent_word = trust::AgentWord::kOwn};
+  const trust::Evidence evidence{
+      .fields = request.fields, .ids = request.ids, .agent_word = trust::AgentWord::kOwn};
   const trust::Resolution resolution =
       trust::Resolve(net::DirectPeer{{*peer_ip, 4711}}, evidence, *topology);
   std::vector<char> memory(trust::ForwardingMemory(vector.dump().size()));

@@ -14,15 +14,15 @@
 namespace whence::bench {
 
 Control::Control(const std::string& where) {
-  std::string pattern =
-      (where.empty() ? std::filesystem::temp_directory_path().string() : where) + "/whence-log-XXXXXX";
+  std::string pattern = (where.empty() ? std::filesystem::temp_directory_path().string() : where) +
+                        "/whence-log-XXXXXX";
   if (mkdtemp(pattern.data()) == nullptr) return;
   directory_ = pattern;
   const std::string program =
       (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "whence-control").string();
-  const std::vector<std::string> arguments = {
-      program, "--data-dir", directory_ + "/data", "--listen", target(), "--http", "none",
-      "--log-retention", "3650d"};
+  const std::vector<std::string> arguments = {program,    "--data-dir",      directory_ + "/data",
+                                              "--listen", target(),          "--http",
+                                              "none",     "--log-retention", "3650d"};
   int ready[2];
   if (pipe(ready) != 0) return;
   pid_ = fork();
@@ -32,7 +32,8 @@ Control::Control(const std::string& where) {
     close(ready[0]);
     close(ready[1]);
     std::vector<char*> raw;
-    for (const std::string& argument : arguments) raw.push_back(const_cast<char*>(argument.c_str()));
+    for (const std::string& argument : arguments)
+      raw.push_back(const_cast<char*>(argument.c_str()));
     raw.push_back(nullptr);
     execv(program.c_str(), raw.data());
     _exit(127);

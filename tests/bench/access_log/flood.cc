@@ -47,8 +47,8 @@ grpc::ByteBuffer Request(const std::string& boot, uint64_t first_seq, const std:
 
 const access_log::Record& Records::Next(int64_t time_us) {
   const uint64_t r = random_();
-  const auto client = static_cast<uint32_t>(
-      (r & 4095) == 0 ? 0xc6336400u | (r >> 12 & 255) : 0x0b000000u | (r >> 12 & 0xfffff));
+  const auto client = static_cast<uint32_t>((r & 4095) == 0 ? 0xc6336400u | (r >> 12 & 255)
+                                                            : 0x0b000000u | (r >> 12 & 0xfffff));
   record_ = access_log::Record();
   record_.time_us = time_us;
   record_.protocol = access_log::Protocol::kHttp11;
@@ -71,10 +71,10 @@ const access_log::Record& Records::Next(int64_t time_us) {
                        client >> 16 & 255, client >> 8 & 255, client & 255);
   record_.Set(Text::kForwardedFor, {text, static_cast<size_t>(size)});
   const uint64_t q = random_();
-  size = std::snprintf(text, sizeof text, "%08x-%04x-4%03x-a%03x-%012llx",
-                       static_cast<unsigned>(q >> 32), static_cast<unsigned>(q & 0xffff),
-                       static_cast<unsigned>(q >> 16 & 0xfff), static_cast<unsigned>(q >> 28 & 0xfff),
-                       static_cast<unsigned long long>(r & 0xffffffffffff));
+  size = std::snprintf(
+      text, sizeof text, "%08x-%04x-4%03x-a%03x-%012llx", static_cast<unsigned>(q >> 32),
+      static_cast<unsigned>(q & 0xffff), static_cast<unsigned>(q >> 16 & 0xfff),
+      static_cast<unsigned>(q >> 28 & 0xfff), static_cast<unsigned long long>(r & 0xffffffffffff));
   record_.Set(Text::kRequestId, {text, static_cast<size_t>(size)});
   if (r % 20 == 0) {
     record_.decision = access_log::Decision::kDeny;
@@ -87,8 +87,7 @@ const access_log::Record& Records::Next(int64_t time_us) {
 bool Flood(const std::string& target, uint32_t agent, uint64_t records, Progress* progress) {
   grpc::ChannelArguments arguments;
   arguments.SetInt("bench.agent", static_cast<int>(agent));  // a connection of its own
-  auto channel =
-      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
+  auto channel = grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments);
   grpc::ClientContext context;
   // Bytes go out as they are: what it costs to make them into messages is no agent's cost.
   const grpc::internal::RpcMethod method("/whence.v1.AccessLogIngest/Stream", nullptr,

@@ -67,7 +67,8 @@ bool Intake(const Control& control, const Options& options) {
     const double now_cpu = control.CpuSeconds();
     std::error_code error;
     const auto wal = std::filesystem::file_size(control.database() + "-wal", error);
-    std::printf("%12llu %10.0f %14.2f %12.0f %8.0f %8.0f\n", static_cast<unsigned long long>(now_done),
+    std::printf("%12llu %10.0f %14.2f %12.0f %8.0f %8.0f\n",
+                static_cast<unsigned long long>(now_done),
                 static_cast<double>(now_done - done) / Seconds(last),
                 (now_cpu - cpu) * 1e6 / static_cast<double>(std::max<uint64_t>(now_done - done, 1)),
                 static_cast<double>(progress.slowest_us.exchange(0)) / 1000,
@@ -79,13 +80,15 @@ bool Intake(const Control& control, const Options& options) {
     last = Clock::now();
   }
   for (std::thread& thread : threads) thread.join();
-  std::printf("all: %.0f records/s\n", static_cast<double>(progress.acknowledged.load()) / Seconds(began));
+  std::printf("all: %.0f records/s\n",
+              static_cast<double>(progress.acknowledged.load()) / Seconds(began));
   return good;
 }
 
 void AwaitIndexes(const Control& control) {
   const Clock::time_point began = Clock::now();
-  while (Ask(control.database(), "select count(*) from segments where sealed and indexes < 2") > 0) {
+  while (Ask(control.database(), "select count(*) from segments where sealed and indexes < 2") >
+         0) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   std::printf("every sealed segment indexed %.2f s after the last record\n", Seconds(began));
@@ -138,8 +141,8 @@ int Run(const Options& options) {
               static_cast<double>(pages * size) / static_cast<double>(std::max<int64_t>(rows, 1)));
   Queries(control);
   const int64_t want = static_cast<int64_t>(options.records / options.agents * options.agents);
-  const int64_t seen = options.verify ? Ask(control.database(), "select count(*) from access_log")
-                                      : rows;
+  const int64_t seen =
+      options.verify ? Ask(control.database(), "select count(*) from access_log") : rows;
   if (seen == want && rows == want) return 0;
   std::fprintf(stderr, "whence-bench-access-log: %lld records sent, %lld stored\n",
                static_cast<long long>(want), static_cast<long long>(seen));
@@ -154,11 +157,14 @@ int main(int argc, char** argv) {
                "whence-bench-access-log");
   whence::bench::Options options;
   app.add_option("--records", options.records, "So many in all")->capture_default_str();
-  app.add_option("--agents", options.agents, "Streams")->check(CLI::Range(1, 64))->capture_default_str();
+  app.add_option("--agents", options.agents, "Streams")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app.add_option("--directory", options.directory, "Where the database is (default: temporary)");
   app.add_flag("--verify", options.verify, "Count the rows of the view as well");
-  app.footer("Examples:\n  whence-bench-access-log\n"
-             "  whence-bench-access-log --records 1000000 --agents 1\n");
+  app.footer(
+      "Examples:\n  whence-bench-access-log\n"
+      "  whence-bench-access-log --records 1000000 --agents 1\n");
   whence::NameEnvironment(app);
   CLI11_PARSE(app, argc, argv);
   return whence::bench::Run(options);

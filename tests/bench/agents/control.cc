@@ -72,9 +72,9 @@ Control::~Control() {
 }
 
 void Control::Start(const std::string& listen) {
-  std::vector<std::string> words = {program_, "--data-dir", directory_ + "/data", "--listen",
-                                    listen,   "--http",     "127.0.0.1:0",        "--log-level",
-                                    "off"};
+  std::vector<std::string> words = {program_,      "--data-dir",  directory_ + "/data",
+                                    "--listen",    listen,        "--http",
+                                    "127.0.0.1:0", "--log-level", "off"};
   words.insert(words.end(), flags_.begin(), flags_.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -101,8 +101,7 @@ void Control::Start(const std::string& listen) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(kLargeMessage);
-  auto channel =
-      grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
+  auto channel = grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), arguments);
   config_ = v1::ConfigService::NewStub(channel);
   agents_ = v1::AgentService::NewStub(channel);
 }

@@ -94,7 +94,7 @@ class Herd::Agent {
   bool is_answer_due_ = false;
   bool ended_ = false;
   bool finishing_ = false;
-  std::string nonce_;  // to be answered
+  std::string nonce_;      // to be answered
   uint64_t revision_ = 0;  // of what is to be answered
   uint64_t counted_ = 0;   // newest that was answered
   std::string version_;    // of the bundle
@@ -209,8 +209,7 @@ Herd::Herd(const std::string& address, HerdOptions options) : options_(options) 
     const Agent::Pace pace = i >= options_.agents - options_.stopped ? Agent::Pace::kStopped
                              : i >= quick()                          ? Agent::Pace::kSlow
                                                                      : Agent::Pace::kQuick;
-    agents_.push_back(
-        std::make_unique<Agent>(*this, *stubs_[i % options_.connections], i, pace));
+    agents_.push_back(std::make_unique<Agent>(*this, *stubs_[i % options_.connections], i, pace));
   }
   thread_ = std::thread([this] { Run(); });
 }

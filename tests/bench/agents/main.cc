@@ -45,9 +45,9 @@ std::string OtherPolicies(const Options& options) {
     const size_t workload = i % options.workloads;
     const std::string space =
         options.everywhere ? "istio-system" : "space-" + std::to_string(workload % 50);
-    const std::string selector =
-        options.everywhere ? ""
-                           : "selector: {matchLabels: {app: app-" + std::to_string(workload) + "}}, ";
+    const std::string selector = options.everywhere ? ""
+                                                    : "selector: {matchLabels: {app: app-" +
+                                                          std::to_string(workload) + "}}, ";
     text += "---\napiVersion: whence.dev/v1\nkind: IpPolicy\nmetadata: {name: p" +
             std::to_string(i) + ", namespace: " + space + "}\nspec: {" + selector +
             "action: DENY, rules: [{from: [{source: {remoteIpBlocks: [203.0.113." +
@@ -92,12 +92,11 @@ class Run {
     const double rss_before = control_.RssKib();
     const double cpu_before = control_.CpuSeconds();
     const Clock::time_point start = Clock::now();
-    herd_ = std::make_unique<Herd>(
-        control_.address(), HerdOptions{.agents = options_.agents,
-                                        .connections = Connections(),
-                                        .workloads = options_.workloads,
-                                        .slow = options_.slow,
-                                        .stopped = options_.stopped});
+    herd_ = std::make_unique<Herd>(control_.address(), HerdOptions{.agents = options_.agents,
+                                                                   .connections = Connections(),
+                                                                   .workloads = options_.workloads,
+                                                                   .slow = options_.slow,
+                                                                   .stopped = options_.stopped});
     herd_->Expect(revision_);
     Answers("first bundles");
     WaitForConnected(options_.agents);
@@ -133,9 +132,8 @@ class Run {
     result_["ack_p99_s"] = Quantile(all, 0.99);
     result_["ack_max_s"] = last;
     result_["change_cpu_s"] = (control_.CpuSeconds() - cpu_before) / changes;
-    result_["kib_per_agent_after"] =
-        (control_.RssKib() - result_["rss_kib_before"].get<double>()) /
-        static_cast<double>(options_.agents);
+    result_["kib_per_agent_after"] = (control_.RssKib() - result_["rss_kib_before"].get<double>()) /
+                                     static_cast<double>(options_.agents);
   }
 
   void Restart() {
@@ -154,7 +152,8 @@ class Run {
     const double resent = control_.Metric("whence_discovery_resources_sent_total");
     result_["restart_resent"] = resent;
     if (resent < 0 || resent > static_cast<double>(options_.slow)) {
-      Fail("after a restart " + std::to_string(resent) + " resources were sent that had not changed");
+      Fail("after a restart " + std::to_string(resent) +
+           " resources were sent that had not changed");
     }
     herd_->Expect(revision_ + 1);
     revision_ = control_.Apply({CommonPolicy(options_.changes + 1)});
@@ -175,9 +174,8 @@ class Run {
     });
   }
   void WaitForAcknowledged() {
-    Wait("agents acknowledged", [this] {
-      return control_.Count(revision_).acknowledged >= herd_->quick();
-    });
+    Wait("agents acknowledged",
+         [this] { return control_.Count(revision_).acknowledged >= herd_->quick(); });
   }
   template <typename Condition>
   void Wait(const std::string& what, Condition condition) {
@@ -203,14 +201,16 @@ int main(int argc, char** argv) {
   CLI::App app("Thousands of agents at one control plane: memory, and the time a change takes.");
   app.add_option("--control", options.control, "whence-control")->required();
   app.add_option("--agents", options.agents, "How many")->capture_default_str();
-  app.add_option("--policies", options.policies, "One for everybody, the others for a workload each")
+  app.add_option("--policies", options.policies,
+                 "One for everybody, the others for a workload each")
       ->capture_default_str();
   app.add_flag("--everywhere", options.everywhere, "All policies for everybody");
   app.add_option("--workloads", options.workloads, "Agents are replicas of so many")
       ->capture_default_str();
   app.add_option("--per-connection", options.per_connection, "Streams on one connection")
       ->capture_default_str();
-  app.add_option("--changes", options.changes, "Of the policy for everybody")->capture_default_str();
+  app.add_option("--changes", options.changes, "Of the policy for everybody")
+      ->capture_default_str();
   app.add_option("--slow", options.slow, "Agents that answer half a second late");
   app.add_option("--stopped", options.stopped, "Agents that stop reading after the first response");
   app.add_flag("--restart", options.restart, "Kill and restart the control plane at the end");

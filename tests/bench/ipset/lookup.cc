@@ -96,11 +96,10 @@ void Measure(const char* name, size_t count, double v4_part, Spread spread) {
   const double difference = Seconds(change);
   const double apply = Now();
   const CidrSet next(ApplyDelta(packed, delta).value());
-  std::printf("| %s | %zu | %.0f | %.0f | %.0f | %.1f | %.1f | %.0f | %.0f |\n", name,
-              packed.size(), hit_ns, any_ns, compile * 1e3,
-              static_cast<double>(packed.bytes()) / (1 << 20),
-              static_cast<double>(set.memory_bytes()) / (1 << 20), difference * 1e3,
-              Seconds(apply) * 1e3);
+  std::printf(
+      "| %s | %zu | %.0f | %.0f | %.0f | %.1f | %.1f | %.0f | %.0f |\n", name, packed.size(),
+      hit_ns, any_ns, compile * 1e3, static_cast<double>(packed.bytes()) / (1 << 20),
+      static_cast<double>(set.memory_bytes()) / (1 << 20), difference * 1e3, Seconds(apply) * 1e3);
   if (hit_count != hits.size() || next.size() != changed.size()) std::exit(1);
 }
 
@@ -110,9 +109,10 @@ void Measure(const char* name, size_t count, double v4_part, Spread spread) {
 int main(int argc, char** argv) {
   using whence::net::Spread;
   const size_t count = argc > 1 ? std::strtoul(argv[1], nullptr, 10) : 1'000'000;
-  std::printf("| set | CIDRs | ns/lookup, hits | ns/lookup, random | compile ms | list MiB | compiled "
-              "MiB | difference of ten, ms | applied and compiled, ms |\n|---|---|---|---|---|---|"
-              "---|---|---|\n");
+  std::printf(
+      "| set | CIDRs | ns/lookup, hits | ns/lookup, random | compile ms | list MiB | compiled "
+      "MiB | difference of ten, ms | applied and compiled, ms |\n|---|---|---|---|---|---|"
+      "---|---|---|\n");
   whence::net::Measure("mixed, wide", count, 0.5, Spread::kWide);
   whence::net::Measure("mixed, crowded", count, 0.5, Spread::kCrowded);
   whence::net::Measure("IPv4, wide", count, 1, Spread::kWide);

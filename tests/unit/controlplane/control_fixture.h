@@ -37,9 +37,9 @@ class ControlFixture : public ::testing::Test {
           service(writer, *store, current, inventory, clock, worker),
           agents(inventory, current, clock) {
       EXPECT_TRUE(writer.Load().ok());
-      auto started = control::GrpcServer::Start(
-          control::ListenAddress::Parse("unix:" + directory + "/s"), {}, {}, nullptr,
-          {&service, &agents, &security});
+      auto started =
+          control::GrpcServer::Start(control::ListenAddress::Parse("unix:" + directory + "/s"), {},
+                                     {}, nullptr, {&service, &agents, &security});
       EXPECT_TRUE(started.ok()) << started.status();
       server = std::move(*started);
     }

@@ -68,13 +68,16 @@ TEST_F(GrpcServerTest, NamesTheFileThatIsNoCertificate) {
 }
 
 TEST_F(GrpcServerTest, SaysWhyItCannotListen) {
-  auto first = GrpcServer::Start(ListenAddress::Parse("127.0.0.1:0"), {}, {}, nullptr, {&plane_->service});
+  auto first =
+      GrpcServer::Start(ListenAddress::Parse("127.0.0.1:0"), {}, {}, nullptr, {&plane_->service});
   ASSERT_TRUE(first.ok()) << first.status();
-  auto second = GrpcServer::Start(ListenAddress::Parse((*first)->addresses()[0]), {}, {}, nullptr, {});
+  auto second =
+      GrpcServer::Start(ListenAddress::Parse((*first)->addresses()[0]), {}, {}, nullptr, {});
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("Address already in use"));
   EXPECT_THAT(std::string(second.status().message()), HasSubstr("--listen"));
-  auto elsewhere = GrpcServer::Start(ListenAddress::Parse("unix:/no/such/directory/s"), {}, {}, nullptr, {});
+  auto elsewhere =
+      GrpcServer::Start(ListenAddress::Parse("unix:/no/such/directory/s"), {}, {}, nullptr, {});
   EXPECT_THAT(std::string(elsewhere.status().message()), HasSubstr("No such file or directory"));
 }
 

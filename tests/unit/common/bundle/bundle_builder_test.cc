@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "common/wire/snapshot_decoder.h"
 #include "common/proxy_protocol/handover.h"
+#include "common/wire/snapshot_decoder.h"
 #include "tests/unit/common/bundle/helpers.h"
 
 namespace whence::bundle {
@@ -144,7 +144,8 @@ std::string GatewayService(const std::string& name, const std::string& spec) {
 TEST(BundleTest, ANodeAgentTakesTheNodePortsOfGatewaysAndNoOthers) {
   const std::string gateway =
       "---\nkind: Gateway\napiVersion: networking.istio.io/v1\nmetadata: {name: g, namespace: "
-      "edge}\nspec: {selector: {app: gw}, servers: [{port: {number: 80, name: http, protocol: HTTP}, "
+      "edge}\nspec: {selector: {app: gw}, servers: [{port: {number: 80, name: http, protocol: "
+      "HTTP}, "
       "hosts: ['*']}, {port: {number: 9000, name: tcp, protocol: TCP}, hosts: ['*']}]}\n";
   const std::string ports =
       "ports: [{name: http, port: 80, targetPort: 8080, nodePort: 31380}, {name: tcp, port: 9000, "
@@ -177,15 +178,16 @@ TEST(BundleTest, ANodeAgentTakesTheNodePortsOfGatewaysAndNoOthers) {
         << left_alone;
   }
   // One port, two Services: the first in order.
-  EXPECT_THAT(
-      build(gateway + taken +
-                GatewayService("a", "type: NodePort" + selector + "ports: [{port: 9000, nodePort: 31380}]"),
-            inventory),
-      ElementsAre("31380 -> a.edge.svc.cluster.local:9000 10.0.0.9:9000 10.0.0.8:9000",
-                  "31400 -> gw.edge.svc.cluster.local:9000 10.0.0.9:9000 10.0.0.8:9000"));
+  EXPECT_THAT(build(gateway + taken +
+                        GatewayService("a", "type: NodePort" + selector +
+                                                "ports: [{port: 9000, nodePort: 31380}]"),
+                    inventory),
+              ElementsAre("31380 -> a.edge.svc.cluster.local:9000 10.0.0.9:9000 10.0.0.8:9000",
+                          "31400 -> gw.edge.svc.cluster.local:9000 10.0.0.9:9000 10.0.0.8:9000"));
   // The gateway is told whose hand-over to take; a sidecar knows node agents as agents of the mesh.
   const ConfigView view(Documents(gateway + taken));
-  EXPECT_THAT(Build(view, inventory, inventory[1]).trust().node_agents(), ElementsAre("10.128.0.2"));
+  EXPECT_THAT(Build(view, inventory, inventory[1]).trust().node_agents(),
+              ElementsAre("10.128.0.2"));
   EXPECT_THAT(Build(view, inventory, inventory[3]).trust().node_agents(), IsEmpty());
 }
 
@@ -194,7 +196,8 @@ TEST(BundleTest, AHandOverGoesWhereAnAgentTakesItAndBelieves) {
   const std::string documents =
       "kind: Gateway\napiVersion: networking.istio.io/v1\nmetadata: {name: g, namespace: edge}\n"
       "spec: {selector: {app: gw}, servers: [{port: {number: 80, name: a, protocol: TCP}, hosts: "
-      "['*']}]}\n---\nkind: VirtualService\napiVersion: networking.istio.io/v1\nmetadata: {name: v, "
+      "['*']}]}\n---\nkind: VirtualService\napiVersion: networking.istio.io/v1\nmetadata: {name: "
+      "v, "
       "namespace: shop}\nspec: {hosts: ['*'], gateways: [edge/g], tcp: [{route: [{destination: "
       "{host: HOST, port: {number: 90}}}]}]}\n---\nkind: Service\napiVersion: v1\nmetadata: {name: "
       "web, namespace: shop}\nspec: {selector: {app: web}, ports: [{port: 90, targetPort: 9090}]}\n"
@@ -247,8 +250,8 @@ TEST(BundleTest, PoliciesForEverybodyAreNotForNodes) {
       MakeWorkload("kube", "node", {{"app", "node"}}, {"10.128.0.2"}, trust::Role::kNode);
   const ConfigView all(Documents(policy + "action: DENY, rules: [{}]}\n"));
   EXPECT_EQ(Build(all, {}, node).policies_size(), 0);
-  const ConfigView named(Documents(
-      policy + "selector: {matchLabels: {app: node}}, action: DENY, rules: [{}]}\n"));
+  const ConfigView named(
+      Documents(policy + "selector: {matchLabels: {app: node}}, action: DENY, rules: [{}]}\n"));
   EXPECT_EQ(Build(named, {}, node).policies_size(), 1);
 }
 
@@ -287,10 +290,10 @@ TEST(BundleTest, TrustsWorkloadsForWhatIsProvenOfThemOnly) {
       MakeWorkload("shop", "local", proxy, {"10.0.0.6", "10.0.0.7"}),
       MakeWorkload("shop", "web", {{"app", "web"}}, {"10.0.0.1"}),
   };
-  const ConfigView view(Documents(
-      Topology("shop", "t",
-               "trustedProxies: {workloads: [{matchLabels: {app: proxy}}]}, "
-               "proxyProtocol: {accept: OPTIONAL, from: {workloads: [{matchLabels: {app: proxy}}]}}")));
+  const ConfigView view(Documents(Topology(
+      "shop", "t",
+      "trustedProxies: {workloads: [{matchLabels: {app: proxy}}]}, "
+      "proxyProtocol: {accept: OPTIONAL, from: {workloads: [{matchLabels: {app: proxy}}]}}")));
   const v1::TrustResource trust = Build(view, inventory, inventory[3]).trust();
   EXPECT_THAT(trust.trusted_workloads(), ElementsAre("10.0.0.5", "10.0.0.6", "10.0.0.7"));
   EXPECT_THAT(trust.spec().proxy_protocol().from().cidrs(),
@@ -316,7 +319,8 @@ TEST(BundleTest, UnprovenAddressesAreEndpointsLikeOthers) {
       "kind: Service\napiVersion: v1\nmetadata: {name: web, namespace: shop}\n"
       "spec: {selector: {app: web}, ports: [{port: 80}]}\n---\n"
       "kind: Gateway\napiVersion: networking.istio.io/v1\nmetadata: {name: g, namespace: edge}\n"
-      "spec: {selector: {app: gw}, servers: [{port: {number: 80, name: t, protocol: TCP}, hosts: ['*']}]}\n"
+      "spec: {selector: {app: gw}, servers: [{port: {number: 80, name: t, protocol: TCP}, hosts: "
+      "['*']}]}\n"
       "---\nkind: VirtualService\napiVersion: networking.istio.io/v1\n"
       "metadata: {name: v, namespace: edge}\nspec: {hosts: ['*'], gateways: [g], tcp: [{route: "
       "[{destination: {host: web.shop.svc.cluster.local, port: {number: 80}}}]}]}\n"));
@@ -328,7 +332,8 @@ TEST(BundleTest, UnprovenAddressesAreEndpointsLikeOthers) {
 
 TEST(BundleTest, SaysWhichGatewaysOnlyClaimTheirAddress) {
   const std::vector<Workload> inventory = {
-      Certified(MakeWorkload("edge", "a", {}, {"10.0.1.1", "2001:db8::1"}, trust::Role::kGateway), {}),
+      Certified(MakeWorkload("edge", "a", {}, {"10.0.1.1", "2001:db8::1"}, trust::Role::kGateway),
+                {}),
       Certified(MakeWorkload("edge", "b", {}, {"10.0.1.2", "10.0.1.1"}, trust::Role::kGateway), {}),
       MakeWorkload("shop", "web", {}, {"10.0.0.1"})};
   const v1::TrustResource trust =

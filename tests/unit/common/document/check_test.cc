@@ -165,25 +165,25 @@ TEST(CheckTopologyTest, RefusesTrustThatNobodyCanMean) {
 }
 
 TEST(CheckMeshTest, RefusesBadAmounts) {
-  ExpectFaults("whence.dev/v1", "Mesh",
-               {
-                   {"  nodeCidrs: [a]\n", "spec.nodeCidrs[0]"},
-                   {"  logRetention: 7\n", "quote it"},
-                   {"  logRetention: 7 days\n", "\"7 days\" is no duration; expected such as 7d"},
-                   {"  logRetention: 0d\n", "is no duration"},
-                   {"  logMaxSize: lots\n", "\"lots\" is no size; expected such as 10GiB"},
-                   {"  rootNamespace: Root\n", "spec.rootNamespace"},
-                   {"  accessLog: {clientAddresses: HASH, hashKey: short}\n",
-                    "spec.accessLog.hashKey"},
-                   {"  accessLog: {clientAddresses: HASH}\n", "spec.accessLog.hashKey"},
-                   {"  accessLog: {hashKey: 0123456789abcdef0}\n", "must be HASH"},
-                   {"  accessLog: {ipv4Prefix: 24}\n", "must be TRUNCATE"},
-                   {"  accessLog: {clientAddresses: TRUNCATE, ipv4Prefix: 33}\n", "ipv4Prefix"},
-                   {"  accessLog: {clientAddresses: TRUNCATE, ipv6Prefix: 129}\n", "ipv6Prefix"},
-                   {"  accessLog: {clientAddresses: CUT}\n", "FULL, TRUNCATE, HASH"},
-                   {"  pathNormalization: NO_NORMALIZATION\n",
-                    "must be one of NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES"},
-               });
+  ExpectFaults(
+      "whence.dev/v1", "Mesh",
+      {
+          {"  nodeCidrs: [a]\n", "spec.nodeCidrs[0]"},
+          {"  logRetention: 7\n", "quote it"},
+          {"  logRetention: 7 days\n", "\"7 days\" is no duration; expected such as 7d"},
+          {"  logRetention: 0d\n", "is no duration"},
+          {"  logMaxSize: lots\n", "\"lots\" is no size; expected such as 10GiB"},
+          {"  rootNamespace: Root\n", "spec.rootNamespace"},
+          {"  accessLog: {clientAddresses: HASH, hashKey: short}\n", "spec.accessLog.hashKey"},
+          {"  accessLog: {clientAddresses: HASH}\n", "spec.accessLog.hashKey"},
+          {"  accessLog: {hashKey: 0123456789abcdef0}\n", "must be HASH"},
+          {"  accessLog: {ipv4Prefix: 24}\n", "must be TRUNCATE"},
+          {"  accessLog: {clientAddresses: TRUNCATE, ipv4Prefix: 33}\n", "ipv4Prefix"},
+          {"  accessLog: {clientAddresses: TRUNCATE, ipv6Prefix: 129}\n", "ipv6Prefix"},
+          {"  accessLog: {clientAddresses: CUT}\n", "FULL, TRUNCATE, HASH"},
+          {"  pathNormalization: NO_NORMALIZATION\n",
+           "must be one of NONE, BASE, MERGE_SLASHES, DECODE_AND_MERGE_SLASHES"},
+      });
   ExpectGood("whence.dev/v1", "Mesh",
              {"  accessLog: {keepQuery: true}\n",
               "  accessLog: {clientAddresses: TRUNCATE, ipv4Prefix: 16}\n",
@@ -493,17 +493,18 @@ TEST(CheckDestinationRuleTest, RefusesWhatCannotBalance) {
           {"  host: a\n  subsets: [{name: v1, labels: {v: a b}}]\n", "subsets[0].labels.v"},
           {"  host: a\n  exportTo: [\".\"]\n", "exportTo: is an Istio field"},
       });
-  ExpectGood(kVersion, "DestinationRule",
-             {"  host: a.b.svc.cluster.local\n  trafficPolicy:\n    loadBalancer: {consistentHash: "
-              "{httpCookie: {name: user, path: /, ttl: 0s}, maglev: {tableSize: 251}}}\n    "
-              "connectionPool: {tcp: {connectTimeout: 30ms, maxConnections: 100, tcpKeepalive: {time: "
-              "7200s, interval: 75s}}, http: {http1MaxPendingRequests: 1, maxRequestsPerConnection: 10, "
-              "idleTimeout: 1h}}\n    outlierDetection: {consecutive5xxErrors: 0, "
-              "consecutiveGatewayErrors: 5, interval: 10s, baseEjectionTime: 3m, "
-              "maxEjectionPercent: 100}\n  subsets: [{name: v1, labels: {version: v1}, "
-              "trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}}}]\n",
-              "  host: \"*.b\"\n  trafficPolicy: {portLevelSettings: [{port: {number: 80}, "
-              "loadBalancer: {simple: RANDOM}}]}\n"});
+  ExpectGood(
+      kVersion, "DestinationRule",
+      {"  host: a.b.svc.cluster.local\n  trafficPolicy:\n    loadBalancer: {consistentHash: "
+       "{httpCookie: {name: user, path: /, ttl: 0s}, maglev: {tableSize: 251}}}\n    "
+       "connectionPool: {tcp: {connectTimeout: 30ms, maxConnections: 100, tcpKeepalive: {time: "
+       "7200s, interval: 75s}}, http: {http1MaxPendingRequests: 1, maxRequestsPerConnection: 10, "
+       "idleTimeout: 1h}}\n    outlierDetection: {consecutive5xxErrors: 0, "
+       "consecutiveGatewayErrors: 5, interval: 10s, baseEjectionTime: 3m, "
+       "maxEjectionPercent: 100}\n  subsets: [{name: v1, labels: {version: v1}, "
+       "trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}}}]\n",
+       "  host: \"*.b\"\n  trafficPolicy: {portLevelSettings: [{port: {number: 80}, "
+       "loadBalancer: {simple: RANDOM}}]}\n"});
 }
 
 TEST(CheckServiceEntryTest, RefusesWhatCannotBeReached) {

@@ -1,9 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "common/document/document.h"
-
 #include "absl/strings/str_cat.h"
+#include "common/document/document.h"
 #include "common/document/ip_set.h"
 #include "common/document/kinds.h"
 #include "tests/unit/common/document/helpers.h"
@@ -465,7 +464,6 @@ TEST(KindsTest, KnowsWhatPeopleType) {
   for (const Kind& kind : AllKinds()) EXPECT_EQ(FindKindByAlias(kind.name), &kind);
 }
 
-
 // ---- Large sets ----
 
 std::string ManyCidrs(int count, const std::string& before) {
@@ -549,8 +547,8 @@ TEST(ParseTest, LongStretchesThatAreNoListsMeanWhatTheyMeanInYaml) {
   ASSERT_EQ(longer.faults.size(), 1u);
   EXPECT_THAT(longer.faults[0].message(), ::testing::HasSubstr("10.1.49.0/24 and more"));
   // A marker in the text itself is text.
-  const ParseResult marker = Parse(
-      "a.yaml", SetOf(ManyCidrs(300, "  ") + "  - whence-list-0-\n"), {});
+  const ParseResult marker =
+      Parse("a.yaml", SetOf(ManyCidrs(300, "  ") + "  - whence-list-0-\n"), {});
   ASSERT_EQ(marker.faults.size(), 1u);
   EXPECT_THAT(marker.faults[0].message(), ::testing::HasSubstr("\"whence-list-0-\""));
 }

@@ -73,8 +73,9 @@ TEST(InjectorTest, AddsRulesAgentAndNothingElse) {
               ElementsAre("net.ipv4.tcp_fwmark_accept", "net.ipv4.fwmark_reflect",
                           "net.ipv6.fwmark_reflect"));
   // What was written stays as it was.
-  for (const char* line : {"# The shop's front.", "{name: web, namespace: shop}   # ours",
-                           "      # one container", "            - {name: http, containerPort: 8080}"}) {
+  for (const char* line :
+       {"# The shop's front.", "{name: web, namespace: shop}   # ours", "      # one container",
+        "            - {name: http, containerPort: 8080}"}) {
     EXPECT_THAT(result.text, HasSubstr(line));
   }
   EXPECT_EQ(Documents(result.text)[1].dump(), Documents(kDeployment)[1].dump());
@@ -95,25 +96,30 @@ TEST(InjectorTest, HasTheKubeletAskTheAgent) {
       table = Json::parse(variable["value"].get<std::string>());
     }
   }
-  EXPECT_EQ(table.dump(),
-            R"({"/app-health/web/livez":{"httpGet":{"path":"/live","port":8080},"timeoutSeconds":1},)"
-            R"("/app-health/web/readyz":{"tcpSocket":{"port":8080},"timeoutSeconds":3}})");
+  EXPECT_EQ(
+      table.dump(),
+      R"({"/app-health/web/livez":{"httpGet":{"path":"/live","port":8080},"timeoutSeconds":1},)"
+      R"("/app-health/web/readyz":{"tcpSocket":{"port":8080},"timeoutSeconds":3}})");
 }
 
 // Block style, flow style and JSON; with and without what injection needs.
 std::vector<std::string> Manifests() {
   return {
       kDeployment,
-      "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  containers:\n  - image: x\n    name: a\n",
+      "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  containers:\n  - image: x\n    "
+      "name: a\n",
       "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n    b: c\nspec:\n"
-      "  volumes:\n  - name: v\n    emptyDir: {}\n  initContainers:\n  - name: first\n    image: y\n"
-      "  securityContext:\n    runAsUser: 5\n    sysctls:\n    - {name: net.ipv4.fwmark_reflect, value: '1'}\n"
+      "  volumes:\n  - name: v\n    emptyDir: {}\n  initContainers:\n  - name: first\n    image: "
+      "y\n"
+      "  securityContext:\n    runAsUser: 5\n    sysctls:\n    - {name: net.ipv4.fwmark_reflect, "
+      "value: '1'}\n"
       "  containers:\n  - name: a\n    livenessProbe:\n      initialDelaySeconds: 3\n      grpc:\n"
       "        port: 5000\n      timeoutSeconds: 2\n",
       R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[{"name":"a","readinessProbe":{"tcpSocket":{"port":1}}}]}})"
       "\n",
       "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: c}\nspec:\n  jobTemplate:\n    spec:\n"
-      "      template:\n        spec:\n          restartPolicy: Never\n          containers: [{name: c}]\n",
+      "      template:\n        spec:\n          restartPolicy: Never\n          containers: "
+      "[{name: c}]\n",
       "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n"
       "  spec: {containers: [{name: a}], initContainers: []}\n- kind: ConfigMap\n  data: {a: b}\n"
       "- kind: StatefulSet\n  metadata: {name: s}\n  spec:\n    template:\n      metadata:\n"
@@ -194,7 +200,8 @@ TEST(InjectorTest, KeepsWhatAnAuthorAddedSince) {
 TEST(InjectorTest, LeavesAloneWhatMustBeLeftAlone) {
   for (const char* text :
        {"kind: Pod\nmetadata: {name: a}\nspec: {hostNetwork: true, containers: [{name: a}]}\n",
-        "kind: Pod\nmetadata: {name: a, labels: {whence.dev/inject: 'false'}}\nspec: {containers: [{name: a}]}\n"}) {
+        "kind: Pod\nmetadata: {name: a, labels: {whence.dev/inject: 'false'}}\nspec: {containers: "
+        "[{name: a}]}\n"}) {
     const Result result = Inject(text, {});
     EXPECT_EQ(result.text, text);
     EXPECT_THAT(result.notes, ElementsAre(HasSubstr("Pod a: left alone")));
@@ -206,30 +213,35 @@ TEST(InjectorTest, NamesEveryFault) {
   const Result result = Inject(
       "kind: Pod\nmetadata: {name: a}\nspec: {}\n---\nkind: Pod\nmetadata: {name: b}\n"
       "spec: {containers: [{name: whence-agent}]}\n---\nkind: Pod\n"
-      "metadata: {name: c, annotations: {whence.dev/status: what}}\nspec: {containers: [{name: c}]}\n",
+      "metadata: {name: c, annotations: {whence.dev/status: what}}\nspec: {containers: [{name: "
+      "c}]}\n",
       {});
-  EXPECT_THAT(result.faults, ElementsAre(HasSubstr("Pod a: spec.containers"),
-                                         HasSubstr("Pod b: spec.containers has a container named"),
-                                         HasSubstr("Pod c: metadata.annotations.whence.dev/status")));
+  EXPECT_THAT(result.faults,
+              ElementsAre(HasSubstr("Pod a: spec.containers"),
+                          HasSubstr("Pod b: spec.containers has a container named"),
+                          HasSubstr("Pod c: metadata.annotations.whence.dev/status")));
   EXPECT_THAT(Inject("kind: [\n", {}).faults, ElementsAre(HasSubstr("not valid YAML")));
 }
 
 TEST(InjectorTest, TurnsIstiosGatewayTopologyIntoADocument) {
   const Result result = Inject(
-      "kind: Deployment\nmetadata: {name: edge, namespace: web}\nspec:\n  template:\n    metadata:\n"
+      "kind: Deployment\nmetadata: {name: edge, namespace: web}\nspec:\n  template:\n    "
+      "metadata:\n"
       "      labels: {app: edge}\n      annotations:\n"
       "        proxy.istio.io/config: '{\"gatewayTopology\": {\"numTrustedProxies\": 2}}'\n"
       "    spec:\n      containers: [{name: edge}]\n",
       {});
   ASSERT_EQ(result.trust_topologies.size(), 1U);
-  EXPECT_EQ(result.trust_topologies[0].dump(),
-            R"({"apiVersion":"whence.dev/v1","kind":"TrustTopology","metadata":{"name":"edge",)"
-            R"("namespace":"web"},"spec":{"selector":{"matchLabels":{"app":"edge"}},"numTrustedProxies":2}})");
+  EXPECT_EQ(
+      result.trust_topologies[0].dump(),
+      R"({"apiVersion":"whence.dev/v1","kind":"TrustTopology","metadata":{"name":"edge",)"
+      R"("namespace":"web"},"spec":{"selector":{"matchLabels":{"app":"edge"}},"numTrustedProxies":2}})");
 }
 
 TEST(InjectorTest, NamesAProbeWhosePortIsNotDeclared) {
   const char* text =
-      "kind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    livenessProbe: {httpGet: {port: web}}\n";
+      "kind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    livenessProbe: "
+      "{httpGet: {port: web}}\n";
   const Result result = Inject(text, {});
   EXPECT_THAT(result.warnings, ElementsAre(HasSubstr("a/livenessProbe")));
   EXPECT_THAT(result.text, HasSubstr("livenessProbe: {httpGet: {port: web}}"));

@@ -12,8 +12,9 @@ using testing::HasSubstr;
 
 TEST(InjectSettingsTest, RefusesWhatItCannotFollow) {
   for (const char* annotation :
-       {"whence.dev/injected: 'true'", "whence.dev/inject: maybe", "whence.dev/interception-mode: ebpf",
-        "sidecar.istio.io/interceptionMode: NONE", "whence.dev/exclude-inbound-ports: '8080,http'",
+       {"whence.dev/injected: 'true'", "whence.dev/inject: maybe",
+        "whence.dev/interception-mode: ebpf", "sidecar.istio.io/interceptionMode: NONE",
+        "whence.dev/exclude-inbound-ports: '8080,http'",
         "whence.dev/exclude-inbound-ports: '70000'", "whence.dev/cpu: lots",
         "proxy.istio.io/config: '{['"}) {
     const auto read = ReadSettings({}, Parse(std::string("annotations: {") + annotation + "}"));

@@ -64,24 +64,37 @@ TEST(TextEditorTest, EditsInPlaceAndLeavesTheRestToTheByte) {
        "p: {tcp: {port: \"}\"}, q: 2}\n",
        {.kind = Kind::kReplaceEntry, .path = {"p", "tcp"}, .key = "http", .value = 1},
        "p: {http: 1, q: 2}\n"},
-      {"no entry", "a:\n  b: |\n    text\n    # text\n  c: 1\n",
-       {.kind = Kind::kRemove, .path = {"a", "b"}}, "a:\n  c: 1\n"},
-      {"no item", "a:\n- b: 1\n  c: 2\n- d: 3\n", {.kind = Kind::kRemove, .path = {"a", "0"}},
+      {"no entry",
+       "a:\n  b: |\n    text\n    # text\n  c: 1\n",
+       {.kind = Kind::kRemove, .path = {"a", "b"}},
+       "a:\n  c: 1\n"},
+      {"no item",
+       "a:\n- b: 1\n  c: 2\n- d: 3\n",
+       {.kind = Kind::kRemove, .path = {"a", "0"}},
        "a:\n- d: 3\n"},
       {"no list", "a:\n- b: 1\n- d: 3\ne: 4\n", {.kind = Kind::kRemove, .path = {"a"}}, "e: 4\n"},
-      {"no first entry behind a dash", "- b: 1\n  c: 2\n", {.kind = Kind::kRemove, .path = {"0", "b"}},
+      {"no first entry behind a dash",
+       "- b: 1\n  c: 2\n",
+       {.kind = Kind::kRemove, .path = {"0", "b"}},
        "- c: 2\n"},
-      {"no item in flow style", "a: [b, 'c]', d]\n", {.kind = Kind::kRemove, .path = {"a", "1"}},
+      {"no item in flow style",
+       "a: [b, 'c]', d]\n",
+       {.kind = Kind::kRemove, .path = {"a", "1"}},
        "a: [b, d]\n"},
-      {"no last item in flow style", "a: [b, it's]\n", {.kind = Kind::kRemove, .path = {"a", "1"}},
+      {"no last item in flow style",
+       "a: [b, it's]\n",
+       {.kind = Kind::kRemove, .path = {"a", "1"}},
        "a: [b]\n"},
-      {"carriage returns are kept", "a:\r\n  b: 1\r\n",
+      {"carriage returns are kept",
+       "a:\r\n  b: 1\r\n",
        {.kind = Kind::kAddEntry, .path = {"a"}, .key = "new", .value = 1},
        "a:\r\n  new: 1\r\n  b: 1\r\n"},
-      {"letters of several bytes before it", "ä: {ö: {b: 1}}\n",
+      {"letters of several bytes before it",
+       "ä: {ö: {b: 1}}\n",
        {.kind = Kind::kAddEntry, .path = {"ä", "ö"}, .key = "new", .value = 1},
        "ä: {ö: {\"new\": 1, b: 1}}\n"},
-      {"the second document", "a:\n  b: 1\n---\nc: 1\n",
+      {"the second document",
+       "a:\n  b: 1\n---\nc: 1\n",
        {.kind = Kind::kAddEntry, .path = {}, .key = "new", .value = 1},
        "a:\n  b: 1\n---\nnew: 1\nc: 1\n"},
   };
@@ -98,16 +111,16 @@ TEST(TextEditorTest, RefusesWhatItCannotEdit) {
   for (const auto& [text, path] : std::vector<std::pair<std::string, Path>>{
            {"a: null\n", {"a"}}, {"a: word\n", {"a"}}, {"a: 1\n", {"b"}}, {"- - a\n", {"0"}}}) {
     std::string edited = text;
-    EXPECT_FALSE(
-        EditText(0, {.kind = Kind::kAddItem, .path = path, .value = 1}, &edited).ok())
+    EXPECT_FALSE(EditText(0, {.kind = Kind::kAddItem, .path = path, .value = 1}, &edited).ok())
         << text;
     EXPECT_EQ(edited, text);
   }
 }
 
 TEST(TextEditorTest, ReadsScalarsAsKubernetesDoes) {
-  EXPECT_EQ(Parse("[1, -2, 1.5, true, null, ~, '1', \"true\", 1.2.3, 10.0.0.1, yes, 0x1F, inf]").dump(),
-            R"([1,-2,1.5,true,null,null,"1","true","1.2.3","10.0.0.1","yes","0x1F","inf"])");
+  EXPECT_EQ(
+      Parse("[1, -2, 1.5, true, null, ~, '1', \"true\", 1.2.3, 10.0.0.1, yes, 0x1F, inf]").dump(),
+      R"([1,-2,1.5,true,null,null,"1","true","1.2.3","10.0.0.1","yes","0x1F","inf"])");
 }
 
 TEST(TextEditorTest, RefusesAliasesThatMultiply) {

@@ -52,7 +52,8 @@ std::vector<std::string> Warnings(const std::string& text, Surroundings around =
   for (const auto& one : parsed.documents) whole.push_back(one.document);
   const document::Findings findings = document::Validate(parsed.documents, whole);
   for (const auto* faults : {&parsed.faults, &findings.faults}) {
-    for (const v1::Fault& fault : *faults) ADD_FAILURE() << document::FaultText(fault) << "\n" << text;
+    for (const v1::Fault& fault : *faults)
+      ADD_FAILURE() << document::FaultText(fault) << "\n" << text;
   }
   std::vector<std::string> lines;
   for (const v1::Fault& warning : Lint(parsed.documents, whole, around)) {
@@ -102,8 +103,8 @@ TEST(LintTest, ADenialOfIpv4AloneWhereIpv6IsServed) {
       {"IPv6 in another rule",
        Deny(From("ipBlocks: [192.0.2.0/24]") + From("ipBlocks: ['2001:db8::/32']")) + kDualStack,
        nullptr},
-      {"IPv6 in the set", Deny(From("ipBlocks: [198.51.100.0/24]") + From("ipSets: [both]")) +
-                              kDualStack + kSets,
+      {"IPv6 in the set",
+       Deny(From("ipBlocks: [198.51.100.0/24]") + From("ipSets: [both]")) + kDualStack + kSets,
        nullptr},
       {"IPv6 only", Deny(From("ipBlocks: ['2001:db8::/32']")) + kDualStack, nullptr},
       {"all but IPv4 ranges", Deny(From("notIpBlocks: [192.0.2.0/24]")) + kDualStack, nullptr},
@@ -155,21 +156,24 @@ TEST(LintTest, RulesThatCanNeverMatch) {
        "methods[0]: \"get\" can never match: methods are upper case"},
       {"path without slash", Allow(To("paths: [admin]")), "paths[0]: \"admin\" can never match"},
       {"any path", Allow(To("paths: ['*', '*.png', '/a']")), nullptr},
-      {"condition", Allow("  - when: [{key: source.ip, values: [10.1.2.3], notValues: "
-                          "[10.0.0.0/8]}]\n"),
+      {"condition",
+       Allow("  - when: [{key: source.ip, values: [10.1.2.3], notValues: "
+             "[10.0.0.0/8]}]\n"),
        "when[0].values: can never match"},
-      {"two ports at once", Allow("  - when: [{key: destination.port, values: ['80']}, {key: "
-                                  "destination.port, values: ['443']}]\n"),
+      {"two ports at once",
+       Allow("  - when: [{key: destination.port, values: ['80']}, {key: "
+             "destination.port, values: ['443']}]\n"),
        "when[1].values: can never match: when[0] wants other ports"},
-      {"one of two", Allow("  - when: [{key: destination.port, values: ['80', '443']}, {key: "
-                           "destination.port, values: ['443']}]\n"),
+      {"one of two",
+       Allow("  - when: [{key: destination.port, values: ['80', '443']}, {key: "
+             "destination.port, values: ['443']}]\n"),
        nullptr},
   });
 }
 
 TEST(LintTest, APolicyThatHasExpired) {
-  const std::string text = Deny(From("ipBlocks: [192.0.2.0/24]")) +
-                           "  expires: \"2026-01-02T03:04:05Z\"\n";
+  const std::string text =
+      Deny(From("ipBlocks: [192.0.2.0/24]")) + "  expires: \"2026-01-02T03:04:05Z\"\n";
   Surroundings around;
   around.now = WallTime(std::chrono::seconds(1767323045));
   ASSERT_EQ(Warnings(text, around).size(), 1u);
@@ -193,12 +197,13 @@ TEST(LintTest, RulesBehindOthersThatMatchAll) {
       {"narrower before", Deny(inner + From("ipBlocks: [10.0.0.0/8]")), nullptr},
       {"with a port before",
        Deny("  - from: [{source: {ipBlocks: [10.0.0.0/8]}}]\n    to: [{operation: {ports: "
-            "['80']}}]\n" + inner),
+            "['80']}}]\n" +
+            inner),
        nullptr},
       {"with an exception before",
        Deny(From("ipBlocks: [10.0.0.0/8], notIpBlocks: [10.1.0.0/24]") + inner), nullptr},
-      {"the same of the client", Deny(From("ipBlocks: [10.0.0.0/8]") +
-                                      From("remoteIpBlocks: [10.1.0.0/16]")) + kTopology,
+      {"the same of the client",
+       Deny(From("ipBlocks: [10.0.0.0/8]") + From("remoteIpBlocks: [10.1.0.0/16]")) + kTopology,
        nullptr},
       {"denied elsewhere", Allow(inner) + other + block,
        "spec.rules[0]: allows nothing: IpPolicy shop/q denies all that it matches"},
@@ -246,8 +251,9 @@ TEST(LintTest, HttpFieldsOnPortsThatSpeakTcp) {
       {"an undeclared port", Deny(To("paths: [/a], ports: ['8080']") + db) + kService, nullptr},
       {"the Service's own port is not the workload's",
        Deny(To("paths: [/a], ports: ['5432']") + db) + kService, nullptr},
-      {"another workload", Deny(To("paths: [/a], ports: ['15432']") +
-                                "  selector: {matchLabels: {app: web}}\n") + kService,
+      {"another workload",
+       Deny(To("paths: [/a], ports: ['15432']") + "  selector: {matchLabels: {app: web}}\n") +
+           kService,
        nullptr},
       {"no HTTP field", Deny(To("ports: ['15432']") + db) + kService, nullptr},
   });

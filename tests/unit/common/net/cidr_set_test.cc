@@ -61,9 +61,9 @@ TEST(CidrSetTest, FindsItsWayWhereAddressesCrowd) {
     ASSERT_EQ(set.LongestMatch(member), Cidr(member)) << member.ToString();
   }
   // Strangers before, between and behind the crowds, and one that leaves them at the last bits.
-  for (const char* stranger : {"::", "::1", "2001:db7:ffff::", "2001:db8::1:0:0", "2001:db8::63:0:0",
-                               "2001:db8::ffff:0", "2001:db9::", "ffff::", "10.1.1.255",
-                               "10.1.18.0", "0.0.0.0", "255.255.255.255"}) {
+  for (const char* stranger :
+       {"::", "::1", "2001:db7:ffff::", "2001:db8::1:0:0", "2001:db8::63:0:0", "2001:db8::ffff:0",
+        "2001:db9::", "ffff::", "10.1.1.255", "10.1.18.0", "0.0.0.0", "255.255.255.255"}) {
     EXPECT_FALSE(set.Contains(*IpAddress::Parse(stranger))) << stranger;
   }
 }

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
-
 #include "common/snapshot/router.h"
 
 namespace whence::wire {
@@ -109,10 +108,11 @@ TEST(SnapshotDecoderTest, NamesAllBadFieldsAtOnce) {
 }
 
 TEST(SnapshotDecoderTest, TakesWhatTheLogMayKeep) {
-  const auto cut = Decode(
-      Bundle(absl::StrCat(kHead, " mesh { access_log { keep_query: true client_addresses: TRUNCATE "
+  const auto cut =
+      Decode(Bundle(absl::StrCat(kHead,
+                                 " mesh { access_log { keep_query: true client_addresses: TRUNCATE "
                                  "ipv6_prefix: 32 } }")),
-      "v", {});
+             "v", {});
   ASSERT_TRUE(cut.ok()) << cut.status().ToString();
   EXPECT_TRUE((*cut)->keep_query);
   EXPECT_EQ((*cut)->privacy,

@@ -134,8 +134,7 @@ class AccessLogServiceTest : public testing::Test {
     builder.RegisterService(logs_.get());
     server_ = builder.BuildAndStart();
     ASSERT_TRUE(server_);
-    auto channel = channel_ =
-        grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+    auto channel = channel_ = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
     ingest_stub_ = v1::AccessLogIngest::NewStub(channel);
     envoy_stub_ = envoy::service::accesslog::v3::AccessLogService::NewStub(channel);
     log_stub_ = v1::LogService::NewStub(channel);
@@ -382,7 +381,8 @@ TEST_F(AccessLogServiceTest, AnEnvoyLogsToTheSameTable) {
     als::StreamAccessLogsMessage more;
     auto* tcp = more.mutable_tcp_logs()->add_log_entry();
     tcp->mutable_connection_properties()->set_received_bytes(11);
-    tcp->mutable_common_properties()->mutable_response_flags()->set_upstream_connection_failure(true);
+    tcp->mutable_common_properties()->mutable_response_flags()->set_upstream_connection_failure(
+        true);
     ASSERT_TRUE(writer->Write(more));
     writer->WritesDone();
     ASSERT_TRUE(writer->Finish().ok());

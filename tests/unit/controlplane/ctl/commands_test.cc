@@ -186,25 +186,28 @@ TEST_F(CommandsTest, ListsConnectedAgents) {
 }
 
 TEST_F(CommandsTest, ListsWhatAgentsSayAndNothingProves) {
-  std::string path = File("t.yaml",
-                          "apiVersion: whence.dev/v1\nkind: TrustTopology\n"
-                          "metadata: {name: t, namespace: shop}\nspec: {selector: {matchLabels: "
-                          "{app: web}}, trustedProxies: {workloads: [{matchLabels: {app: proxy}}]}}\n");
+  std::string path =
+      File("t.yaml",
+           "apiVersion: whence.dev/v1\nkind: TrustTopology\n"
+           "metadata: {name: t, namespace: shop}\nspec: {selector: {matchLabels: "
+           "{app: web}}, trustedProxies: {workloads: [{matchLabels: {app: proxy}}]}}\n");
   ASSERT_EQ(Ctl({"apply", "-f", path}), 0) << err_;
   discovery::Agent agent;
   agent.id = "shop/evil";
   agent.workload.namespace_ = "shop";
   agent.workload.name = "evil";
   agent.workload.labels = {{"app", "proxy"}};
-  agent.workload.addresses = {*net::IpAddress::Parse("10.0.0.7"), *net::IpAddress::Parse("10.0.0.8")};
+  agent.workload.addresses = {*net::IpAddress::Parse("10.0.0.7"),
+                              *net::IpAddress::Parse("10.0.0.8")};
   v1::AgentProof proof;
   proof.add_addresses("10.0.0.7");
   discovery::Believe(proof, &agent);
   plane_->inventory.Connect(agent, [](const absl::Status&) {});
   ASSERT_EQ(Ctl({"agents"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("shop/evil  sidecar  10.0.0.7,10.0.0.8?"));
-  EXPECT_THAT(out_, HasSubstr("shop/evil: TrustTopology shop/t does not trust it for its labels, which "
-                              "its certificate does not name: whencectl certs issue --label\n"));
+  EXPECT_THAT(out_,
+              HasSubstr("shop/evil: TrustTopology shop/t does not trust it for its labels, which "
+                        "its certificate does not name: whencectl certs issue --label\n"));
   EXPECT_THAT(out_, HasSubstr("?: the agent does not connect from that address"));
 }
 
@@ -327,7 +330,8 @@ TEST_F(CommandsTest, LoadsAListAndSendsOnlyWhatIsNew) {
   EXPECT_EQ(out_, "60000 CIDRs\nIpSet shop/bad created (dry run)\n");
   ASSERT_EQ(Ctl({"ipset", "load", "bad", File("feed", Feed(60'000)), "-n", "shop"}), 0) << err_;
   EXPECT_EQ(out_, "60000 CIDRs\nIpSet shop/bad created\nrevision 1\n");
-  ASSERT_EQ(Ctl({"ipset", "load", "bad", "-", "-n", "shop"}, Feed(60'000, "2001:db8::/32 ; new\n")), 0);
+  ASSERT_EQ(Ctl({"ipset", "load", "bad", "-", "-n", "shop"}, Feed(60'000, "2001:db8::/32 ; new\n")),
+            0);
   EXPECT_EQ(out_, "60001 CIDRs\nIpSet shop/bad updated\nrevision 2\n");
   ASSERT_EQ(Ctl({"ipset", "load", "bad", "-", "-n", "shop"}, Feed(60'000, "2001:db8::/32\n")), 0);
   EXPECT_THAT(out_, HasSubstr("nothing to change"));
@@ -385,10 +389,14 @@ TEST_F(CommandsTest, MakesACaAndIssuesFilesThatNobodyElseReadsAndNeverOverwrites
   EXPECT_THAT(err_, HasSubstr("is not overwritten"));
   ASSERT_EQ(Ctl({"certs", "issue", "agent", "shop/web", "--dir", dir, "-o", "json"}), 0) << err_;
   EXPECT_THAT(out_, HasSubstr("\"uri\": \"spiffe://prod.example/ns/shop/workload/web\""));
-  ASSERT_EQ(Ctl({"certs", "issue", "agent", "shop/door", "--role", "gateway", "--dir", dir, "-o", "json"}), 0)
+  ASSERT_EQ(Ctl({"certs", "issue", "agent", "shop/door", "--role", "gateway", "--dir", dir, "-o",
+                 "json"}),
+            0)
       << err_;
   EXPECT_THAT(out_, HasSubstr("\"uri\": \"spiffe://prod.example/ns/shop/gateway/door\""));
-  ASSERT_EQ(Ctl({"certs", "issue", "workload", "shop/host", "--role", "node", "--dir", dir, "-o", "json"}), 0)
+  ASSERT_EQ(Ctl({"certs", "issue", "workload", "shop/host", "--role", "node", "--dir", dir, "-o",
+                 "json"}),
+            0)
       << err_;
   EXPECT_THAT(out_, HasSubstr("\"uri\": \"spiffe://prod.example/ns/shop/nodes/host\""));
   ASSERT_EQ(Ctl({"certs", "issue", "operator", "ana", "--access", "editor", "--dir", dir}), 0);
@@ -404,8 +412,8 @@ TEST_F(CommandsTest, MakesACaAndIssuesFilesThatNobodyElseReadsAndNeverOverwrites
   }
   // A file in the way of either half: nothing is left behind.
   File("taken.crt", "mine");
-  EXPECT_EQ(Ctl({"certs", "issue", "operator", "bob", "--dir", dir, "--out", directory_ + "/taken"}),
-            1);
+  EXPECT_EQ(
+      Ctl({"certs", "issue", "operator", "bob", "--dir", dir, "--out", directory_ + "/taken"}), 1);
   EXPECT_FALSE(std::filesystem::exists(directory_ + "/taken.key"));
 }
 

@@ -182,7 +182,8 @@ TEST_F(HistoryTest, LargeSetsAreComparedAndGoBack) {
   ASSERT_EQ(Ctl({"delete", "ipset", "feed", "-n", "shop"}), 0) << err_;
 
   EXPECT_EQ(Ctl({"diff", "1", "2"}), 1);
-  EXPECT_THAT(out_, HasSubstr("--- IpSet shop/feed (revision 1)\n+++ IpSet shop/feed (revision 2)\n"));
+  EXPECT_THAT(out_,
+              HasSubstr("--- IpSet shop/feed (revision 1)\n+++ IpSet shop/feed (revision 2)\n"));
   EXPECT_THAT(out_, HasSubstr("\n-  - 10.0.0.0/24\n-  - 10.0.1.0/24\n+  - \"2001:db8::/32\"\n"));
   EXPECT_THAT(out_, Not(HasSubstr("10.0.2.0/24")));
 

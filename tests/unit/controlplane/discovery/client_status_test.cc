@@ -93,7 +93,8 @@ TEST(ClientStatusTest, ARefusalIsShownWithItsVersionTextAndTime) {
   TypeProgress progress;
   progress.resources["a/b"] = {"v2", "v1", "v2", "a/b: port 0", WallTime(1700000000250ms)};
   progress.current["a/b"] = Current("v2");
-  const auto shown = DescribeClients({}, {Client("a/b", progress)})->config(0).generic_xds_configs(0);
+  const auto shown =
+      DescribeClients({}, {Client("a/b", progress)})->config(0).generic_xds_configs(0);
   EXPECT_EQ(shown.error_state().version_info(), "v2");
   EXPECT_EQ(shown.error_state().details(), "a/b: port 0");
   EXPECT_EQ(shown.error_state().last_update_attempt().seconds(), 1700000000);

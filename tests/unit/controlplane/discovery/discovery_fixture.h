@@ -47,8 +47,8 @@ inline Node MakeNode(const std::string& id, const std::string& role, const std::
   return node;
 }
 
-inline v1::Document Policy(const std::string& name, const std::string& app, const std::string& block,
-                    const std::string& ip_set = "") {
+inline v1::Document Policy(const std::string& name, const std::string& app,
+                           const std::string& block, const std::string& ip_set = "") {
   v1::Document document;
   document.set_kind("IpPolicy");
   document.mutable_metadata()->set_namespace_("shop");
@@ -175,8 +175,7 @@ class DiscoveryServiceTest : public testing::Test {
     config_ = std::make_unique<model::CurrentConfig>();
     if (published_) config_->Publish(published_);
     service_ = std::make_unique<DiscoveryService>(
-        *config_, *inventory_, clock_, logger_, refusals_,
-        options_,
+        *config_, *inventory_, clock_, logger_, refusals_, options_,
         [this](const std::vector<Agent>& agents) { EXPECT_TRUE(store_->Save(agents).ok()); });
     std::string address = "unix:" + directory_ + "/grpc.sock";
     grpc::ServerBuilder builder;

@@ -77,7 +77,8 @@ class DiscoveryRulesTest : public DiscoveryServiceTest {
   // Of half a megabyte: more than a stream's flow control lets through unread.
   static v1::Document LargePolicy(int number) {
     v1::Document document = Policy("large", "echo", "");
-    auto* source = document.mutable_ip_policy()->mutable_rules(0)->mutable_from(0)->mutable_source();
+    auto* source =
+        document.mutable_ip_policy()->mutable_rules(0)->mutable_from(0)->mutable_source();
     for (int i = 0; i < 40000; ++i) {
       source->add_remote_ip_blocks("10." + std::to_string(number) + "." + std::to_string(i >> 8) +
                                    "." + std::to_string(i & 255));
@@ -115,9 +116,10 @@ TEST_F(DiscoveryRulesTest, WhatCannotBeReadIsAnErrorAndNoFarewell) {
     grpc::StatusCode want;
   };
   PublishAndLoad(1, {});
-  for (const Row& row : {Row{"too deep", deep, grpc::StatusCode::INVALID_ARGUMENT},
-                         Row{"too large for discovery", large, grpc::StatusCode::RESOURCE_EXHAUSTED},
-                         Row{"too large for gRPC", enormous, grpc::StatusCode::RESOURCE_EXHAUSTED}}) {
+  for (const Row& row :
+       {Row{"too deep", deep, grpc::StatusCode::INVALID_ARGUMENT},
+        Row{"too large for discovery", large, grpc::StatusCode::RESOURCE_EXHAUSTED},
+        Row{"too large for gRPC", enormous, grpc::StatusCode::RESOURCE_EXHAUSTED}}) {
     SCOPED_TRACE(row.name);
     DeltaClient client(*stub_);
     client.Subscribe(echo_, kBundleType, {"shop/echo"});
@@ -290,7 +292,8 @@ TEST_F(DiscoveryRulesTest, ReplicasShareTheBytesOfTheirBundle) {
     EXPECT_FALSE(want.handover_key().empty());
     want.set_revision(5);
     EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(served, want))
-        << served.ShortDebugString() << "\n" << want.ShortDebugString();
+        << served.ShortDebugString() << "\n"
+        << want.ShortDebugString();
   }
   // The next state keeps the bytes of what did not change, of whichever revision.
   Publish(6, {Policy("edge", "echo", "2.2.2.0/24"), Policy("other", "else", "3.3.3.0/24")});
@@ -316,7 +319,8 @@ TEST_F(DiscoveryRulesTest, ClientStatusIsServed) {
   const auto check = [](const ClientStatusResponse& response) {
     ASSERT_EQ(response.config_size(), 1);
     std::map<std::string, envoy::service::status::v3::ClientConfig::GenericXdsConfig> by_name;
-    for (const auto& shown : response.config(0).generic_xds_configs()) by_name[shown.name()] = shown;
+    for (const auto& shown : response.config(0).generic_xds_configs())
+      by_name[shown.name()] = shown;
     EXPECT_EQ(by_name["shop/echo"].config_status(), envoy::service::status::v3::ERROR);
     EXPECT_EQ(by_name["shop/echo"].error_state().details(), "shop/echo: not like this");
     EXPECT_GT(by_name["shop/echo"].error_state().last_update_attempt().seconds(), 0);

@@ -43,7 +43,9 @@ struct Holder {
       v1::IpSetResource message;
       ASSERT_TRUE(message.ParseFromString(*step.bytes));
       if (message.base_version().empty()) content = {};
-      if (!message.base_version().empty()) { ASSERT_EQ(message.base_version(), version); }
+      if (!message.base_version().empty()) {
+        ASSERT_EQ(message.base_version(), version);
+      }
       auto next = wire::AdvanceIpSet(message, std::move(content));
       ASSERT_TRUE(next.ok()) << next.status();
       content = *std::move(next);
@@ -147,7 +149,8 @@ TEST(IpSetStepsTest, WholeIsWhole) {
 
 TEST(IpSetStepsTest, ManyStreamsShareOneStep) {
   net::PackedCidrs content;
-  for (int i = 0; i < 400; ++i) content.v4 += std::string("\x0a\x00", 2) + char(i / 256) + char(i) + char(32);
+  for (int i = 0; i < 400; ++i)
+    content.v4 += std::string("\x0a\x00", 2) + char(i / 256) + char(i) + char(32);
   const auto first = IpSetSteps::Make("shop/a", content, nullptr);
   const Resource one = first->StepFrom("");
   EXPECT_EQ(first->StepFrom("").bytes, one.bytes);

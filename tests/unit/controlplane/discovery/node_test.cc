@@ -104,8 +104,8 @@ TEST(ReadNodeTest, OnlyAnInterceptingSidecarCounts) {
 
 TEST(ReadNodeTest, KnowsWhatPacketRulesLeaveOut) {
   const auto read = [](const std::string& ports) {
-    return ReadNode(FromJson(R"({"id": "a/b", "metadata": {"interception": "tproxy")" + ports +
-                             "}}"))
+    return ReadNode(
+               FromJson(R"({"id": "a/b", "metadata": {"interception": "tproxy")" + ports + "}}"))
         ->workload;
   };
   const bundle::Workload excluding = read(R"(, "excludedPorts": [22, 15020])");
@@ -128,7 +128,8 @@ TEST(SameWorkloadTest, IgnoresTheProgramsVersion) {
 
 TEST(NodeTest, WhatIsProvenOfAnAgentIsLessThanWhatItSays) {
   Agent agent;
-  agent.workload.addresses = {*net::IpAddress::Parse("10.0.0.1"), *net::IpAddress::Parse("2001:db8::1")};
+  agent.workload.addresses = {*net::IpAddress::Parse("10.0.0.1"),
+                              *net::IpAddress::Parse("2001:db8::1")};
   agent.workload.labels = {{"app", "web"}, {"tier", "edge"}, {"x", "y"}};
   const bundle::Workload said = agent.workload;
   EXPECT_TRUE(said.IsProven(said.addresses[1])) << "without a certificate its word is enough";

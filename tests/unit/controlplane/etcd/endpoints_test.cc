@@ -22,9 +22,9 @@ TEST(EndpointsTest, ReadsWhatPeopleWrite) {
 }
 
 TEST(EndpointsTest, RefusesWhatNamesNoPlace) {
-  for (const char* text :
-       {"", " , ", "http://", "http://h", "http://h:0", "http://h:65536", "http://h:x", "ftp://h:1",
-        "http://user@h:1", "http://h:1/path", "http://::1:2379", "http://[1.2.3.4]:1", "unix:/x:1"}) {
+  for (const char* text : {"", " , ", "http://", "http://h", "http://h:0", "http://h:65536",
+                           "http://h:x", "ftp://h:1", "http://user@h:1", "http://h:1/path",
+                           "http://::1:2379", "http://[1.2.3.4]:1", "unix:/x:1"}) {
     EXPECT_FALSE(ParseEndpoints(text).ok()) << text;
   }
 }

@@ -100,7 +100,8 @@ TEST_F(EtcdStoreTest, NoneOfManyEditorsLosesAnything) {
     editors.emplace_back([this, editor] {
       auto store = Open();
       for (int i = 0; i < kCommits; ++i) {
-        v1::Document document = Policy("p" + std::to_string(editor) + "-" + std::to_string(i), "::/0");
+        v1::Document document =
+            Policy("p" + std::to_string(editor) + "-" + std::to_string(i), "::/0");
         (*document.mutable_metadata()->mutable_annotations())["note"] =
             std::string(i % 3 == 0 ? 2 * kPieceBytes : 10, 'x');
         while (true) {
@@ -230,7 +231,8 @@ TEST_F(EtcdStoreTest, SpeaksTlsWithAnEtcdThatAsksForCertificates) {
   authority.Replace("ca.crt", authority.certificate());
   other.Replace("ca.crt", other.certificate());
   authority.Write("one", authority.Issue(security::Kind::kControlPlane, "one"));
-  EtcdCluster secured(1, EtcdCluster::Tls{pattern + "/ca.crt", pattern + "/one.crt", pattern + "/one.key"});
+  EtcdCluster secured(
+      1, EtcdCluster::Tls{pattern + "/ca.crt", pattern + "/one.crt", pattern + "/one.key"});
   struct Row {
     const char* name;
     std::string ca, certificate, key;
@@ -268,9 +270,9 @@ TEST_F(EtcdStoreTest, SpeaksTlsWithAnEtcdThatAsksForCertificates) {
 }  // namespace whence::etcd
 
 namespace whence::store {
-INSTANTIATE_TEST_SUITE_P(Etcd, StoreTest, ::testing::Values(BackendFactory{"etcd", [] {
-                           return std::make_unique<etcd::EtcdBackend>();
-                         }}));
+INSTANTIATE_TEST_SUITE_P(Etcd, StoreTest,
+                         ::testing::Values(BackendFactory{
+                             "etcd", [] { return std::make_unique<etcd::EtcdBackend>(); }}));
 }  // namespace whence::store
 
 int main(int argc, char** argv) {

@@ -180,7 +180,8 @@ spec:
 )";
 
 TEST_F(DoctorTest, PortsThatAreLeftOutMatterWhereSomebodySpeaksOfThem) {
-  const auto leave_out = [this](std::vector<uint16_t> excluded, std::vector<uint16_t> included = {}) {
+  const auto leave_out = [this](std::vector<uint16_t> excluded,
+                                std::vector<uint16_t> included = {}) {
     bundle::Workload web;
     web.namespace_ = "shop";
     web.name = "web";
@@ -212,8 +213,7 @@ TEST_F(DoctorTest, PortsThatAreLeftOutMatterWhereSomebodySpeaksOfThem) {
     ASSERT_THAT(Rules(findings), ElementsAre("excluded-ports")) << row.flags;
     EXPECT_EQ(findings[0].workload(), "shop/web");
     EXPECT_THAT(findings[0].evidence(), testing::ElementsAreArray(row.evidence));
-    EXPECT_EQ(findings[0].commands(1),
-              "whence-agent intercept install --mode tproxy" + row.flags);
+    EXPECT_EQ(findings[0].commands(1), "whence-agent intercept install --mode tproxy" + row.flags);
   }
 }
 

@@ -43,9 +43,10 @@ class AuthorityTest : public ::testing::Test {
 
 TEST_F(AuthorityTest, IssuesCertificatesThatOpensslVerifiesForTheirPurpose) {
   auto agent = Issue(authority_, {kAgent, {}, hours(24)}, kNow);
-  auto server = Issue(authority_, {{Kind::kControlPlane, "whence.local", "", "main"},
-                                   {"10.0.0.5", "whence.example", "2001:db8::5"},
-                                   hours(24)},
+  auto server = Issue(authority_,
+                      {{Kind::kControlPlane, "whence.local", "", "main"},
+                       {"10.0.0.5", "whence.example", "2001:db8::5"},
+                       hours(24)},
                       kNow);
   ASSERT_TRUE(agent.ok() && server.ok()) << agent.status() << server.status();
   File("ca.crt", authority_.certificate);
@@ -66,9 +67,9 @@ TEST_F(AuthorityTest, IssuesCertificatesThatOpensslVerifiesForTheirPurpose) {
 }
 
 TEST_F(AuthorityTest, NamesOneUriAndAnAgentsAddressesAndLabels) {
-  auto agent = Issue(authority_,
-                     {kAgent, {"10.0.0.5", "2001:db8::5"}, hours(24), {"app=web", "x/y=", "OU=1"}},
-                     kNow);
+  auto agent =
+      Issue(authority_,
+            {kAgent, {"10.0.0.5", "2001:db8::5"}, hours(24), {"app=web", "x/y=", "OU=1"}}, kNow);
   ASSERT_TRUE(agent.ok()) << agent.status();
   auto info = ParseCertificates(agent->certificate);
   ASSERT_TRUE(info.ok()) << info.status();
@@ -81,8 +82,8 @@ TEST_F(AuthorityTest, NamesOneUriAndAnAgentsAddressesAndLabels) {
   // With an address of its own it is no server's all the same.
   File("ca.crt", authority_.certificate);
   File("agent.crt", agent->certificate);
-  const std::string verify = "openssl verify -attime 1800000100 -x509_strict -CAfile " + directory_ +
-                             "/ca.crt -verify_ip 10.0.0.5 -purpose ";
+  const std::string verify = "openssl verify -attime 1800000100 -x509_strict -CAfile " +
+                             directory_ + "/ca.crt -verify_ip 10.0.0.5 -purpose ";
   const std::string file = " " + directory_ + "/agent.crt >/dev/null 2>&1";
   EXPECT_EQ(std::system((verify + "sslclient" + file).c_str()), 0);
   EXPECT_NE(std::system((verify + "sslserver" + file).c_str()), 0);
@@ -97,16 +98,17 @@ TEST_F(AuthorityTest, RefusesWhatACertificateOfItsKindCannotSay) {
     Identity identity;
     std::string address, label;
   };
-  for (const Case& one : {Case{kAgent, "web.shop", ""}, Case{kAgent, "0.0.0.0", ""},
-                          Case{kAgent, "10.0.0.0/8", ""}, Case{operators, "10.0.0.5", ""},
-                          Case{operators, "", "a=b"}, Case{server, "", "a=b"}, Case{kAgent, "", "a"},
-                          Case{kAgent, "", "=b"}, Case{kAgent, "", "a=b c"}, Case{kAgent, "", "a=b=c"},
-                          Case{kAgent, "", longest + "v"}}) {
+  for (const Case& one :
+       {Case{kAgent, "web.shop", ""}, Case{kAgent, "0.0.0.0", ""}, Case{kAgent, "10.0.0.0/8", ""},
+        Case{operators, "10.0.0.5", ""}, Case{operators, "", "a=b"}, Case{server, "", "a=b"},
+        Case{kAgent, "", "a"}, Case{kAgent, "", "=b"}, Case{kAgent, "", "a=b c"},
+        Case{kAgent, "", "a=b=c"}, Case{kAgent, "", longest + "v"}}) {
     IssueRequest request{one.identity, {}, hours(1)};
     if (!one.address.empty()) request.addresses = {one.address};
     if (!one.label.empty()) request.labels = {one.label};
     const auto issued = Issue(authority_, request, kNow);
-    EXPECT_EQ(issued.status().code(), absl::StatusCode::kInvalidArgument) << one.address << one.label;
+    EXPECT_EQ(issued.status().code(), absl::StatusCode::kInvalidArgument)
+        << one.address << one.label;
   }
 }
 

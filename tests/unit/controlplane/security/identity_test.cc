@@ -25,19 +25,37 @@ TEST(IdentityTest, ReadsBackEveryKind) {
 
 TEST(IdentityTest, IsNobodyForAnythingSpelledOtherwise) {
   for (const char* uri : {
-           "", "spiffe://", "spiffe:///ns/shop/workload/web", "https://d/ns/shop/workload/web",
-           "SPIFFE://d/ns/shop/workload/web", "spiffe://D/ns/shop/workload/web",
-           "spiffe://d/ns/shop/workload/web/", "spiffe://d//ns/shop/workload/web",
-           "spiffe://d/ns//workload/web", "spiffe://d/ns/shop/workload/", "spiffe://d/ns/shop",
-           "spiffe://d/ns/shop/workload/web/x", "spiffe://d/ns/shop/workload/a%2Fb",
-           "spiffe://d/ns/shop/workload/web?x", "spiffe://d/ns/shop/workload/web#x",
-           "spiffe://d:1/ns/shop/workload/web", "spiffe://u@d/ns/shop/workload/web",
-           "spiffe://d/ns/sh op/workload/web", "spiffe://d/NS/shop/workload/web",
-           "spiffe://d/ns/shop/workloads/", "spiffe://d/ns/shop/workloadS/web",
-           "spiffe://d/ns/shop/gateway/", "spiffe://d/ns/shop/Gateway/web", "spiffe://d/ns/shop/sidecar/web",
-           "spiffe://d/ns/shop/workloads/web/x", "spiffe://d/operator/ana", "spiffe://d/operator/ana/role/admin",
-           "spiffe://d/operator/ana/role/Editor", "spiffe://d/operator//role/editor",
-           "spiffe://d/control-plane", "spiffe://d/control-plane/a/b",
+           "",
+           "spiffe://",
+           "spiffe:///ns/shop/workload/web",
+           "https://d/ns/shop/workload/web",
+           "SPIFFE://d/ns/shop/workload/web",
+           "spiffe://D/ns/shop/workload/web",
+           "spiffe://d/ns/shop/workload/web/",
+           "spiffe://d//ns/shop/workload/web",
+           "spiffe://d/ns//workload/web",
+           "spiffe://d/ns/shop/workload/",
+           "spiffe://d/ns/shop",
+           "spiffe://d/ns/shop/workload/web/x",
+           "spiffe://d/ns/shop/workload/a%2Fb",
+           "spiffe://d/ns/shop/workload/web?x",
+           "spiffe://d/ns/shop/workload/web#x",
+           "spiffe://d:1/ns/shop/workload/web",
+           "spiffe://u@d/ns/shop/workload/web",
+           "spiffe://d/ns/sh op/workload/web",
+           "spiffe://d/NS/shop/workload/web",
+           "spiffe://d/ns/shop/workloads/",
+           "spiffe://d/ns/shop/workloadS/web",
+           "spiffe://d/ns/shop/gateway/",
+           "spiffe://d/ns/shop/Gateway/web",
+           "spiffe://d/ns/shop/sidecar/web",
+           "spiffe://d/ns/shop/workloads/web/x",
+           "spiffe://d/operator/ana",
+           "spiffe://d/operator/ana/role/admin",
+           "spiffe://d/operator/ana/role/Editor",
+           "spiffe://d/operator//role/editor",
+           "spiffe://d/control-plane",
+           "spiffe://d/control-plane/a/b",
        }) {
     EXPECT_EQ(ParseIdentity(uri), std::nullopt) << uri;
   }
@@ -48,7 +66,8 @@ TEST(IdentityTest, IsNobodyForAnythingSpelledOtherwise) {
 TEST(IdentityTest, OfOneAgentCoversNobodyElse) {
   const Identity one{Kind::kAgent, "whence.local", "shop", "web"};
   EXPECT_TRUE(one.Covers("shop/web"));
-  for (const char* other : {"shop/web-x7k2p", "shop/web-0", "shop/we", "other/web", "web", "shop/web/", ""}) {
+  for (const char* other :
+       {"shop/web-x7k2p", "shop/web-0", "shop/we", "other/web", "web", "shop/web/", ""}) {
     EXPECT_FALSE(one.Covers(other)) << other;
   }
 }
@@ -56,28 +75,58 @@ TEST(IdentityTest, OfOneAgentCoversNobodyElse) {
 TEST(IdentityTest, OfAWorkloadCoversThePodsThatKubernetesMakesOfIt) {
   const Identity web{Kind::kWorkload, "whence.local", "shop", "web"};
   for (const char* pod : {
-           "shop/web",
-           "shop/web-7d4b9c8f6-x7k2p", "shop/web-5d5fd59b75-bcdfg", "shop/web-6-22222",  // Deployment
-           "shop/web-x7k2p",                                                             // DaemonSet, Job
-           "shop/web-29402100-x7k2p",                                                    // CronJob
-           "shop/web-0", "shop/web-7", "shop/web-10", "shop/web-4294967295",             // StatefulSet
+           "shop/web", "shop/web-7d4b9c8f6-x7k2p", "shop/web-5d5fd59b75-bcdfg",
+           "shop/web-6-22222",                                                // Deployment
+           "shop/web-x7k2p",                                                  // DaemonSet, Job
+           "shop/web-29402100-x7k2p",                                         // CronJob
+           "shop/web-0", "shop/web-7", "shop/web-10", "shop/web-4294967295",  // StatefulSet
        }) {
     EXPECT_TRUE(web.Covers(pod)) << pod;
   }
   for (const char* stranger : {
            // Other workloads, and their pods.
-           "shop/web-admin", "shop/web-admin-0", "shop/web-admin-7d4b9c8f6-x7k2p",
-           "shop/web-admin-x7k2p", "shop/web2", "shop/web2-0", "shop/website-0", "shop/we", "shop/webx7k2p",
-           "shop/web-api-0", "shop/web-v2-0", "shop/web-2-0", "shop/web-0-1",
+           "shop/web-admin",
+           "shop/web-admin-0",
+           "shop/web-admin-7d4b9c8f6-x7k2p",
+           "shop/web-admin-x7k2p",
+           "shop/web2",
+           "shop/web2-0",
+           "shop/website-0",
+           "shop/we",
+           "shop/webx7k2p",
+           "shop/web-api-0",
+           "shop/web-v2-0",
+           "shop/web-2-0",
+           "shop/web-0-1",
            "shop/web-cache-7d4b9c8f6-x7k2p",
            // Other namespaces.
-           "other/web-0", "shop2/web-0", "web-0", "/web-0", "shop//web-0",
+           "other/web-0",
+           "shop2/web-0",
+           "web-0",
+           "/web-0",
+           "shop//web-0",
            // Letters that no pod's ending has; lengths that it has not.
-           "shop/web-x7k2a", "shop/web-x7k20", "shop/web-X7K2P", "shop/web-x7k2", "shop/web-x7k2pp",
-           "shop/web-7d4b9c8f6-x7k2", "shop/web-7d4b9c8f6-x7k2pp", "shop/web-7d4b9c8f6a-x7k2p",
-           "shop/web-bcdfghjklmn-x7k2p", "shop/web-7d4b9c8f6-", "shop/web--x7k2p", "shop/web-",
-           "shop/web-7d4b9c8f6-x7k2p-0", "shop/web-00", "shop/web-01", "shop/web-12345678901",
-           "shop/web-2940210-x7k2p", "shop/web-294021000-x7k2p", "shop/web.x7k2p", "shop/web-x7k2p/", "",
+           "shop/web-x7k2a",
+           "shop/web-x7k20",
+           "shop/web-X7K2P",
+           "shop/web-x7k2",
+           "shop/web-x7k2pp",
+           "shop/web-7d4b9c8f6-x7k2",
+           "shop/web-7d4b9c8f6-x7k2pp",
+           "shop/web-7d4b9c8f6a-x7k2p",
+           "shop/web-bcdfghjklmn-x7k2p",
+           "shop/web-7d4b9c8f6-",
+           "shop/web--x7k2p",
+           "shop/web-",
+           "shop/web-7d4b9c8f6-x7k2p-0",
+           "shop/web-00",
+           "shop/web-01",
+           "shop/web-12345678901",
+           "shop/web-2940210-x7k2p",
+           "shop/web-294021000-x7k2p",
+           "shop/web.x7k2p",
+           "shop/web-x7k2p/",
+           "",
        }) {
     EXPECT_FALSE(web.Covers(stranger)) << stranger;
   }

@@ -144,7 +144,8 @@ class MutualTlsTest : public ::testing::Test {
 TEST_F(MutualTlsTest, SpeaksNothingOlderThanTls13AndToNobodyWithoutACertificate) {
   authority_->Write("eve", authority_->Issue(Kind::kEditor, "eve"));
   auto handshake = [this](const std::string& arguments) {
-    return std::system(("cd " + directory_ + " && openssl s_client -brief -alpn h2 -verify_return_error" +
+    return std::system(("cd " + directory_ +
+                        " && openssl s_client -brief -alpn h2 -verify_return_error" +
                         " -CAfile ca.crt -connect " + address_ + " " + arguments +
                         " -cert eve.crt -key eve.key </dev/null >/dev/null 2>&1")
                            .c_str()) == 0;
@@ -156,12 +157,11 @@ TEST_F(MutualTlsTest, SpeaksNothingOlderThanTls13AndToNobodyWithoutACertificate)
   grpc::SslCredentialsOptions only_ca;
   only_ca.pem_root_certs = authority_->certificate();
   EXPECT_EQ(Get(Channel(grpc::SslCredentials(only_ca))).error_code(), StatusCode::UNAVAILABLE);
-  EXPECT_EQ(Get(Channel(stranger.Client(stranger.Issue(Kind::kEditor, "eve"),
-                                        authority_->certificate())))
-                .error_code(),
-            StatusCode::UNAVAILABLE);
-  EXPECT_EQ(Get(Channel(grpc::InsecureChannelCredentials())).error_code(),
-            StatusCode::UNAVAILABLE);
+  EXPECT_EQ(
+      Get(Channel(stranger.Client(stranger.Issue(Kind::kEditor, "eve"), authority_->certificate())))
+          .error_code(),
+      StatusCode::UNAVAILABLE);
+  EXPECT_EQ(Get(Channel(grpc::InsecureChannelCredentials())).error_code(), StatusCode::UNAVAILABLE);
 }
 
 TEST_F(MutualTlsTest, HasARowForEveryMethodThatItServesAndRefusesTheRest) {
@@ -251,7 +251,8 @@ TEST_F(MutualTlsTest, KnowsNobodyOfAnotherTrustDomainOrWithoutAName) {
   TestAuthority other(directory_, "other.local");
   authority_->Replace("ca.crt", authority_->certificate() + other.certificate());
   authority_->Write("probe", authority_->Issue(Kind::kViewer, "ana"));
-  auto foreign = Channel(other.Client(other.Issue(Kind::kEditor, "eve"), authority_->certificate()));
+  auto foreign =
+      Channel(other.Client(other.Issue(Kind::kEditor, "eve"), authority_->certificate()));
   // Until the second CA is taken the handshake fails; from then on the guard answers.
   grpc::Status status;
   for (int i = 0; i < 200 && status.error_code() != StatusCode::PERMISSION_DENIED; ++i) {
@@ -268,9 +269,8 @@ TEST_F(MutualTlsTest, RecordsTheCertificatesNameWhateverTheRequestClaims) {
   request.set_kind("all");
   v1::GetResponse response;
   grpc::ClientContext context;
-  ASSERT_TRUE(v1::ConfigService::NewStub(As(Kind::kViewer, "ana"))
-                  ->Get(&context, request, &response)
-                  .ok());
+  ASSERT_TRUE(
+      v1::ConfigService::NewStub(As(Kind::kViewer, "ana"))->Get(&context, request, &response).ok());
   EXPECT_EQ(response.documents(0).author(), "eve");
 }
 
@@ -286,7 +286,8 @@ DeltaDiscoveryRequest Subscribe(const std::string& id, const char* type,
 TEST_F(MutualTlsTest, PodsThatShareACertificateAreServedAndThoseOfOthersAreNot) {
   auto channel = As(Kind::kWorkload, "web", "shop");
   auto discovery = AggregatedDiscoveryService::NewStub(channel);
-  for (const std::string pod : {"shop/web-7d4b9c8f6-x7k2p", "shop/web-7d4b9c8f6-bcdfg", "shop/web-admin-0"}) {
+  for (const std::string pod :
+       {"shop/web-7d4b9c8f6-x7k2p", "shop/web-7d4b9c8f6-bcdfg", "shop/web-admin-0"}) {
     const bool is_ours = pod != "shop/web-admin-0";
     grpc::ClientContext context, log_context;
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
@@ -321,10 +322,11 @@ TEST_F(MutualTlsTest, AnAgentHasTheRoleOfItsCertificateWhateverItsNodeSays) {
     const char* claimed;
     bool is_served;
   };
-  const Case cases[] = {{trust::Role::kSidecar, "gateway", false}, {trust::Role::kSidecar, "node", false},
-                        {trust::Role::kSidecar, "sidecar", true},  {trust::Role::kGateway, "gateway", true},
-                        {trust::Role::kGateway, "node", false},    {trust::Role::kGateway, "sidecar", false},
-                        {trust::Role::kNode, "node", true},        {trust::Role::kNode, "gateway", false}};
+  const Case cases[] = {
+      {trust::Role::kSidecar, "gateway", false}, {trust::Role::kSidecar, "node", false},
+      {trust::Role::kSidecar, "sidecar", true},  {trust::Role::kGateway, "gateway", true},
+      {trust::Role::kGateway, "node", false},    {trust::Role::kGateway, "sidecar", false},
+      {trust::Role::kNode, "node", true},        {trust::Role::kNode, "gateway", false}};
   uint64_t refusals = 0;
   for (const Kind kind : {Kind::kAgent, Kind::kWorkload}) {
     for (const Case& one : cases) {
@@ -333,10 +335,12 @@ TEST_F(MutualTlsTest, AnAgentHasTheRoleOfItsCertificateWhateverItsNodeSays) {
       context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
       auto stream = discovery->DeltaAggregatedResources(&context);
       DeltaDiscoveryRequest request = Subscribe("shop/web", "WorkloadBundle", {"shop/web"});
-      (*request.mutable_node()->mutable_metadata()->mutable_fields())["role"].set_string_value(one.claimed);
+      (*request.mutable_node()->mutable_metadata()->mutable_fields())["role"].set_string_value(
+          one.claimed);
       stream->Write(request);
       DeltaDiscoveryResponse response;
-      EXPECT_EQ(stream->Read(&response), one.is_served) << static_cast<int>(one.certified) << one.claimed;
+      EXPECT_EQ(stream->Read(&response), one.is_served)
+          << static_cast<int>(one.certified) << one.claimed;
       if (one.is_served) context.TryCancel();
       EXPECT_EQ(stream->Finish().error_code(),
                 one.is_served ? StatusCode::CANCELLED : StatusCode::PERMISSION_DENIED);
@@ -457,11 +461,11 @@ TEST_F(MutualTlsTest, AnAgentDoesNotBecomeATrustedProxyByItsOwnWord) {
 TEST_F(MutualTlsTest, AnAgentIsTrustedForTheLabelsAndAddressesOfItsCertificate) {
   Apply(kTopology);
   const std::map<std::string, std::string> proxy = {{"app", "legacy-proxy"}};
-  ConnectedAgent legacy(
-      Channel(authority_->Client(authority_->Issue(Kind::kWorkload, "legacy", "shop",
-                                                   trust::Role::kSidecar, {"2001:db8::7"},
-                                                   {"app=legacy-proxy"}))),
-      "shop/legacy-0", "sidecar", proxy, {"127.0.0.1", "2001:db8::7", "10.9.9.9"});
+  ConnectedAgent legacy(Channel(authority_->Client(authority_->Issue(
+                            Kind::kWorkload, "legacy", "shop", trust::Role::kSidecar,
+                            {"2001:db8::7"}, {"app=legacy-proxy"}))),
+                        "shop/legacy-0", "sidecar", proxy,
+                        {"127.0.0.1", "2001:db8::7", "10.9.9.9"});
   ConnectedAgent web(As(Kind::kAgent, "web", "shop"), "shop/web", "sidecar", {{"app", "web"}},
                      {"10.0.0.2"});
   EXPECT_THAT(web.trust().trusted_workloads(), ElementsAre("127.0.0.1", "2001:db8::7"));
@@ -470,18 +474,17 @@ TEST_F(MutualTlsTest, AnAgentIsTrustedForTheLabelsAndAddressesOfItsCertificate) 
 
 // One that has proven its address keeps it, whoever else says to have it.
 TEST_F(MutualTlsTest, AnAgentDoesNotTakeTheAddressThatAnotherProves) {
-  ConnectedAgent gateway(As(Kind::kAgent, "gw", "edge", trust::Role::kGateway), "edge/gw", "gateway", {},
-                         {"127.0.0.1", "10.1.1.1"});
-  ConnectedAgent evil(
-      Channel(authority_->Client(authority_->Issue(Kind::kAgent, "evil", "shop", trust::Role::kSidecar,
-                                                   {"10.1.1.1"}))),
-      "shop/evil", "sidecar", {}, {"10.1.1.1"});
+  ConnectedAgent gateway(As(Kind::kAgent, "gw", "edge", trust::Role::kGateway), "edge/gw",
+                         "gateway", {}, {"127.0.0.1", "10.1.1.1"});
+  ConnectedAgent evil(Channel(authority_->Client(authority_->Issue(
+                          Kind::kAgent, "evil", "shop", trust::Role::kSidecar, {"10.1.1.1"}))),
+                      "shop/evil", "sidecar", {}, {"10.1.1.1"});
   ConnectedAgent web(As(Kind::kAgent, "web", "shop"), "shop/web", "sidecar", {}, {"10.0.0.2"});
   EXPECT_THAT(web.trust().mesh_gateways(), ElementsAre("127.0.0.1"));
   EXPECT_THAT(web.trust().unproven_gateways(), IsEmpty());
   // The other way round: the claim comes after the proof, and is recorded.
-  ConnectedAgent other(As(Kind::kAgent, "gw2", "edge", trust::Role::kGateway), "edge/gw2", "gateway", {},
-                       {"10.1.1.1", "10.2.2.2"});
+  ConnectedAgent other(As(Kind::kAgent, "gw2", "edge", trust::Role::kGateway), "edge/gw2",
+                       "gateway", {}, {"10.1.1.1", "10.2.2.2"});
   web.Next();
   EXPECT_THAT(web.trust().mesh_gateways(), ElementsAre("10.2.2.2", "127.0.0.1"));
   EXPECT_THAT(web.trust().unproven_gateways(), ElementsAre("10.2.2.2"));
@@ -561,8 +564,8 @@ TEST_F(MutualTlsTest, NobodyHoldsThePlacesOfOthersByStreamsWithoutANode) {
   auto discovery = AggregatedDiscoveryService::NewStub(As(Kind::kAgent, "web", "shop"));
   constexpr size_t kPlaces = 16;
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
-  std::vector<std::unique_ptr<grpc::ClientReaderWriterInterface<DeltaDiscoveryRequest,
-                                                                DeltaDiscoveryResponse>>>
+  std::vector<std::unique_ptr<
+      grpc::ClientReaderWriterInterface<DeltaDiscoveryRequest, DeltaDiscoveryResponse>>>
       streams;
   const auto open = [&] {
     contexts.push_back(std::make_unique<grpc::ClientContext>());

@@ -213,7 +213,8 @@ TEST_F(SqliteStoreTest, KeepsALargeSetOnceAndItsChangesAsDifferences) {
   auto store = Open();
   constexpr uint32_t kCount = 100'000;
   ASSERT_TRUE(store->Commit(Put({LargeSet(Numbers(0, kCount))})).ok());
-  const auto before = std::filesystem::file_size(path_ + "-wal") + std::filesystem::file_size(path_);
+  const auto before =
+      std::filesystem::file_size(path_ + "-wal") + std::filesystem::file_size(path_);
   net::PackedCidrs content;
   for (uint32_t i = 1; i <= 100; ++i) {
     content = net::Union(Numbers(i, kCount - i), Numbers(1 << 20, i));

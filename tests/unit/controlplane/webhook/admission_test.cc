@@ -52,7 +52,8 @@ TEST(AdmissionTest, MakesOfAPodWhatWhencectlMakesOfItsManifest) {
     const Json& pod = review["request"]["object"];
     nlohmann::json patched = nlohmann::json(pod).patch(nlohmann::json(PatchOf(response)));
     nlohmann::json injected = nlohmann::json::parse(inject::Inject(pod.dump(), {}).text);
-    for (nlohmann::json* each : {&patched, &injected}) {  // a manifest's text is remembered there as well
+    for (nlohmann::json* each :
+         {&patched, &injected}) {  // a manifest's text is remembered there as well
       ASSERT_EQ((*each)["metadata"]["annotations"].erase("whence.dev/status"), 1U);
     }
     EXPECT_EQ(patched, injected) << name;
@@ -112,12 +113,16 @@ TEST(AdmissionTest, RefusesWhatIsNoReview) {
   old["apiVersion"] = "admission.k8s.io/v1beta1";
   Json nameless = Json::parse(Recorded("deployment"));
   nameless["request"].erase("uid");
-  for (const std::string& body :
-       {std::string(), std::string("null"), std::string("[]"), std::string("{"), std::string("\xff\xfe"),
-        Recorded("deployment") + "{}", Recorded("deployment").substr(0, 400), old.dump(),
-        nameless.dump(), std::string(R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"})"),
-        std::string(R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":[]}})")}) {
-    EXPECT_EQ(Review(body, {}).status().code(), absl::StatusCode::kInvalidArgument) << body.substr(0, 80);
+  for (
+      const std::string& body :
+      {std::string(), std::string("null"), std::string("[]"), std::string("{"),
+       std::string("\xff\xfe"), Recorded("deployment") + "{}",
+       Recorded("deployment").substr(0, 400), old.dump(), nameless.dump(),
+       std::string(R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"})"),
+       std::string(
+           R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":[]}})")}) {
+    EXPECT_EQ(Review(body, {}).status().code(), absl::StatusCode::kInvalidArgument)
+        << body.substr(0, 80);
   }
 }
 
@@ -125,7 +130,8 @@ TEST(AdmissionTest, BearsAnyFieldToBeOfAnyType) {
   const Json review = Json::parse(Recorded("deployment"));
   const Json flat = review.flatten();
   for (const auto& [pointer, ignored] : flat.items()) {
-    for (const Json& odd : {Json(nullptr), Json(7), Json("x"), Json::array({1}), Json::object({{"a", 1}})}) {
+    for (const Json& odd :
+         {Json(nullptr), Json(7), Json("x"), Json::array({1}), Json::object({{"a", 1}})}) {
       // The value itself, and each thing around it.
       for (Json::json_pointer path(pointer); !path.empty(); path = path.parent_pointer()) {
         Json changed = review;
@@ -139,7 +145,8 @@ TEST(AdmissionTest, BearsAnyFieldToBeOfAnyType) {
 // Made of the review's own bytes, so that only size is wrong with them.
 TEST(AdmissionTest, IsNotWornDownByDepthOrByManyKeys) {
   const auto began = std::chrono::steady_clock::now();
-  const std::string head = R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u",)";
+  const std::string head =
+      R"({"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u",)";
   for (const char* unit : {"[", "{\"a\":"}) {
     std::string deep = head + "\"object\":";
     while (deep.size() < 4'000'000) deep += unit;

@@ -80,11 +80,12 @@ class HttpsServerTest : public testing::Test {
     directory_ = mkdtemp(pattern.data());
     const WallTime now = SystemClock().Now();
     const auto authority = security::MakeAuthority("whence.local", now, std::chrono::hours(1));
-    const auto pair = security::Issue(
-        *authority,
-        {{security::Kind::kControlPlane, "whence.local", "", "webhook"}, {"localhost"},
-         std::chrono::hours(1)},
-        now);
+    const auto pair =
+        security::Issue(*authority,
+                        {{security::Kind::kControlPlane, "whence.local", "", "webhook"},
+                         {"localhost"},
+                         std::chrono::hours(1)},
+                        now);
     ASSERT_TRUE(pair.ok()) << pair.status();
     std::ofstream(directory_ + "/crt") << pair->certificate;
     std::ofstream(directory_ + "/key") << pair->key;

@@ -46,13 +46,15 @@ TEST(RequestReaderTest, ReadsTheSameHoweverTheBytesAreSplit) {
            {"POST /inject?timeout=10s HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
             "Content-Length: 2\r\n\r\n{}",
             {"POST /inject?timeout=10s application/json {}"}},
-           {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1;x=y\r\nd\r\n0\r\n\r\n"
+           {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+            "chunked\r\n\r\n3\r\nabc\r\n1;x=y\r\nd\r\n0\r\n\r\n"
             "GET /b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
             {"POST /  abcd", "GET /b   close"}},
            {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nabc", {"…"}},
            {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
             {"400 Content-Length with Transfer-Encoding"}},
-           {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n", {"413 the body is too large"}},
+           {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n",
+            {"413 the body is too large"}},
        }) {
     const std::vector<std::string> whole = Read(row.bytes, 1 << 20);
     ASSERT_EQ(whole.size(), row.want.size()) << row.bytes;
@@ -72,7 +74,8 @@ TEST(RequestReaderTest, BoundsABodyThatDoesNotSayItsLength) {
 }
 
 TEST(RequestReaderTest, AsksForABodyThatIsHeldBackOnce) {
-  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
+  const std::string head =
+      "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
   EXPECT_EQ(Read(head + "ab", head.size()), (std::vector<std::string>{"continue", "POST /  ab"}));
   EXPECT_EQ(Read(head + "ab", 1 << 20), (std::vector<std::string>{"POST /  ab"}));
 }

@@ -19,12 +19,12 @@ TEST(AppProbesTest, RefusesWhatIsNoProbe) {
   for (const char* probe :
        {"1", "{}", R"({"httpGet":{"path":"/"}})", R"({"tcpSocket":{"port":0}})",
         R"({"tcpSocket":{"port":"web"}})", R"({"exec":{"port":1}})",
-        R"({"httpGet":{"port":1},"tcpSocket":{"port":1}})", R"({"httpGet":{"port":1,"scheme":"HTTPS"}})",
+        R"({"httpGet":{"port":1},"tcpSocket":{"port":1}})",
+        R"({"httpGet":{"port":1,"scheme":"HTTPS"}})",
         R"({"httpGet":{"port":1,"path":"/a\r\nX: y"}})",
         R"({"httpGet":{"port":1,"httpHeaders":[{"name":"a","value":"b\nc: d"}]}})",
         R"({"tcpSocket":{"port":1},"timeoutSeconds":0})"}) {
-    EXPECT_FALSE(
-        ParseAppProbes(std::string(R"({"/app-health/web/livez":)") + probe + "}").ok())
+    EXPECT_FALSE(ParseAppProbes(std::string(R"({"/app-health/web/livez":)") + probe + "}").ok())
         << probe;
   }
   EXPECT_FALSE(ParseAppProbes("[").ok());
@@ -58,7 +58,8 @@ class AppProbeAskTest : public testing::Test {
   }
 
   AppProbe Http(const char* path) const {
-    return {.kind = AppProbe::Kind::kHttp, .port = port_, .path = path, .headers = {{"host", "web"}}};
+    return {
+        .kind = AppProbe::Kind::kHttp, .port = port_, .path = path, .headers = {{"host", "web"}}};
   }
 
   const uint16_t port_;
@@ -75,14 +76,16 @@ TEST_F(AppProbeAskTest, TakesTheApplicationsWord) {
 }
 
 TEST_F(AppProbeAskTest, AnswersTheKubeletThroughTheHealthPort) {
-  AppProber prober({{"/app-health/web/livez", Http("/well")}, {"/app-health/web/readyz", Http("/ill")}},
-                   Loopback());
+  AppProber prober(
+      {{"/app-health/web/livez", Http("/well")}, {"/app-health/web/readyz", Http("/ill")}},
+      Loopback());
   HttpServer health;
   const uint16_t port = FreePort();
   ASSERT_TRUE(health
                   .ListenSlow({Loopback(), port},
                               [&](const HttpRequest& request, const HttpServer::Reply& reply) {
-                                if (!prober.Answer(request.path, reply)) reply({404, "no such page\n"});
+                                if (!prober.Answer(request.path, reply))
+                                  reply({404, "no such page\n"});
                               })
                   .ok());
   health.Start();

@@ -73,8 +73,9 @@ TEST(PagesTest, LabelsAreBounded) {
   EXPECT_EQ(text.find("secret"), std::string::npos);
   EXPECT_THAT(text, HasSubstr("whence_accesses_total{decision=\"allow\",policy=\"other\"} 9900\n"));
   EXPECT_THAT(text, HasSubstr("whence_accesses_total{decision=\"allow\",policy=\"none\"} 1\n"));
-  EXPECT_THAT(text,
-              HasSubstr("whence_access_duration_seconds_bucket{protocol=\"http\",le=\"0.0005\"} 0\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("whence_access_duration_seconds_bucket{protocol=\"http\",le=\"0.0005\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("protocol=\"http\",le=\"0.001\"} 10000\n"));
   EXPECT_THAT(text, HasSubstr("protocol=\"http\",le=\"10\"} 10000\n"));
   EXPECT_THAT(text, HasSubstr("protocol=\"http\",le=\"+Inf\"} 10001\n"));

@@ -376,7 +376,11 @@ class PublisherSetTest : public PublisherTest {
     const std::string version = net::VersionOf(set);
     // Fields of one source are ANDed: all addresses, if the set holds them.
     v1::WorkloadBundle bundle = BundleWith(version, "0.0.0.0/0");
-    bundle.mutable_policies(0)->mutable_spec()->mutable_rules(0)->mutable_from(0)->mutable_source()
+    bundle.mutable_policies(0)
+        ->mutable_spec()
+        ->mutable_rules(0)
+        ->mutable_from(0)
+        ->mutable_source()
         ->add_ip_blocks("::/0");
     EXPECT_THAT(SendBundle("with-" + version, bundle), testing::SizeIs(testing::Le(1u)));
   }
@@ -384,8 +388,8 @@ class PublisherSetTest : public PublisherTest {
     return Send(kIpSetType, {{"shop/a", net::VersionOf(set), Part(set, "", false)}});
   }
   std::vector<Request> SendDifference(const net::PackedCidrs& from, const net::PackedCidrs& to) {
-    return Send(kIpSetType, {{"shop/a", net::VersionOf(to),
-                              Difference(from, to, net::VersionOf(from))}});
+    return Send(kIpSetType,
+                {{"shop/a", net::VersionOf(to), Difference(from, to, net::VersionOf(from))}});
   }
   std::vector<Request> Change(const net::PackedCidrs& from, const net::PackedCidrs& to) {
     Want(to);
@@ -423,19 +427,19 @@ TEST_F(PublisherSetTest, ADifferenceIsAppliedToWhatIsHeld) {
 TEST_F(PublisherSetTest, ADifferenceThatDoesNotFitIsRefusedAndTheSetAskedFor) {
   const size_t published = published_.size();
   const net::PackedCidrs other = Packed({"12.0.0.0/8"});
-  EXPECT_THAT(SendDifference(other, first_),
-              ElementsAre(Nacks(kIpSetType, "3", "which is not here"),
-                          Subscribes(kIpSetType, "shop/a")));
+  EXPECT_THAT(
+      SendDifference(other, first_),
+      ElementsAre(Nacks(kIpSetType, "3", "which is not here"), Subscribes(kIpSetType, "shop/a")));
   // The base is right, but what it leads to is not the version.
   EXPECT_THAT(Send(kIpSetType, {{"shop/a", "something-else",
                                  Difference(first_, other, net::VersionOf(first_))}}),
               ElementsAre(Nacks(kIpSetType, "4", "what its version says"),
                           Subscribes(kIpSetType, "shop/a")));
   // It removes what is not there.
-  EXPECT_THAT(Send(kIpSetType, {{"shop/a", net::VersionOf(first_),
-                                 Difference(other, first_, net::VersionOf(first_))}}),
-              ElementsAre(Nacks(kIpSetType, "5", "does not fit"),
-                          Subscribes(kIpSetType, "shop/a")));
+  EXPECT_THAT(
+      Send(kIpSetType,
+           {{"shop/a", net::VersionOf(first_), Difference(other, first_, net::VersionOf(first_))}}),
+      ElementsAre(Nacks(kIpSetType, "5", "does not fit"), Subscribes(kIpSetType, "shop/a")));
   EXPECT_EQ(published_.size(), published);
   EXPECT_EQ(active_->ip_set_versions.at("shop/a"), net::VersionOf(first_));
   Want(other);
@@ -448,19 +452,20 @@ TEST_F(PublisherSetTest, PartsAreGatheredAsideAndUsedWhenAllAreThere) {
   const std::string version = net::VersionOf(second);
   const size_t published = published_.size();
   Want(second);
-  EXPECT_THAT(Send(kIpSetType, {{"shop/a", version + "+1/3", Part(Packed({"11.0.0.0/8"}), "", true)}}),
-              ElementsAre(Acks(kIpSetType, "4")));
+  EXPECT_THAT(
+      Send(kIpSetType, {{"shop/a", version + "+1/3", Part(Packed({"11.0.0.0/8"}), "", true)}}),
+      ElementsAre(Acks(kIpSetType, "4")));
   EXPECT_THAT(Send(kIpSetType, {{"shop/a", version + "+2/3",
                                  Part(Packed({"12.0.0.0/8"}), version + "+1/3", true)}}),
               ElementsAre(Acks(kIpSetType, "5")));
   EXPECT_EQ(published_.size(), published) << "half a set decides nothing";
   EXPECT_TRUE(Denies(*published_.back(), "10.0.0.1"));
   // A part out of turn.
-  EXPECT_THAT(Send(kIpSetType, {{"shop/a", version,
-                                 Part(Packed({"2001:db9::/32"}), version + "+1/3", false)}}),
+  EXPECT_THAT(Send(kIpSetType,
+                   {{"shop/a", version, Part(Packed({"2001:db9::/32"}), version + "+1/3", false)}}),
               ElementsAre(Nacks(kIpSetType, "6", "not here"), Subscribes(kIpSetType, "shop/a")));
-  EXPECT_THAT(Send(kIpSetType, {{"shop/a", version,
-                                 Part(Packed({"2001:db9::/32"}), version + "+2/3", false)}}),
+  EXPECT_THAT(Send(kIpSetType,
+                   {{"shop/a", version, Part(Packed({"2001:db9::/32"}), version + "+2/3", false)}}),
               ElementsAre(Acks(kIpSetType, "7"), Acks(kBundleType, "3")));
   EXPECT_TRUE(Denies(*published_.back(), "11.0.0.1"));
   EXPECT_TRUE(Denies(*published_.back(), "2001:db9::1"));
@@ -482,7 +487,9 @@ TEST_F(PublisherSetTest, OnDiskAChangeIsKilobytesAndTheChainStaysShort) {
         net::Union(set, net::Pack({net::Cidr(net::IpAddress::FromV4(0xcb000000 + i))}));
     ASSERT_THAT(Change(set, next), testing::SizeIs(2));
     set = next;
-    if (i == 1) { EXPECT_LT(FileBytes(), whole + 2000); }
+    if (i == 1) {
+      EXPECT_LT(FileBytes(), whole + 2000);
+    }
     const auto files = std::filesystem::directory_iterator(directory_);
     most_files = std::max(most_files, static_cast<size_t>(std::distance(begin(files), end(files))));
   }
@@ -496,7 +503,8 @@ TEST_F(PublisherSetTest, OnDiskAChangeIsKilobytesAndTheChainStaysShort) {
   // Nothing is written for it.
   size_t seen = 0;
   for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
-    if (entry.path().filename().string().find(net::VersionOf(before)) == std::string::npos) continue;
+    if (entry.path().filename().string().find(net::VersionOf(before)) == std::string::npos)
+      continue;
     ++seen;
     EXPECT_LT(entry.file_size(), 2000u) << "still a difference";
   }

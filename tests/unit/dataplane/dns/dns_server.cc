@@ -59,7 +59,6 @@ void DnsServer::Run() {
     const ssize_t bytes = ::recvfrom(socket_.get(), question, sizeof(question), 0,
                                      reinterpret_cast<sockaddr*>(&from), &size);
     if (bytes <= static_cast<ssize_t>(kHeader)) continue;
-    ++questions_;
     const std::string answer = Answer({question, static_cast<size_t>(bytes)});
     ::sendto(socket_.get(), answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from),
              size);

@@ -24,7 +24,6 @@ class DnsServer {
   // From now on; none: the name does not exist.
   void Set(const std::string& name, const std::vector<std::string>& addresses, uint32_t ttl = 1);
   void Fail(bool failing) { failing_ = failing; }  // SERVFAIL for everything
-  int questions() const { return questions_; }
 
  private:
   void Run();
@@ -33,7 +32,6 @@ class DnsServer {
   os::UniqueFd socket_;
   uint16_t port_ = 0;
   std::atomic<bool> stop_ = false, failing_ = false;
-  std::atomic<int> questions_ = 0;
   std::mutex mutex_;  // guards what follows
   std::map<std::string, std::vector<net::IpAddress>> addresses_;
   std::map<std::string, uint32_t> ttls_;

@@ -70,8 +70,7 @@ constexpr Turn kTurns[] = {
 static_assert(std::size(kTurns) == kRequestsPerRound);
 
 bool SendAll(int fd, std::string_view bytes) {
-  return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
-         static_cast<ssize_t>(bytes.size());
+  return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
 }
 
 // Reads until what came ends with `mark`. False: the other side ended.

@@ -10,8 +10,8 @@
 #include <mutex>
 #include <thread>
 
-#include "gmock/gmock.h"
 #include "dataplane/os/socket.h"
+#include "gmock/gmock.h"
 #include "tests/unit/dataplane/proxy/document_gateway.h"
 
 namespace whence::proxy {
@@ -63,8 +63,7 @@ class Gate {
 
 class ConnectionLimitTest : public DocumentGatewayTest {
  protected:
-  ConnectionLimitTest()
-      : a_(Held("a"), "127.0.0.11:0"), b_(Held("b"), "127.0.0.12:" + Port()) {
+  ConnectionLimitTest() : a_(Held("a"), "127.0.0.11:0"), b_(Held("b"), "127.0.0.12:" + Port()) {
     AddWorkload("a", {{"app", "web"}}, "127.0.0.11");
   }
   ~ConnectionLimitTest() override { gate_.Open(); }

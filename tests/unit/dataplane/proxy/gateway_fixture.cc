@@ -46,11 +46,10 @@ std::shared_ptr<const snapshot::Snapshot> GatewayTest::MakeSnapshot(const Setup&
   for (const auto* endpoints : {&setup.http, &setup.tcp}) {
     snapshot::Cluster& cluster = made->clusters.emplace_back();
     for (const net::SocketAddress& address : *endpoints) {
-      cluster.endpoints.push_back(
-          {.address = address,
-           .workload = "test/origin",
-           .has_sidecar = setup.has_sidecar,
-           .handover_key = setup.handover_key});
+      cluster.endpoints.push_back({.address = address,
+                                   .workload = "test/origin",
+                                   .has_sidecar = setup.has_sidecar,
+                                   .handover_key = setup.handover_key});
     }
   }
   snapshot::Listener http{.port = http_port_, .protocol = snapshot::Protocol::kHttp};

@@ -119,10 +119,10 @@ TEST_F(PolicyDocumentsTest, SetsAndTheirNegations) {
       {"the peer's set does not look at the client", From("ipSets: [bad]"), "2.2.2.9", kIn},
       {"peer in a set of another namespace", From("ipSets: [istio-system/here]"), "2.2.2.9", kOut},
       {"not the peer", From("notIpSets: [istio-system/here]"), "2.2.2.9", kIn},
-      {"both, with a negation",
-       From("remoteIpBlocks: [2.0.0.0/8], notRemoteIpSets: [bad]"), "2.2.2.9", kIn},
-      {"both, beside the negation",
-       From("remoteIpBlocks: [2.0.0.0/8], notRemoteIpSets: [bad]"), "2.3.2.9", kOut},
+      {"both, with a negation", From("remoteIpBlocks: [2.0.0.0/8], notRemoteIpSets: [bad]"),
+       "2.2.2.9", kIn},
+      {"both, beside the negation", From("remoteIpBlocks: [2.0.0.0/8], notRemoteIpSets: [bad]"),
+       "2.3.2.9", kOut},
   };
   for (const Row& row : rows) {
     Apply(Deny(row.rule));
@@ -208,12 +208,14 @@ TEST_F(PolicyDocumentsTest, ADryRunIsLoggedAndNotEnforced) {
   Apply(Policy("p", "action: DENY, mode: DRY_RUN, rules: [{" + From("remoteIpSets: [bad]") + "}]"));
   EXPECT_EQ(Ask("/", Xff("2.2.2.2")), "200 dry-run-deny shop/p");
   EXPECT_EQ(Ask("/", Xff("3.3.3.3")), kIn);
-  Apply(Policy("p", "action: ALLOW, mode: DRY_RUN, rules: [{" + From("remoteIpSets: [bad]") + "}]"));
+  Apply(
+      Policy("p", "action: ALLOW, mode: DRY_RUN, rules: [{" + From("remoteIpSets: [bad]") + "}]"));
   EXPECT_EQ(Ask("/", Xff("3.3.3.3")), "200 dry-run-deny shop/p");
 }
 
 TEST_F(PolicyDocumentsTest, APolicyDecidesNothingOnceItHasExpired) {
-  const std::string rule = "action: DENY, rules: [{" + From("remoteIpSets: [bad]") + "}], expires: ";
+  const std::string rule =
+      "action: DENY, rules: [{" + From("remoteIpSets: [bad]") + "}], expires: ";
   Apply(Policy("p", rule + "'2020-01-01T00:00:00Z'"));
   EXPECT_EQ(Ask("/", Xff("2.2.2.2")), kIn);
   Apply(Policy("p", rule + "'2999-01-01T00:00:00+02:00'"));

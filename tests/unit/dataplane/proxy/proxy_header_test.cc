@@ -401,10 +401,10 @@ TEST_F(ProxyHeaderTest, NothingInsideAnAgentsStreamIsTrusted) {
   EXPECT_EQ(NextRecord().client_address.ToString(), "127.0.0.1");
   EXPECT_EQ(Count(Counter::kProxyUnproven), 1u);
   WireEnd client = ConnectHttp();
-  client.Send(HandOver(client, {*net::IpAddress::Parse("127.0.0.1"), http_port_},
-                       At("203.0.113.7:40000")) +
-              "GET / HTTP/1.1\r\nHost: a\r\nx-whence-client: 1.1.1.1\r\n"
-              "x-forwarded-for: 2.2.2.2\r\nx-envoy-external-address: 3.3.3.3\r\n\r\n");
+  client.Send(
+      HandOver(client, {*net::IpAddress::Parse("127.0.0.1"), http_port_}, At("203.0.113.7:40000")) +
+      "GET / HTTP/1.1\r\nHost: a\r\nx-whence-client: 1.1.1.1\r\n"
+      "x-forwarded-for: 2.2.2.2\r\nx-envoy-external-address: 3.3.3.3\r\n\r\n");
   const std::string response = client.ReadResponse();
   EXPECT_EQ(Forwarded(response), "2.2.2.2,203.0.113.7");
   EXPECT_THAT(response, HasSubstr("x-envoy-external-address: 203.0.113.7\r\n"));

@@ -157,8 +157,8 @@ TEST_P(SidecarProxyHeaderTest, AGatewayThatIsNotKnownYetIsServed) {
   topology_.upstream_source = trust::UpstreamSource::kTrustedClient;
   Start(TellPeer());
   WireEnd gateway = Connect();
-  const std::string request = "GET /x HTTP/1.1\r\nHost: a\r\nx-whence-client: " +
-                              outside().ip.ToString() + "\r\n\r\n";
+  const std::string request =
+      "GET /x HTTP/1.1\r\nHost: a\r\nx-whence-client: " + outside().ip.ToString() + "\r\n\r\n";
   gateway.Send(Announce(gateway) + request);
   EXPECT_EQ(PeerIn(gateway.ReadResponse()).ip, SourceFor(client_ip()));
   TrustTheGateway();
@@ -216,7 +216,8 @@ TEST_P(SidecarProxyHeaderTest, OfTheGatewaysClientNeither) {
   TrustTheGateway();
   Start(TellPeerFirst());
   WireEnd gateway = Connect();
-  gateway.Send(HandOver(gateway, outside()) + Header({Ip(v4() ? "6.6.6.6" : "2001:db8::6"), 1}) + "x");
+  gateway.Send(HandOver(gateway, outside()) + Header({Ip(v4() ? "6.6.6.6" : "2001:db8::6"), 1}) +
+               "x");
   EXPECT_TRUE(gateway.SeesReset());
   EXPECT_EQ(origin_->connections(), 0);
   EXPECT_EQ(Count(Counter::kProxyForbidden), 1u);

@@ -30,12 +30,9 @@ SourceChoice Choose(const Given& given, std::string_view client = "1.1.1.1",
   const net::DirectPeer peer{Address("10.0.0.9:40000")};
   const http::HeaderField field{"x-forwarded-for", client};
   const http::FieldId id = http::FieldId::kXForwardedFor;
-  const trust::Resolution resolution =
-      trust::Resolve(peer,
-                     {.fields = {&field, 1},
-                      .ids = {&id, 1},
-                      .agent_word = trust::AgentWord::kOwn},
-                     topology);
+  const trust::Resolution resolution = trust::Resolve(
+      peer, {.fields = {&field, 1}, .ids = {&id, 1}, .agent_word = trust::AgentWord::kOwn},
+      topology);
   EXPECT_EQ(resolution.client.ip(), Ip(client));
   topology.role = given.role;
   topology.upstream_source = given.source;

@@ -13,7 +13,8 @@ class SpareSocketsTest : public testing::Test, public UpstreamUser {
   void OnUpstream(Upstream&) override { FAIL() << "nothing happens on a parked socket"; }
 
   static Upstream::Key KeyOf(uint8_t client) {
-    return {net::IpAddress::FromV4({192, 0, 2, client}), *net::SocketAddress::Parse("127.0.0.1:80")};
+    return {net::IpAddress::FromV4({192, 0, 2, client}),
+            *net::SocketAddress::Parse("127.0.0.1:80")};
   }
   void Give(uint8_t client, uint16_t port, SteadyTime now) {
     auto upstream =

@@ -331,7 +331,9 @@ TEST_F(SpliceTest, WhoseReceiverIsSlowDoesWithoutForAWhile) {
 class StopLater {
  public:
   StopLater(loop::EventLoop& loop, std::chrono::milliseconds delay)
-      : loop_(loop), timer_(+[](void* self) { static_cast<StopLater*>(self)->loop_.Stop(); }, this) {
+      : loop_(loop),
+        timer_(
+            +[](void* self) { static_cast<StopLater*>(self)->loop_.Stop(); }, this) {
     loop.ArmAfter(timer_, delay);
   }
 
