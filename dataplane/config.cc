@@ -38,6 +38,7 @@ struct Flags {
   int workers = 0;
   uint16_t inbound_port = 15006;
   std::string source_ports = "10240-32767";
+  uint32_t upstream_mark = proxy::Marks().upstream;
   std::string state_directory, spool_size = "64MiB", access_log, dns_servers;
   std::string admin = "127.0.0.1:15000", metrics = "127.0.0.1:15020", health = "127.0.0.1:15021";
   std::string app_probes;
@@ -79,6 +80,8 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
   add("--workers", flags.workers, "Worker threads; default: the processors we may use, at most 4");
   add("--inbound-port", flags.inbound_port, "Where intercepted connections arrive")
       ->capture_default_str();
+  add("--upstream-mark", flags.upstream_mark,
+      "mark of connections with a client's address, as `intercept install` has it");
   add("--source-ports", flags.source_ports,
       "Source ports of connections that carry a client's address: such as clients do not pick")
       ->capture_default_str();
@@ -260,6 +263,7 @@ std::string Identity(const Flags& flags, const HostDefaults& host, AgentConfig* 
   config->data_plane.own_addresses = self.addresses;
   config->data_plane.own_addresses.insert(config->data_plane.own_addresses.end(),
                                           host.addresses.begin(), host.addresses.end());
+  config->data_plane.broadcast_addresses = host.broadcast_addresses;
   return "";
 }
 
@@ -280,6 +284,10 @@ std::string Operation(const Flags& flags, const HostDefaults& host, AgentConfig*
   if (flags.workers < 0 || flags.workers > 256) return "--workers: give 1 to 256";
   config->data_plane.workers = flags.workers > 0 ? flags.workers : std::clamp(host.cpus, 1, 4);
   if (flags.inbound_port == 0) return "--inbound-port: give 1 to 65535";
+  if (flags.upstream_mark == 0 || flags.upstream_mark == proxy::Marks().listener) {
+    return "--upstream-mark: give the one of `intercept install`, neither 0 nor 1339";
+  }
+  config->data_plane.marks.upstream = flags.upstream_mark;
   config->data_plane.inbound_port = flags.inbound_port;
   config->state_directory = flags.state_directory;
   config->access_log = flags.access_log;

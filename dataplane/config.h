@@ -59,7 +59,8 @@ struct CommandLine {
 struct HostDefaults {
   std::string host_name;
   int cpus = 1;
-  std::vector<net::IpAddress> addresses;  // of all interfaces, loopback left out
+  std::vector<net::IpAddress> addresses;            // of all interfaces, loopback left out
+  std::vector<net::IpAddress> broadcast_addresses;  // of their networks
 };
 
 // Flags, and the environment for those that are not given (--pod-ip is WHENCE_POD_IP).

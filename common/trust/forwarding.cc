@@ -82,6 +82,20 @@ bool IsMappedText(std::string_view entry) {
   return address && address->is_v4() && entry.find(':') != entry.rfind(':');
 }
 
+// X_Client_IP for x-client-ip: applications that get headers as variables (CGI, WSGI) cannot tell
+// the two apart.
+bool IsAlias(std::string_view name, std::string_view of) {
+  if (name.size() != of.size()) return false;
+  bool differs = false;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const char a = ToLowerAscii(name[i]), b = ToLowerAscii(of[i]);
+    if (a == b) continue;
+    if ((a != '_' && a != '-') || (b != '_' && b != '-')) return false;
+    differs = true;
+  }
+  return differs;
+}
+
 // One plan in the making.
 class Planner {
  public:
@@ -209,12 +223,18 @@ void Planner::JudgeField(size_t index) {
     default:
       return;
   }
-  if (topology_.client_address_from == ClientAddressFrom::kHeader && !is_trusted_ &&
-      EqualsIgnoreCase(name, topology_.client_address_header)) {
-    return Spoofed(index);
+  if (topology_.client_address_from == ClientAddressFrom::kHeader) {
+    const std::string_view own = topology_.client_address_header;
+    if (IsAlias(name, own) || (!is_trusted_ && EqualsIgnoreCase(name, own))) return Spoofed(index);
   }
   if (evidence_.ids[index] == FieldId::kOther) {
-    if (!plan_.is_internal && Holds(topology_.internal_only_headers, name)) Drop(index);
+    const auto& internal = topology_.internal_only_headers;
+    if (!plan_.is_internal &&
+        std::any_of(internal.begin(), internal.end(), [name](std::string_view only) {
+          return EqualsIgnoreCase(name, only) || IsAlias(name, only);
+        })) {
+      Drop(index);
+    }
   } else if (is_gateway_ && !is_trusted_) {
     Drop(index);
   }

@@ -240,6 +240,11 @@ absl::Status Normalize(Intent* intent) {
   if (intent->inbound_port == 0) {
     return absl::InvalidArgumentError("--inbound-port 0: ports are 1..65535");
   }
+  if (intent->packet_mark == kListenerMark || intent->upstream_mark == kListenerMark) {
+    return absl::InvalidArgumentError(absl::StrCat("--packet-mark and --upstream-mark must not be ",
+                                                   kListenerMark,
+                                                   ", the mark of the agent's own sockets"));
+  }
   if (intent->packet_mark == 0 || intent->upstream_mark == 0 ||
       intent->packet_mark == intent->upstream_mark) {
     return absl::InvalidArgumentError(
@@ -336,9 +341,11 @@ std::string TableText(const Intent& intent, const HostFacts& facts, const Memory
   // tproxy also leaves alone what has a socket of the application's. An opening packet that has one
   // comes from a client that picked the very port by which we connect for it: told so, the client
   // takes another, where it would otherwise send into the void for as long as we are connected.
+  // Whatever else comes from outside for a connection of ours to the application is no part of it.
   absl::StrAppend(&text, "\t\t", kOpening, " socket mark ",
                   absl::StrFormat("0x%08x", intent.upstream_mark),
-                  " counter reject with tcp reset\n");
+                  " counter reject with tcp reset\n\t\tsocket mark ",
+                  absl::StrFormat("0x%08x", intent.upstream_mark), " counter drop\n");
   // Reached when nobody listens. Opening packets only: replies to the application's own connections
   // come here as well.
   if (intent.on_exit == OnExit::kBlock) {

@@ -1,5 +1,6 @@
 #include "dataplane/proxy/connector.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "dataplane/os/socket.h"
@@ -59,6 +60,10 @@ Upstream::Key Connector::KeyOf(const net::SocketAddress& destination, const Sour
 
 Outcome Connector::ConnectSpoofed(const net::SocketAddress& destination,
                                   const net::IpAddress& source, bool speaks_first, Made* out) {
+  const auto& broadcast = options_.broadcast_addresses;
+  if (std::find(broadcast.begin(), broadcast.end(), source) != broadcast.end()) {
+    return Outcome::kSourceUnavailable;
+  }
   for (int tries = 0; tries < kPortTries; ++tries) {
     if (tries > 0) counters_.Add(Counter::kSourcePortRetries);
     if (tries > 0 && tries % kTriesInARow == 0) ports_.Jump();

@@ -55,6 +55,8 @@ struct DataPlaneOptions {
   // This agent's own addresses (pod, host). Connections aimed at one of its own listeners are
   // loops.
   std::vector<net::IpAddress> own_addresses;
+  // Of our networks: to them the kernel binds without a word, and sends from another address.
+  std::vector<net::IpAddress> broadcast_addresses;
   Marks marks;
   PortRange upstream_ports;
   Limits limits;

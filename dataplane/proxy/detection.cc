@@ -12,11 +12,17 @@ bool IsTokenChar(char c) {
   return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
 
-// What some server takes for a blank: Python's splits a request line at all of these.
+// What some server takes for a blank: Python's splits a request line at all of these, and RFC 9112,
+// section 3, names those who do so at a bare CR.
 bool IsBlank(char c) {
   const auto byte = static_cast<unsigned char>(c);
-  return c == ' ' || c == '\t' || c == '\v' || c == '\f' || (byte >= 0x1c && byte <= 0x1f) ||
-         byte == 0x85 || byte == 0xa0;
+  return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r' ||
+         (byte >= 0x1c && byte <= 0x1f) || byte == 0x85 || byte == 0xa0;
+}
+
+bool IsControl(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7f;
 }
 
 bool StartsWith(std::string_view text, std::string_view prefix) {
@@ -32,7 +38,7 @@ bool ContainsVersion(std::string_view line) {
 
 // What follows the method and its blanks.
 Detected DetectTarget(std::string_view rest, bool at_limit) {
-  if (rest.empty()) return Detected::kNeedMore;
+  if (rest.empty()) return at_limit ? Detected::kHttp : Detected::kNeedMore;
   if (rest[0] == '/' || StartsWith(rest, "http://") || StartsWith(rest, "https://")) {
     return Detected::kHttp;
   }
@@ -53,12 +59,12 @@ Detected Detect(std::string_view bytes) {
   }
   // Servers skip empty lines before a request (RFC 9112, 2.2), some skip blanks.
   size_t at = 0;
-  while (at < bytes.size() && (IsBlank(bytes[at]) || bytes[at] == '\r' || bytes[at] == '\n')) ++at;
-  const size_t method = at;
-  while (at < bytes.size() && IsTokenChar(bytes[at])) ++at;
-  // A method may have any length: the application behind us may take it.
+  while (at < bytes.size() && (IsBlank(bytes[at]) || bytes[at] == '\n')) ++at;
+  if (at < bytes.size() && !IsTokenChar(bytes[at])) return Detected::kOther;
+  // A method may have any length, and contain anything: the application behind us may take it.
+  while (at < bytes.size() && !IsBlank(bytes[at]) && !IsControl(bytes[at])) ++at;
   if (at == bytes.size()) return at_limit ? Detected::kHttp : Detected::kNeedMore;
-  if (at == method || !IsBlank(bytes[at])) return Detected::kOther;
+  if (!IsBlank(bytes[at])) return Detected::kOther;
   while (at < bytes.size() && IsBlank(bytes[at])) ++at;
   return DetectTarget(bytes.substr(at), at_limit);
 }

@@ -103,6 +103,7 @@ void HttpSession::RejectHead(const http::ParseResult& result) {
   x.record.protocol = access_log::Protocol::kHttp11;
   x.record.SetClient(nobody.client);
   x.record.Set(Text::kReason, trust::ReasonText(nobody));
+  x.record.decision = access_log::Decision::kDeny;
   x.record.Add(Flag::kDownstreamProtocolError);
   if (proxy_protocol::HasSignature(downstream_.in.raw())) {
     x.record.Add(Flag::kProxyHeaderUnexpected);
@@ -413,8 +414,12 @@ bool HttpSession::ReadRequestBody() {
   if (in.has_ready()) return moved;
   // What came before the client's end may still complete the body; the end alone says nothing.
   if (in.raw().empty()) return downstream_.stream.at_end() ? BreakOff() : moved;
-  const auto passed =
-      x.request_body.PassThrough(in.mutable_raw(), http::TrailerPolicy::kForwardSafe);
+  // Where a field of the operator's choice names the client, a trailer might be taken for it.
+  const bool has_client_field =
+      context_.snapshot->topology.client_address_from == trust::ClientAddressFrom::kHeader;
+  const auto passed = x.request_body.PassThrough(
+      in.mutable_raw(),
+      has_client_field ? http::TrailerPolicy::kDrop : http::TrailerPolicy::kForwardSafe);
   in.Pass(passed.consumed, passed.produced);
   x.record.bytes_in += passed.consumed;
   if (passed.status == http::ParseStatus::kReject) {

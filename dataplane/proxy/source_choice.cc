@@ -5,8 +5,18 @@ namespace {
 
 using Kind = SourceChoice::Kind;
 
-SourceChoice Spoof(const net::IpAddress& source, const net::IpAddress& destination) {
-  const bool usable = source.is_v4() == destination.is_v4() && source.is_unicast();
+// 0.0.0.0/8: a host that does not know its network yet.
+bool IsThisNetwork(const net::IpAddress& address) {
+  return address.is_v4() && address.bytes()[12] == 0;
+}
+
+// Who comes over a network has no loopback address (RFC 1122, 3.2.1.3), but the application may let
+// in those who say so.
+SourceChoice Spoof(const net::IpAddress& source, const net::DirectPeer& peer,
+                   const net::IpAddress& destination) {
+  const bool usable = source.is_v4() == destination.is_v4() && source.is_unicast() &&
+                      (!source.is_loopback() || peer.address.ip.is_loopback()) &&
+                      !IsThisNetwork(source);
   return {usable ? Kind::kSpoofed : Kind::kUnavailable, source};
 }
 
@@ -26,9 +36,9 @@ SourceChoice ChooseSource(const trust::Topology& topology, InterceptionMode inte
   }
   switch (topology.upstream_source) {
     case trust::UpstreamSource::kDirectPeer:
-      return Spoof(peer.address.ip, destination);
+      return Spoof(peer.address.ip, peer, destination);
     case trust::UpstreamSource::kTrustedClient:
-      return Spoof(client.ip(), destination);
+      return Spoof(client.ip(), peer, destination);
     case trust::UpstreamSource::kAgent:
       break;
   }

@@ -4,8 +4,9 @@
 //   sidecar, REDIRECT     127.0.0.6 or ::6, as people know it: nothing can be spoofed there
 //   sidecar, TPROXY       what the topology says: the direct peer's, the trusted client's, its own
 //
-// A client address of the other family than the destination cannot be a source at all; that is an
-// answer of its own, so that nobody takes another address in its place silently.
+// A client address of the other family than the destination, or that no client can have, cannot be
+// a source at all; that is an answer of its own, so that nobody takes another address in its place
+// silently.
 #ifndef WHENCE_DATAPLANE_PROXY_SOURCE_CHOICE_H_
 #define WHENCE_DATAPLANE_PROXY_SOURCE_CHOICE_H_
 

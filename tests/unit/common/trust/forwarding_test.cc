@@ -241,6 +241,18 @@ TEST(ForwardingTest, AClientHeaderOfAStrangerIsASpoof) {
   }
 }
 
+// Behind CGI or WSGI the alias and the header are one variable.
+TEST(ForwardingTest, AnAliasOfTheClientHeaderIsASpoofWhoeverSendsIt) {
+  Topology topology = Trusting(Role::kSidecar, {"192.0.2.0/24"});
+  topology.client_address_from = ClientAddressFrom::kHeader;
+  topology.client_address_header = "x-my-client-ip";
+  for (const char* peer : {"198.18.7.7", "192.0.2.9"}) {
+    const Sent sent = Send(topology, peer, {{"X_My_Client_IP", "6.6.6.6"}, {"x-my-client", "a"}});
+    EXPECT_EQ(sent.spoof_attempts, 1u) << peer;
+    EXPECT_EQ(sent.lines[0], "x-my-client: a") << peer;
+  }
+}
+
 TEST(ForwardingTest, InternalIsAPrivilege) {
   struct {
     const char* what;

@@ -3,11 +3,13 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <regex>
 
 #include "dataplane/intercept/check.h"
 #include "dataplane/intercept/installer.h"
@@ -385,6 +387,38 @@ TEST_F(NamespaceTest, TheAgentIsToldOfAConnectionThatItWouldMeet) {
   ASSERT_EQ(write(accepted, "hello\n", 6), 6);
   EXPECT_EQ(connection->ReadLine().value_or("nothing"), "hello\n");
   close(accepted);
+  close(agent);
+}
+
+// What comes from outside with the four numbers of the agent's own connection to the application
+// would be read there without anyone having judged it.
+TEST_F(NamespaceTest, NobodyWritesIntoTheAgentsConnection) {
+  StartApplication();
+  ASSERT_TRUE(InstallHere({}).ok());
+  const int agent = ListenAsAgent();
+  auto scope = ScopedNetns::Enter(Pod().name());
+  ASSERT_TRUE(scope.ok());
+  const os::UniqueFd own(socket(AF_INET, SOCK_STREAM, 0));
+  ASSERT_EQ(os::SetTransparent(own.get(), /*v4=*/true), 0);
+  ASSERT_EQ(os::SetMark(own.get(), 0x53a), 0);
+  ASSERT_EQ(os::Bind(own.get(), {*net::IpAddress::Parse(kClient4), 20'000}), 0);
+  ASSERT_EQ(os::Connect(own.get(), {*net::IpAddress::Parse(kPod4), kAppPort}), 0);
+
+  // A connection without a handshake (tcp_repair), for what it sends.
+  auto outside = ScopedNetns::Enter(Client().name());
+  ASSERT_TRUE(outside.ok());
+  const os::UniqueFd forged(socket(AF_INET, SOCK_STREAM, 0));
+  const int on = 1, off = 0;
+  ASSERT_EQ(setsockopt(forged.get(), IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)), 0);
+  ASSERT_EQ(os::Bind(forged.get(), {*net::IpAddress::Parse(kClient4), 20'000}), 0);
+  ASSERT_EQ(os::Connect(forged.get(), {*net::IpAddress::Parse(kPod4), kAppPort}), 0);
+  ASSERT_EQ(setsockopt(forged.get(), IPPROTO_TCP, TCP_REPAIR, &off, sizeof(off)), 0);
+  ASSERT_EQ(send(forged.get(), "x", 1, 0), 1);
+  EXPECT_TRUE(lab::WaitUntil([&] {
+    const std::string rules = Pod().Run({"nft", "list", "table", "inet", "whence"}).out;
+    return std::regex_search(rules, std::regex("mark 0x0000053a counter packets [1-9][0-9]* bytes "
+                                               "[0-9]+ drop"));
+  }));
   close(agent);
 }
 

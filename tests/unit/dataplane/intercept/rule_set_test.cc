@@ -43,6 +43,7 @@ TEST(RuleSetTest, TproxyFailsClosed) {
 		tcp flags != syn / fin,syn,rst,ack tproxy to :15006 meta mark set 0x0000053b accept
 		meta l4proto tcp tproxy to :15006 meta mark set 0x00000539 accept
 		tcp flags syn / fin,syn,rst,ack socket mark 0x0000053a counter reject with tcp reset
+		socket mark 0x0000053a counter drop
 		tcp flags syn / fin,syn,rst,ack counter drop
 	}
 }
@@ -51,7 +52,7 @@ TEST(RuleSetTest, TproxyFailsClosed) {
 
 TEST(RuleSetTest, BypassLeavesTheDropOut) {
   const std::string text = TableText(Normal({.on_exit = OnExit::kBypass}), {}, {});
-  EXPECT_EQ(text.find("drop"), std::string::npos);
+  EXPECT_EQ(text.find("rst,ack counter drop"), std::string::npos);
   EXPECT_NE(text.find("tproxy to :15006"), std::string::npos);
 }
 
@@ -89,6 +90,7 @@ TEST(RuleSetTest, PortsAreSetsAndSortedOnce) {
 		meta nfproto ipv4 tcp flags != syn / fin,syn,rst,ack tproxy ip to :16006 meta mark set 0x0000053b accept
 		meta nfproto ipv4 meta l4proto tcp tproxy ip to :16006 meta mark set 0x00000539 accept
 		tcp flags syn / fin,syn,rst,ack socket mark 0x0000053a counter reject with tcp reset
+		socket mark 0x0000053a counter drop
 		tcp flags syn / fin,syn,rst,ack counter drop
 	}
 }
@@ -265,6 +267,8 @@ TEST(RuleSetTest, RefusesWhatCannotWork) {
       {{.include_ports = {0}}, "port 0"},
       {{.inbound_port = 0}, "--inbound-port 0"},
       {{.packet_mark = 0}, "must differ"},
+      {{.packet_mark = 0x53b}, "must not be 1339"},
+      {{.upstream_mark = 0x53b}, "must not be 1339"},
       {{.packet_mark = 5, .upstream_mark = 5}, "must differ"},
       {{.table = 255}, "--table 255"},
       {{.table = 0}, "--table 0"},

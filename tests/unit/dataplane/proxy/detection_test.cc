@@ -46,11 +46,16 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"DoubleBlank", "GET  / HTTP/1.1\r\n", kHttp},
         Case{"Tab", "GET\t/ HTTP/1.1\r\n", kHttp}, Case{"BareLf", "GET a HTTP/1.1\n", kHttp},
         Case{"LowerCase", "get x http/1.0\r\n", kHttp}, Case{"Http09", "GET /\r\n", kHttp},
+        Case{"BareCr", "GET\r/ HTTP/1.1\r\n", kHttp}, Case{"CrSoFar", "PING\r", kMore},
+        Case{"OddMethod", "G@T / HTTP/1.1\r\n", kHttp},
+        Case{"OddBytes", "G\xe9T / HTTP/1.1\r\n", kHttp},
         // Other text protocols.
         Case{"Smtp", "EHLO mail.example\r\n", kOther}, Case{"Ftp", "USER anonymous\r\n", kOther},
         Case{"Memcached", "get key\r\n", kOther}, Case{"RedisInline", "PING\r\n", kOther},
         Case{"Redis", "*1\r\n$4\r\nPING\r\n", kOther}, Case{"Ssh", "SSH-2.0-OpenSSH\r\n", kOther},
+        Case{"Json", "{\"id\":1}", kOther}, Case{"Xmpp", "<?xml version='1.0'?>", kOther},
         // Binary.
+        Case{"Amqp", std::string("AMQP\0\0\x09\x01", 8), kOther},
         Case{"Tls", std::string("\x16\x03\x01\x02\x00", 5), kOther},
         Case{"Postgres", std::string("\0\0\0\x08\x04\xd2\x16\x2f", 8), kOther},
         Case{"Proxy2", "\r\n\r\n\0\r\nQUIT\n", kMore},

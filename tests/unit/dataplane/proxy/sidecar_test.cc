@@ -206,20 +206,19 @@ TEST_P(SidecarTest, AClientThatTakesAPortOfOursIsToldAtOnce) {
   EXPECT_NE(source.port, taken);
 }
 
-// The same before we know of the client's connection: half open, it is the kernel's alone.
-// Whichever port comes first, the access that meets it is made from the other.
+// The same before we know of the client's connection: half open, it is the kernel's alone. Whichever
+// port comes first, the access that meets it is made from the other, and the next from none.
 TEST_P(SidecarTest, NoRequestMeetsAConnectionThatTheClientHasOnlyBegun) {
   if (!tproxy()) GTEST_SKIP() << "nothing is spoofed";
   options_.workers = 1;
   options_.upstream_ports = {20'000, 20'001};
-  options_.limits.max_idle = 0;
   Start(TellPeer());
   BeginConnection(20'000);
-  for (int i = 0; i < 4; ++i) {
-    WireEnd other = Connect();
-    other.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    EXPECT_EQ(PeerIn(other.ReadToEnd()), net::SocketAddress(client_ip(), 20'001));
-  }
+  WireEnd first = Connect(), second = Connect();
+  first.Send(kGet);
+  EXPECT_EQ(PeerIn(first.ReadResponse()), net::SocketAddress(client_ip(), 20'001));
+  second.Send(kGet);
+  EXPECT_THAT(second.ReadResponse(), StartsWith("HTTP/1.1 503"));
   EXPECT_GT(Count(Counter::kSourcePortRetries), 0u);
 }
 
@@ -228,11 +227,14 @@ TEST_P(SidecarTest, NoTcpConnectionMeetsOneThatTheClientHasOnlyBegun) {
   options_.workers = 1;
   options_.upstream_ports = {20'000, 20'001};
   port_protocols_ = {{kAppPort, snapshot::Protocol::kTcp}};
-  Start([](WireEnd& end) { end.Send(end.peer().ToString() + "\n"); });
+  Start([](WireEnd& end) {
+    end.Send(end.peer().ToString() + "\n");
+    end.ReadToEnd();
+  });
   BeginConnection(20'000);
-  for (int i = 0; i < 4; ++i) {
-    EXPECT_EQ(Connect().ReadToEnd(), net::SocketAddress(client_ip(), 20'001).ToString() + "\n");
-  }
+  WireEnd first = Connect();
+  EXPECT_EQ(first.ReadThrough("\n"), net::SocketAddress(client_ip(), 20'001).ToString() + "\n");
+  EXPECT_TRUE(Connect().SeesReset());
   EXPECT_GT(Count(Counter::kSourcePortRetries), 0u);
 }
 
@@ -353,6 +355,24 @@ TEST_P(SidecarTest, TrustedClientBecomesTheSource) {
   }
   EXPECT_EQ(Count(Counter::kSourceUnavailable), Count(Counter::kSourceFamily));
   EXPECT_EQ(Count(Counter::kSourceFamily), v4() ? 1u : 2u);
+}
+
+// The kernel lets one bind to a broadcast address, and then sends from another.
+TEST_P(SidecarTest, NoAddressIsTheSourceThatNoClientCanHave) {
+  if (!tproxy() || !v4()) GTEST_SKIP() << "nothing is spoofed, or broadcast";
+  topology_.upstream_source = trust::UpstreamSource::kTrustedClient;
+  topology_.trusted_proxies =
+      trust::AddressRanges{net::CidrSet({*net::Cidr::Parse(client_ip().ToString())}), {}};
+  options_.broadcast_addresses = {Ip("10.32.1.255")};
+  Start(TellPeer());
+  WireEnd client = Connect();
+  for (const char* outside : {"10.32.1.255", "127.0.0.1", "127.255.255.255"}) {
+    client.Send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: " + std::string(outside) +
+                "\r\n\r\n");
+    EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 503")) << outside;
+  }
+  EXPECT_EQ(Count(Counter::kSourceUnavailable), 3u);
+  EXPECT_EQ(origin_->connections(), 0);
 }
 
 TEST_P(SidecarTest, FallsBackToItsOwnAddressOnlyWhenTold) {

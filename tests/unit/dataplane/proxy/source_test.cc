@@ -52,6 +52,14 @@ TEST(SourceChoiceTest, OtherFamilyCannotBeASource) {
   EXPECT_EQ(Choose({}, "1.1.1.1", "2001:db8::5").kind, Kind::kUnavailable);
 }
 
+TEST(SourceChoiceTest, WhatNoClientCanHaveIsNoSource) {
+  const Given given{.source = trust::UpstreamSource::kTrustedClient};
+  for (const char* client : {"127.0.0.1", "127.255.255.255", "0.1.2.3"}) {
+    EXPECT_EQ(Choose(given, client).kind, Kind::kUnavailable) << client;
+  }
+  EXPECT_EQ(Choose(given, "::1", "2001:db8::5").kind, Kind::kUnavailable);
+}
+
 TEST(SourceChoiceTest, RedirectIsAlwaysTheWellKnownAddress) {
   for (const auto source : {trust::UpstreamSource::kDirectPeer,
                             trust::UpstreamSource::kTrustedClient, trust::UpstreamSource::kAgent}) {
