@@ -7,26 +7,11 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "dataplane/os/socket.h"
+#include "tests/support/await.h"
 #include "tests/support/free_port.h"
 #include "tests/support/no_descriptors.h"
 
 namespace whence::proxy {
-namespace {
-
-constexpr auto kPatience = std::chrono::seconds(10);
-
-template <typename Condition>
-bool Await(Condition condition) {
-  const auto until = std::chrono::steady_clock::now() + kPatience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > until) return false;
-    std::this_thread::yield();
-  }
-  return true;
-}
-
-}  // namespace
-
 GatewayTest::GatewayTest() : http_port_(FreePort()), tcp_port_(FreePort()) {
   options_.role = trust::Role::kGateway;
   options_.interception = InterceptionMode::kNone;

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "dataplane/os/socket.h"
 #include "gmock/gmock.h"
+#include "tests/support/await.h"
 #include "tests/unit/dataplane/proxy/gateway_fixture.h"
 
 namespace whence::proxy {
@@ -648,7 +649,7 @@ TEST_F(HttpGatewayTest, SnapshotsChangeUnderTraffic) {
     Publish(
         {.http = {origin.address()},
          .policies = i % 2 == 0 ? std::vector{DenyPath("/x")} : std::vector<policy::PolicySpec>()});
-    while (answers == before) std::this_thread::yield();
+    ASSERT_TRUE(Await([&] { return answers != before; }));
   }
   stop = true;
   for (std::thread& client : clients) client.join();
@@ -728,7 +729,7 @@ TEST_F(HttpGatewayTest, DrainAnswersEveryoneWhoGotIn) {
       }
     });
   }
-  while (answered < 200) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return answered >= 200; }));
   plane_->Drain(std::chrono::seconds(10));
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(Count(Counter::kConnectionsActive), 0u);
@@ -755,7 +756,7 @@ TEST_F(HttpGatewayTest, DrainFailsNoRequestOfKeptConnections) {
       EXPECT_TRUE(client.SeesEnd());
     });
   }
-  while (answered < 400) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return answered >= 400; }));
   plane_->Drain(std::chrono::seconds(10));
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(Count(Counter::kConnectionsActive), 0u);

@@ -7,6 +7,7 @@
 
 #include "dataplane/os/socket.h"
 #include "gmock/gmock.h"
+#include "tests/support/await.h"
 #include "tests/support/no_descriptors.h"
 #include "tests/unit/dataplane/proxy/gateway_fixture.h"
 
@@ -196,7 +197,7 @@ TEST_F(LimitsTest, PoolIsBoundedInNumberAndTime) {
   std::atomic<int> waiting = 0;
   Origin origin(HttpOrigin([&](const std::string&, const std::string&) {
     ++waiting;
-    while (waiting < 2) std::this_thread::yield();  // both at once
+    EXPECT_TRUE(Await([&] { return waiting >= 2; }));  // both at once
     return Ok("ok");
   }));
   Start({.http = {origin.address()}});
@@ -266,7 +267,7 @@ TEST_F(LimitsTest, ShortageOfDescriptorsCostsNoProcessorTime) {
   ASSERT_EQ(os::Connect(waiting.get(), {*net::IpAddress::Parse("127.0.0.1"), http_port_}), 0);
   WireEnd client(std::move(waiting));
   client.Send(kGet);
-  while (Count(Counter::kAcceptPaused) == 0) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return Count(Counter::kAcceptPaused) != 0; }));
   const auto before = cpu();
   const uint64_t pauses = Count(Counter::kAcceptPaused);
   std::this_thread::sleep_for(std::chrono::seconds(1));  // what is measured is this second

@@ -5,6 +5,7 @@
 #include "common/proxy_protocol/formatter.h"
 #include "common/proxy_protocol/parser.h"
 #include "gmock/gmock.h"
+#include "tests/support/await.h"
 #include "tests/unit/dataplane/proxy/sidecar_fixture.h"
 
 namespace whence::proxy {
@@ -163,7 +164,7 @@ TEST_P(SidecarProxyHeaderTest, AGatewayThatIsNotKnownYetIsServed) {
   EXPECT_EQ(PeerIn(gateway.ReadResponse()).ip, SourceFor(client_ip()));
   TrustTheGateway();
   ASSERT_EQ(plane_->Publish(MakeSnapshot()), absl::OkStatus());
-  while (Count(Counter::kSnapshots) < 4) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return Count(Counter::kSnapshots) >= 4; }));
   gateway.Send(request);
   EXPECT_EQ(PeerIn(gateway.ReadResponse()).ip, SourceFor(outside().ip));
 }
@@ -204,7 +205,7 @@ TEST_P(SidecarProxyHeaderTest, AStrangersHeaderNeverReachesTheApplication) {
   EXPECT_EQ(origin_->connections(), 0);
   // In pieces, after a silence in which it was taken for a protocol whose server speaks first.
   WireEnd slow = Connect();
-  while (Count(Counter::kUpstreamConnects) == 0) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return Count(Counter::kUpstreamConnects) != 0; }));
   for (const char c : text.substr(0, 6)) slow.Send(std::string_view(&c, 1));
   EXPECT_TRUE(slow.SeesReset());
   EXPECT_EQ(Count(Counter::kProxyForbidden), ++refused);

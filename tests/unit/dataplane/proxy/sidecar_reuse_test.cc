@@ -5,6 +5,7 @@
 #include <set>
 
 #include "gmock/gmock.h"
+#include "tests/support/await.h"
 #include "tests/unit/dataplane/proxy/sidecar_fixture.h"
 
 namespace whence::proxy {
@@ -63,7 +64,7 @@ TEST_P(SidecarReuseTest, ClientThatEndsAKeptConnectionLeavesItsUpstream) {
     client.Send(kGet);
     client.ReadResponse();
   }
-  while (Count(Counter::kConnectionsActive) > 0) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return Count(Counter::kConnectionsActive) == 0; }));
   Ask(Get());
   EXPECT_EQ(origin_->connections(), tproxy() ? 1 : 2);
 }
@@ -165,7 +166,7 @@ TEST_P(SidecarReuseTest, UnaskedBytesSpoilIt) {
   Start([&](WireEnd& end) {
     end.ReadThrough("\r\n\r\n");
     end.Send(Ok("asked"));
-    while (Count(Counter::kConnectionsActive) > 0) std::this_thread::yield();
+    ASSERT_TRUE(Await([&] { return Count(Counter::kConnectionsActive) == 0; }));
     end.Send(Ok("unasked"));
     told_ = true;
     end.ReadToEnd();
@@ -173,7 +174,7 @@ TEST_P(SidecarReuseTest, UnaskedBytesSpoilIt) {
   for (int i = 1; i <= 3; ++i) {
     EXPECT_THAT(Ask(Get()), testing::EndsWith("asked"));
     EXPECT_EQ(origin_->connections(), i);
-    while (!told_) std::this_thread::yield();
+    ASSERT_TRUE(Await([&] { return told_.load(); }));
     told_ = false;
   }
 }
@@ -199,7 +200,7 @@ TEST_P(SidecarReuseTest, IsNotKeptForLong) {
     ++ended_;
   });
   Ask(Get());
-  while (ended_ == 0) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return ended_ != 0; }));
   Ask(Get());
   EXPECT_EQ(origin_->connections(), 2);
 }
@@ -266,7 +267,7 @@ TEST_P(SidecarSocketTest, ServesTheNextOfTcp) {
     ASSERT_THAT(echo, testing::EndsWith("set key\n"));
     if (!seen.insert(echo).second) break;
     client.Close();
-    while (Count(Counter::kConnectionsActive) > 0) std::this_thread::yield();
+    ASSERT_TRUE(Await([&] { return Count(Counter::kConnectionsActive) == 0; }));
   }
 }
 
@@ -293,7 +294,7 @@ TEST_P(SidecarSocketTest, IsNotUsedWhereTheClientTookItsPort) {
   const net::SocketAddress taken = AskUntilOneComesAgain();
   const WireEnd client = Connect(taken.port);
   ASSERT_TRUE(client.connected());
-  while (Count(Counter::kConnectionsActive) == 0) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return Count(Counter::kConnectionsActive) != 0; }));
   // By then the socket with that port had its turn, since the others come in the order in which they
   // ended.
   for (int i = 0; i < 3; ++i) EXPECT_NE(AskUntilOneComesAgain(), taken);

@@ -9,6 +9,7 @@
 #include "dataplane/os/socket.h"
 #include "gmock/gmock.h"
 #include "tests/lab/wait.h"
+#include "tests/support/await.h"
 #include "tests/unit/dataplane/proxy/sidecar_fixture.h"
 
 namespace whence::proxy {
@@ -56,7 +57,7 @@ TEST_P(SidecarTest, LateRequestIsStillHttp) {
   options_.limits.detection_timeout = std::chrono::milliseconds(20);
   Start(TellPeer());
   WireEnd client = Connect();
-  while (Count(Counter::kUpstreamConnects) == 0) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return Count(Counter::kUpstreamConnects) != 0; }));
   client.Send(kGet);
   EXPECT_EQ(PeerIn(client.ReadResponse()).ip, ExpectedSource());
   const auto records = Records(1);
@@ -173,7 +174,7 @@ TEST_P(SidecarTest, NeverTakesAPortThatTheClientItselfUses) {
 
   // When they are gone their ports are free again at once: no TIME_WAIT keeps them.
   for (WireEnd& client : clients) client.Close();
-  while (Count(Counter::kConnectionsActive) > 1) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return Count(Counter::kConnectionsActive) <= 1; }));
   late.Send(kGet);
   EXPECT_EQ(PeerIn(late.ReadResponse()).ip, client_ip());
 }
@@ -283,7 +284,7 @@ TEST_P(SidecarTest, AServerThatSpeaksFirstIsHeldBackOnceAtMost) {
     end.Send("hello\n");
     end.ReadToEnd();
   });
-  while (Count(Counter::kSnapshots) == 0) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return Count(Counter::kSnapshots) != 0; }));
   other.Reset();
   const auto began = std::chrono::steady_clock::now();
   for (int i = 0; i < 6; ++i) EXPECT_EQ(Connect().ReadThrough("\n"), "hello\n");

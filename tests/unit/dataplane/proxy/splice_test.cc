@@ -12,6 +12,7 @@
 
 #include "dataplane/os/socket.h"
 #include "gtest/gtest.h"
+#include "tests/support/await.h"
 #include "tests/support/no_descriptors.h"
 #include "tests/unit/dataplane/proxy/wire_end.h"
 
@@ -61,7 +62,7 @@ class SpliceTest : public testing::Test {
     Connection made;
     made.peer = WireEnd::ConnectTo(*os::LocalAddress(listener->get()), receive_buffer);
     os::Accepted accepted;
-    while (os::Accept(listener->get(), &accepted) == EAGAIN) std::this_thread::yield();
+    EXPECT_TRUE(Await([&] { return os::Accept(listener->get(), &accepted) != EAGAIN; }));
     made.stream = std::make_unique<Stream>(std::move(accepted.fd));
     EXPECT_TRUE(made.stream->Register(*loop_, handler_, loop::EventLoop::Interest::kRead));
     return made;
@@ -73,7 +74,7 @@ class SpliceTest : public testing::Test {
     return made;
   }
   static void AwaitUnread(const Stream& stream, size_t bytes) {
-    while (os::UnreadBytes(stream.fd()) < bytes) std::this_thread::yield();
+    ASSERT_TRUE(Await([&] { return os::UnreadBytes(stream.fd()) >= bytes; }));
   }
   // Whatever of `ahead` bytes comes, to `to`, whose other end is read meanwhile.
   void MoveAll(Stream& from, uint64_t ahead, Stream& to) {

@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "dataplane/os/socket.h"
 #include "gtest/gtest.h"
+#include "tests/support/await.h"
 #include "tests/unit/dataplane/proxy/wire_end.h"
 
 namespace whence::proxy {
@@ -58,7 +59,7 @@ TEST(StreamTest, SenderThatWaitsForAnAnswerIsNotHeldUpAgainAndAgain) {
   WireEnd sender = WireEnd::ConnectTo(*os::LocalAddress(listener->get()));
   ASSERT_TRUE(sender.connected());
   os::Accepted accepted;
-  while (os::Accept(listener->get(), &accepted) == EAGAIN) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return os::Accept(listener->get(), &accepted) != EAGAIN; }));
   const SystemClock clock;
   const std::unique_ptr<loop::EventLoop> loop = std::move(loop::EventLoop::Create(clock).value());
   Receiver receiver(*loop, std::move(accepted.fd));

@@ -19,6 +19,7 @@
 #include "dataplane/discovery/publisher.h"
 #include "dataplane/rpc/backoff.h"
 #include "dataplane/rpc/channel.h"
+#include "tests/support/await.h"
 #include "whence/v1/access_log.grpc.pb.h"
 #include "whence/v1/access_log.pb.h"
 
@@ -312,7 +313,7 @@ TEST_F(IngestStreamTest, SendsAgainOnlyWhatWasNotAcknowledged) {
   for (int i = 0; i < 3; ++i) NextBatch();
   Acknowledge(3);
   // Wait for the acknowledgement to have arrived before the stream breaks.
-  while (outbox_.Stats().acknowledged == 0) std::this_thread::yield();
+  ASSERT_TRUE(Await([&] { return outbox_.Stats().acknowledged != 0; }));
   server_->ingest.Break();
   const auto hello = server_->ingest.Next();
   EXPECT_EQ(hello.stream, 2);
