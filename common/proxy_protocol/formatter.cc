@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "common/proxy_protocol/crc32c.h"
+#include "common/base/crc32c.h"
 #include "common/proxy_protocol/versions.h"
 
 namespace whence::proxy_protocol {

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 
-#include "common/proxy_protocol/crc32c.h"
+#include "common/base/crc32c.h"
 #include "common/proxy_protocol/versions.h"
 
 namespace whence::proxy_protocol {

@@ -15,7 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
-#include "dataplane/storage/crc32c.h"
+#include "common/base/crc32c.h"
 #include "dataplane/storage/file.h"
 #include "dataplane/storage/little_endian.h"
 
@@ -45,7 +45,7 @@ bool HasName(int fd) {
 std::string FrameHeader(std::string_view payload) {
   std::string header;
   storage::PutLittleEndian32(&header, static_cast<uint32_t>(payload.size()));
-  storage::PutLittleEndian32(&header, storage::Crc32c(payload));
+  storage::PutLittleEndian32(&header, Crc32c(payload));
   return header;
 }
 
@@ -64,7 +64,7 @@ size_t ParseFrame(std::string_view bytes, EncodedBatch* batch) {
   const size_t size = storage::GetLittleEndian32(bytes);
   if (size > kMaxFrameBytes || bytes.size() - kFrameHeaderBytes < size) return 0;
   const std::string_view payload = bytes.substr(kFrameHeaderBytes, size);
-  if (storage::GetLittleEndian32(bytes.substr(4)) != storage::Crc32c(payload)) return 0;
+  if (storage::GetLittleEndian32(bytes.substr(4)) != Crc32c(payload)) return 0;
   std::optional<EncodedBatch> parsed = EncodedBatch::Parse(payload);
   if (!parsed) return 0;
   *batch = *std::move(parsed);

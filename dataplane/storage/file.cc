@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/strings.h"
 #include "dataplane/os/unique_fd.h"
-#include "dataplane/storage/crc32c.h"
+#include "common/base/crc32c.h"
 #include "dataplane/storage/little_endian.h"
 
 namespace whence::storage {

@@ -6,8 +6,6 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "dataplane/storage/crc32c.h"
-
 namespace whence::storage {
 namespace {
 
@@ -20,26 +18,6 @@ class FileTest : public testing::Test {
   ~FileTest() override { std::filesystem::remove_all(directory_); }
   std::string directory_;
 };
-
-TEST(Crc32cTest, MatchesTheStandard) {
-  for (const auto crc : {Crc32c, Crc32cByTable}) {
-    EXPECT_EQ(crc(""), 0u);
-    EXPECT_EQ(crc("123456789"), 0xe3069283u);              // RFC 3720
-    EXPECT_EQ(crc(std::string(32, '\0')), 0x8a9136aau);    // RFC 3720, B.4
-    EXPECT_EQ(crc(std::string(32, '\xff')), 0x62a8ab43u);  // likewise
-  }
-}
-
-TEST(Crc32cTest, TheInstructionAndTheTableAgree) {
-  std::string bytes;
-  for (int i = 0; i < 300; ++i) bytes += static_cast<char>(i * i * 31 + i / 7);
-  for (size_t begin = 0; begin < 17; ++begin) {
-    for (size_t size = 0; begin + size <= bytes.size(); ++size) {
-      const std::string_view part = std::string_view(bytes).substr(begin, size);
-      ASSERT_EQ(Crc32c(part), Crc32cByTable(part)) << begin << " " << size;
-    }
-  }
-}
 
 TEST_F(FileTest, ReplacesAFileWhole) {
   const std::string path = directory_ + "/a";

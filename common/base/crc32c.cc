@@ -1,9 +1,9 @@
-#include "dataplane/storage/crc32c.h"
+#include "common/base/crc32c.h"
 
 #include <array>
 #include <cstring>
 
-namespace whence::storage {
+namespace whence {
 namespace {
 
 // table[k][b]: the effect of byte b that stands k bytes before the end of an 8-byte step ("slicing
@@ -27,8 +27,8 @@ constexpr auto kTable = MakeTable();
 
 #if defined(__x86_64__)
 // The processor's instruction for this very polynomial: a tenth of the time.
-__attribute__((target("sse4.2"))) uint32_t ByInstruction(std::string_view bytes) {
-  uint64_t crc = 0xffffffffu;
+__attribute__((target("sse4.2"))) uint32_t ByInstruction(std::string_view bytes, uint32_t before) {
+  uint64_t crc = ~before;
   size_t i = 0;
   for (; i + 8 <= bytes.size(); i += 8) {
     uint64_t word;
@@ -47,16 +47,16 @@ const bool kHasInstruction = __builtin_cpu_supports("sse4.2");
 
 }  // namespace
 
-uint32_t Crc32c(std::string_view bytes) {
+uint32_t Crc32c(std::string_view bytes, uint32_t before) {
 #if defined(__x86_64__)
-  if (kHasInstruction) return ByInstruction(bytes);
+  if (kHasInstruction) return ByInstruction(bytes, before);
 #endif
-  return Crc32cByTable(bytes);
+  return Crc32cByTable(bytes, before);
 }
 
-uint32_t Crc32cByTable(std::string_view bytes) {
+uint32_t Crc32cByTable(std::string_view bytes, uint32_t before) {
   const auto at = [&](size_t i) { return static_cast<uint8_t>(bytes[i]); };
-  uint32_t crc = 0xffffffffu;
+  uint32_t crc = ~before;
   size_t i = 0;
   for (; i + 8 <= bytes.size(); i += 8) {
     const uint32_t low = crc ^ (at(i) | uint32_t{at(i + 1)} << 8 | uint32_t{at(i + 2)} << 16 |
@@ -69,4 +69,4 @@ uint32_t Crc32cByTable(std::string_view bytes) {
   return ~crc;
 }
 
-}  // namespace whence::storage
+}  // namespace whence
