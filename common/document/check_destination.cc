@@ -1,17 +1,16 @@
 // DestinationRule and ServiceEntry.
+#include <algorithm>
 #include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "common/document/check_routes.h"
 #include "common/net/ip_address.h"
+#include "common/snapshot/cluster.h"
 #include "common/snapshot/maglev.h"
 
 namespace whence::document {
 namespace {
-
-// Istio's bound; a table of that size takes 20 MB.
-constexpr uint32_t kMaxTable = 5'000'011;
 
 Complaint CheckRuleHost(std::string_view text) {
   if (net::IpAddress::Parse(text)) return std::nullopt;
@@ -53,9 +52,9 @@ void CheckConsistentHash(const v1::ConsistentHash& hash, const std::string& path
                     "needs httpHeaderName, httpCookie, useSourceIp or httpQueryParameterName");
   }
   const uint32_t size = hash.maglev().table_size();
-  if (size != 0 && (size < 3 || size > kMaxTable || !snapshot::MaglevTable::IsPrime(size))) {
+  if (size != 0 && !snapshot::MaglevTable::IsSize(size)) {
     context.Fault(path + ".maglev.tableSize",
-                  absl::StrCat(size, " is no prime from 3 to ", kMaxTable));
+                  absl::StrCat(size, " is no prime from 3 to ", snapshot::MaglevTable::kMaxSize));
   }
 }
 
@@ -81,18 +80,17 @@ void CheckParts(const Policy& policy, const std::string& path, CheckContext& con
   positive(pool.http().idle_timeout(), path + ".connectionPool.http.idleTimeout");
   const auto& keepalive = pool.tcp().tcp_keepalive();
   const std::string keepalive_path = path + ".connectionPool.tcp.tcpKeepalive";
-  // What Linux takes.
-  constexpr uint32_t kMostProbes = 127;
-  constexpr std::chrono::seconds kShortest(1), kLongest(32767);
-  if (keepalive.probes() > kMostProbes) {
+  using snapshot::KeepAlive;
+  constexpr std::chrono::seconds kShortest(1);
+  if (keepalive.probes() > KeepAlive::kMostProbes) {
     context.Fault(keepalive_path + ".probes",
-                  absl::StrCat(keepalive.probes(), " is more than ", kMostProbes));
+                  absl::StrCat(keepalive.probes(), " is more than ", KeepAlive::kMostProbes));
   }
   for (const auto& [field, text] :
        {std::pair(".time", keepalive.time()), std::pair(".interval", keepalive.interval())}) {
     if (text.empty()) continue;
     const auto duration = CheckTimeout(text, keepalive_path + field, context);
-    if (duration && (*duration < kShortest || *duration > kLongest)) {
+    if (duration && (*duration < kShortest || *duration > KeepAlive::kLongest)) {
       context.Fault(keepalive_path + field, "must be from 1s to 32767s");
     }
   }
@@ -146,6 +144,15 @@ void CheckEntryEndpoint(const v1::ServiceEntrySpec& spec, int index, CheckContex
   }
 }
 
+void CheckEntryWeights(const v1::ServiceEntrySpec& spec, CheckContext& context) {
+  uint64_t sum = 0;
+  for (const auto& endpoint : spec.endpoints()) sum += std::max<uint32_t>(endpoint.weight(), 1);
+  if (sum <= snapshot::kMaxWeights) return;
+  context.Fault("spec.endpoints",
+                absl::StrCat("the weights sum up to ", sum, "; at most ", snapshot::kMaxWeights,
+                             ": give smaller ones in the same proportion"));
+}
+
 void CheckEntryPorts(const v1::ServiceEntrySpec& spec, CheckContext& context) {
   if (spec.ports().empty()) context.Fault("spec.ports", "is missing: name at least one port");
   std::set<uint32_t> numbers;
@@ -188,6 +195,7 @@ void CheckServiceEntry(const v1::ServiceEntrySpec& spec, CheckContext& context) 
   context.CheckEach(spec.hosts(), "spec.hosts", CheckHostPattern);
   CheckEntryPorts(spec, context);
   for (int i = 0; i < spec.endpoints_size(); ++i) CheckEntryEndpoint(spec, i, context);
+  CheckEntryWeights(spec, context);
   switch (spec.resolution()) {
     case v1::ServiceEntrySpec::NONE:
       context.Unsupported("spec.resolution",

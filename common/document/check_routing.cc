@@ -182,6 +182,7 @@ void CheckService(const v1::ServiceSpec& spec, CheckContext& context) {
                                  "\" must be a number from 1 to 65535: port names are known to "
                                  "Kubernetes only"));
     }
+    if (port.node_port() != 0) context.Expect(CheckPort(port.node_port()), path + ".nodePort");
     const std::string protocol = port.protocol().empty() ? "TCP" : port.protocol();
     if (protocol != "TCP" && protocol != "UDP" && protocol != "SCTP") {
       context.Fault(path + ".protocol", absl::StrCat("must be TCP, not \"", protocol, "\""));

@@ -44,6 +44,10 @@ struct LoadBalancing {
 
 // Each 0: the agent's own.
 struct KeepAlive {
+  // What Linux takes.
+  static constexpr uint32_t kMostProbes = 127;
+  static constexpr std::chrono::seconds kLongest{32767};
+
   uint32_t probes = 0;
   std::chrono::seconds time{0};      // of silence, before the first probe
   std::chrono::seconds interval{0};  // between probes
@@ -78,6 +82,10 @@ struct DnsTarget {
   uint32_t weight = 1;
   bool first_only = false;  // of the addresses
 };
+
+// What the weights of a cluster's endpoints and names may sum up to, one of 0 counting as 1. Leaves
+// room for a name that turns out to have many addresses.
+constexpr uint64_t kMaxWeights = UINT32_MAX / 64;
 
 // May be empty: a service with no connected workload (answer 503).
 struct Cluster {

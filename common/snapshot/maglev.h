@@ -24,6 +24,8 @@ uint64_t StableHash(std::string_view bytes, uint64_t seed = 0);
 // Immutable after construction; safe from any thread.
 class MaglevTable {
  public:
+  static constexpr uint32_t kMaxSize = 5'000'011;  // Istio's bound; such a table takes 20 MB
+
   MaglevTable() = default;
   // `names` with their weights, 0 counting as 1; names differ. `size` is prime, or 0: a hundred
   // places for each, at least.
@@ -36,6 +38,10 @@ class MaglevTable {
   uint32_t Find(uint64_t hash) const { return places_[hash % places_.size()]; }
 
   static bool IsPrime(uint32_t number);
+  // A prime that a table can have for its size.
+  static bool IsSize(uint32_t number) {
+    return number >= 3 && number <= kMaxSize && IsPrime(number);
+  }
 
  private:
   std::vector<uint32_t> places_;

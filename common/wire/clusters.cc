@@ -68,8 +68,7 @@ void CheckWeights(const snapshot::Cluster& cluster, const std::string& path, Fau
   uint64_t sum = 0;
   for (const snapshot::Endpoint& endpoint : cluster.endpoints) sum += endpoint.weight;
   for (const snapshot::DnsTarget& target : cluster.dns) sum += target.weight;
-  // Leaves room for a name that turns out to have many addresses.
-  if (sum > UINT32_MAX / 64) faults->Add(path, "the endpoints' weights sum up to too much");
+  if (sum > snapshot::kMaxWeights) faults->Add(path, "the endpoints' weights sum up to too much");
 }
 
 snapshot::LoadBalancing DecodeHashing(const v1::ConsistentHash& hash, const std::string& path,
@@ -100,7 +99,7 @@ snapshot::LoadBalancing DecodeHashing(const v1::ConsistentHash& hash, const std:
       faults->Add(path, "has nothing to hash on");
   }
   const uint32_t size = hash.maglev().table_size();
-  if (size != 0 && (size < 3 || size > 5'000'011 || !snapshot::MaglevTable::IsPrime(size))) {
+  if (size != 0 && !snapshot::MaglevTable::IsSize(size)) {
     faults->Add(path + ".maglev.table_size", absl::StrCat(size, " is no prime of a usable size"));
   } else {
     balancing.table_size = size;
@@ -154,10 +153,8 @@ snapshot::KeepAlive DecodeKeepAlive(const v1::ConnectionPool::Tcp::Keepalive& ke
   snapshot::KeepAlive decoded{.probes = keepalive.probes(),
                               .time = seconds(keepalive.time(), "time"),
                               .interval = seconds(keepalive.interval(), "interval")};
-  // What Linux takes.
-  constexpr std::chrono::seconds kLongest(32767);
-  constexpr uint32_t kMostProbes = 127;
-  if (decoded.probes > kMostProbes || decoded.time > kLongest || decoded.interval > kLongest) {
+  if (decoded.probes > decoded.kMostProbes || decoded.time > decoded.kLongest ||
+      decoded.interval > decoded.kLongest) {
     faults->Add(path, "has more than 127 probes, or a time of more than 32767 s");
   }
   return decoded;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/wire/snapshot_decoder.h"
 #include "tests/unit/common/bundle/helpers.h"
 
 namespace whence::bundle {
@@ -380,6 +381,29 @@ TEST(GatewayBuilderTest, ServiceEntriesGiveAddressesAndNames) {
   EXPECT_THAT(
       lines(ClusterFor(Service("name: db, namespace: shop", "ports: [{port: 5432}]"), "host: db")),
       ElementsAre("db.shop.svc.cluster.local:5432", "db.shop.svc.cluster.local? 5432 x0"));
+}
+
+// What apply lets through and the agent refuses would keep every later policy from it.
+TEST(GatewayBuilderTest, AnAgentTakesWhatDocumentsMayHoldAtMost) {
+  const v1::WorkloadBundle bundle = BuildGateway(
+      Gateway("name: g, namespace: shop", kHttp80) +
+      VirtualService("name: v, namespace: shop",
+                     "hosts: [\"*\"], gateways: [g], http: [{timeout: 8760h, retries: {attempts: "
+                     "100, perTryTimeout: 8760h}, route: [{destination: {host: a.b}, weight: "
+                     "4294967294}, {destination: {host: a.b, subset: x}, weight: 1}]}]") +
+      Document("ServiceEntry", "name: e, namespace: shop",
+               "hosts: [a.b], ports: [{number: 65535}], resolution: STATIC, endpoints: [{address: "
+               "192.0.2.1, weight: 67108862}, {address: 192.0.2.2}]") +
+      Document("DestinationRule", "name: d, namespace: shop",
+               "host: a.b, trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: c, "
+               "ttl: 8760h}, maglev: {tableSize: 5000011}}}, connectionPool: {tcp: "
+               "{connectTimeout: 8760h, tcpKeepalive: {probes: 127, time: 32767s, interval: "
+               "32767s}}, http: {idleTimeout: 8760h}}, outlierDetection: {interval: 8760h, "
+               "baseEjectionTime: 8760h, maxEjectionPercent: 100}}"));
+  const auto snapshot = wire::Decode(bundle, "v", {});
+  ASSERT_TRUE(snapshot.ok()) << snapshot.status().ToString();
+  ASSERT_EQ((*snapshot)->clusters.size(), 2u);
+  EXPECT_EQ((*snapshot)->clusters[0].endpoints.size(), 2u);
 }
 
 TEST(GatewayBuilderTest, ListensWhereTheServiceLeads) {

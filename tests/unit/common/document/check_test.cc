@@ -536,13 +536,22 @@ TEST(CheckServiceEntryTest, RefusesWhatCannotBeReached) {
            "ports.http: must be a number; write 81 without quotes"},
           {"  hosts: [a.b]\n  ports: [{number: 80}]\n  resolution: DNS\n  addresses: [1.2.3.4]\n",
            "addresses: is an Istio field"},
+          {"  hosts: [a.b]\n  ports: [{number: 80}]\n  resolution: STATIC\n  endpoints: [{address: "
+           "1.1.1.1, weight: 100000000}, {address: 1.1.1.2, weight: 1}]\n",
+           "spec.endpoints: the weights sum up to 100000001; at most 67108863"},
+          // Without a weight an endpoint counts as 1.
+          {"  hosts: [a.b]\n  ports: [{number: 80}]\n  resolution: DNS\n  endpoints: [{address: "
+           "c.d, weight: 67108863}, {address: e.f}]\n",
+           "spec.endpoints: the weights sum up to 67108864; at most 67108863"},
       });
   ExpectGood(kVersion, "ServiceEntry",
              {"  hosts: [a.b]\n  ports: [{number: 80, protocol: HTTP, name: http}]\n  resolution: "
               "DNS\n  location: MESH_EXTERNAL\n",
               "  hosts: [\"*.b\"]\n  ports: [{number: 80, name: http, targetPort: 8080}]\n  "
               "resolution: STATIC\n  endpoints: [{address: \"2001:db8::1\", ports: {http: 81}, "
-              "weight: 3, labels: {a: b}}]\n"});
+              "weight: 3, labels: {a: b}}]\n",
+              "  hosts: [a.b]\n  ports: [{number: 80}]\n  resolution: STATIC\n  endpoints: "
+              "[{address: 1.1.1.1, weight: 67108862}, {address: 1.1.1.2}]\n"});
 }
 
 TEST(CheckServiceTest, RefusesPortsThatAreNone) {
@@ -553,11 +562,14 @@ TEST(CheckServiceTest, RefusesPortsThatAreNone) {
                    {"  ports: [{port: 80, targetPort: 0}]\n", "must be a number from 1"},
                    {"  ports: [{port: 80, protocol: TPC}]\n", "must be TCP, not \"TPC\""},
                    {"  ports: [{port: 80}, {port: 80}]\n", "port 80 is given twice"},
+                   {"  ports: [{port: 80, nodePort: 99999}]\n",
+                    "spec.ports[0].nodePort: 99999 is no port; expected 1 to 65535"},
                    {"  type: ExternalName\n", "ExternalName is a type"},
                    {"  selector: {app: [a]}\n", "must be a string, not a list"},
                });
   ExpectGood("v1", "Service",
-             {"  ports: [{port: 53, protocol: TCP}, {port: 53, protocol: UDP}]\n", "  {}\n"});
+             {"  ports: [{port: 53, protocol: TCP}, {port: 53, protocol: UDP}]\n", "  {}\n",
+              "  ports: [{port: 80, nodePort: 0}, {port: 81, nodePort: 65535}]\n"});
 }
 
 }  // namespace
