@@ -81,13 +81,17 @@ absl::Status DeltaSubscription::CheckLimits(const DeltaRequest& request) const {
 }
 
 // A refused version is not sent again, since `held_` has it; that of a step is not the resource's.
-void DeltaSubscription::GiveUpRefused() {
+// Once another version was acknowledged the status no longer tells of the refusal. Were the refused
+// one then current again and not sent, the client would seem to run it.
+void DeltaSubscription::NoteGivenUp() {
   for (const auto& [name, version] : pending_->versions) {
     const auto status = status_.find(name);
     const auto target = pending_->leads_to.find(name);
-    if (status != status_.end() && target != pending_->leads_to.end() &&
-        status->second.refused_version == version) {
+    if (status == status_.end() || target == pending_->leads_to.end()) continue;
+    if (status->second.refused_version == version) {
       given_up_[name] = target->second;
+    } else if (status->second.acked_version == version) {
+      given_up_.erase(name);
     }
   }
 }
@@ -112,6 +116,7 @@ void DeltaSubscription::Unsubscribe(const std::string& name) {
     std::erase_if(held_, [this](const auto& entry) { return names_.count(entry.first) == 0; });
     std::erase_if(status_, [this](const auto& entry) { return names_.count(entry.first) == 0; });
     std::erase_if(unanswered_, [this](const auto& open) { return names_.count(open) == 0; });
+    std::erase_if(given_up_, [this](const auto& entry) { return names_.count(entry.first) == 0; });
     return;
   }
   names_.erase(name);
@@ -142,7 +147,7 @@ absl::Status DeltaSubscription::OnRequest(const DeltaRequest& request) {
       error = std::string(CutUtf8(ValidUtf8(*error), limits_.max_error_bytes));
     }
     RecordAnswer(pending_->versions, error, request.when, &status_);
-    if (error) GiveUpRefused();
+    NoteGivenUp();
     pending_.reset();
   }
   for (const std::string& name : request.unsubscribe) Unsubscribe(name);
@@ -210,6 +215,7 @@ std::optional<DeltaPush> DeltaSubscription::Next(const ResourceMap& current, boo
     held_.erase(name);
     unanswered_.erase(name);
     status_.erase(name);
+    given_up_.erase(name);
   }
   return push;
 }

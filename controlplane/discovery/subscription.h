@@ -12,7 +12,7 @@
 //   ACK n1                       ->   holds {a@1 b@7}
 //                                     Next({a@2})      = a@2, removed b, nonce n2
 //   NACK n2                      ->   a@2 is remembered as refused and not sent again until it
-//                                     changes
+//                                     changes; if it comes back after another, it is tried anew
 //
 // Rules that both variants keep: at most one unacknowledged response; equal state is not sent; a
 // nonce pairs an ACK with its response and means nothing else, and is ignored in the first request
@@ -145,7 +145,7 @@ class DeltaSubscription {
   };
 
   absl::Status CheckLimits(const DeltaRequest& request) const;
-  void GiveUpRefused();
+  void NoteGivenUp();
   void Subscribe(const std::string& name, bool first);
   void Unsubscribe(const std::string& name);
   // True: everything that is missing is in the push; false: it is full.
@@ -160,7 +160,8 @@ class DeltaSubscription {
   std::set<std::string> names_;              // named explicitly, besides a wildcard
   std::map<std::string, std::string> held_;  // name -> version the client was sent or came with
   std::set<std::string> unanswered_;         // to be answered even if nothing changed
-  // Versions on whose way a step was refused: not tried again until the client asks.
+  // Versions on whose way a step was refused: not tried again until the client asks, or has taken
+  // another version.
   std::map<std::string, std::string> given_up_;
   bool greet_ = false;  // a wildcard that knows nothing is answered even if there is nothing
   std::optional<Pending> pending_;

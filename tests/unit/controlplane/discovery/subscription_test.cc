@@ -136,6 +136,19 @@ const DeltaScript kDeltaScripts[] = {
       {Nack("a: bad"), {{"a", "1"}}, "silent"},
       {{}, {{"a", "1"}}, "silent"},
       {{}, {{"a", "2"}}, "a@2"}}},
+    {"a refused version that comes back after another was taken is tried once more",
+     {{Ask({"a"}), {{"a", "1"}}, "a@1"},
+      {Nack("a: bad"), {{"a", "2"}}, "a@2"},
+      {Ack(), {{"a", "1"}}, "a@1"},
+      {Nack("a: bad"), {{"a", "1"}}, "silent"},
+      {{}, {{"a", "1"}}, "silent"}}},
+    {"a refused version is forgotten with its resource",
+     {{Ask({"a"}), {{"a", "1"}}, "a@1"}, {Nack("a: bad"), {}, "-a"}, {Ack(), {{"a", "1"}}, "a@1"}}},
+    {"a refused version is forgotten with the wildcard that covered it",
+     {{Ask({}), {{"a", "1"}}, "a@1"},
+      {Nack("a: bad"), {{"a", "1"}}, "silent"},
+      {Ask({}, {"*"}), {{"a", "1"}}, "silent"},
+      {Ask({"*"}), {{"a", "1"}}, "a@1"}}},
     {"one refused resource does not hold up the others",
      {{Ask({"a", "b"}), {{"a", "1"}, {"b", "1"}}, "a@1 b@1"},
       {Nack("a: bad"), {{"a", "1"}, {"b", "2"}}, "b@2"}}},
@@ -258,6 +271,27 @@ TEST(DeltaSubscriptionTest, KeepsTheAcceptedBesideTheRefusedVersion) {
   EXPECT_EQ(subscription.status().at("ns/a").error, "");
 }
 
+// Whoever looks at the agents must never read that one runs what it has refused.
+TEST(DeltaSubscriptionTest, WhatIsRefusedIsShownSoWheneverItIsCurrent) {
+  DeltaSubscription subscription("");
+  ASSERT_TRUE(subscription.OnRequest(Ask({"a"})).ok());
+  const auto answer = [&](const std::string& version, std::optional<std::string> error) {
+    const auto push = subscription.Next(Resources({{"a", version}}));
+    ASSERT_TRUE(push) << version;
+    ASSERT_TRUE(subscription.OnRequest({.nonce = push->nonce, .error = std::move(error)}).ok());
+    EXPECT_EQ(Render(subscription.Next(Resources({{"a", version}}))), "silent");
+  };
+  answer("1", {});
+  answer("2", "a: bad");
+  answer("3", {});
+  answer("2", "a: bad");
+  const ResourceProgress& a = subscription.status().at("a");
+  EXPECT_EQ(a.sent_version, "2");
+  EXPECT_EQ(a.acked_version, "3");
+  EXPECT_EQ(a.refused_version, "2");
+  EXPECT_EQ(a.error, "a: bad");
+}
+
 TEST(DeltaSubscriptionTest, ARefusalThatNamesNothingRefusesAll) {
   DeltaSubscription subscription("");
   ASSERT_TRUE(subscription.OnRequest(Ask({"ns/a", "ns/b"})).ok());
@@ -360,6 +394,12 @@ const StateScript kStateScripts[] = {
      {{Names({"a"}), {{"a", "1"}}, "a@1"},
       {Refuse({"a"}), {{"a", "1"}}, "silent"},
       {{}, {{"a", "2"}}, "a@2"}}},
+    {"a refused version that comes back after another was taken is tried once more",
+     {{Names({"a"}), {{"a", "1"}}, "a@1"},
+      {Refuse({"a"}), {{"a", "2"}}, "a@2"},
+      {Names({"a"}), {{"a", "1"}}, "a@1"},
+      {Refuse({"a"}), {{"a", "1"}}, "silent"},
+      {{}, {{"a", "1"}}, "silent"}}},
     {"a name added is answered even if nothing else changed",
      {{Names({"a"}), {{"a", "1"}}, "a@1"}, {Names({"a", "b"}), {{"a", "1"}}, "a@1"}}},
 };
@@ -381,6 +421,27 @@ TEST(StateSubscriptionTest, FollowsTheScripts) {
       if (push) last_nonce = push->nonce;
     }
   }
+}
+
+TEST(StateSubscriptionTest, WhatIsRefusedIsShownSoWheneverItIsCurrent) {
+  StateSubscription subscription("");
+  ASSERT_TRUE(subscription.OnRequest(Names({"a"}, "")).ok());
+  const auto answer = [&](const std::string& version, std::optional<std::string> error) {
+    const auto push = subscription.Next(Resources({{"a", version}}));
+    ASSERT_TRUE(push) << version;
+    StateRequest request = Names({"a"}, push->nonce);
+    request.error = std::move(error);
+    ASSERT_TRUE(subscription.OnRequest(request).ok());
+    EXPECT_EQ(Render(subscription.Next(Resources({{"a", version}}))), "silent");
+  };
+  answer("1", {});
+  answer("2", "bad");
+  answer("3", {});
+  answer("2", "bad");
+  const ResourceProgress& a = subscription.status().at("a");
+  EXPECT_EQ(a.acked_version, "3");
+  EXPECT_EQ(a.refused_version, "2");
+  EXPECT_EQ(a.error, "bad");
 }
 
 TEST(StateSubscriptionTest, AReconnectWithTheSameVersionIsSilentAndWithAnotherIsNot) {
@@ -467,10 +528,26 @@ TEST(SubscriptionStepsTest, FollowsWhatIsAcknowledgedAndGivesUpWhatIsRefused) {
   answer(push, "a: no");
   EXPECT_EQ(Render(subscription.Next(world)), "silent") << "a refused step is not sent again";
   ASSERT_TRUE(subscription.OnRequest(Ask({"a"})).ok());
-  EXPECT_EQ(Render(subscription.Next(world)), "a@8+1") << "but when the client asks";
+  push = subscription.Next(world);
+  EXPECT_EQ(Render(push), "a@8+1") << "but when the client asks";
   EXPECT_THAT(steps->asked_, ElementsAre("7", "")) << "and then from the beginning";
-  steps = std::make_shared<TwoSteps>("9");
-  world["a"] = {"9", nullptr, steps};
+  answer(push, "a: no");
+  EXPECT_EQ(Render(subscription.Next(world)), "silent");
+
+  // Another version is taken, and the refused one comes back: it is tried once more.
+  const ResourceMap eight = world;
+  world["a"] = {"9", nullptr, std::make_shared<TwoSteps>("9")};
+  for (const char* step : {"a@9+1", "a@9"}) {
+    push = subscription.Next(world);
+    EXPECT_EQ(Render(push), step);
+    answer(push);
+  }
+  push = subscription.Next(eight);
+  EXPECT_EQ(Render(push), "a@8+1");
+  answer(push, "a: no");
+  EXPECT_EQ(Render(subscription.Next(eight)), "silent");
+  EXPECT_EQ(subscription.status().at("a").refused_version, "8+1");
+  EXPECT_EQ(subscription.status().at("a").error, "a: no");
 }
 
 TEST(SubscriptionStepsTest, ARefusedDifferenceIsNotABase) {
