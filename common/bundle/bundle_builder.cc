@@ -16,6 +16,7 @@
 #include "common/bundle/node_builder.h"
 #include "common/bundle/selection.h"
 #include "common/bundle/service_names.h"
+#include "common/document/dry_run.h"
 #include "common/document/ip_set.h"
 #include "common/document/values.h"
 #include "common/net/cidr.h"
@@ -115,13 +116,6 @@ void BuildTrust(const ConfigView& view, const Roster& inventory, const Workload&
   }
 }
 
-bool IsDryRun(const v1::Document& document) {
-  if (document.ip_policy().mode() == v1::IpPolicySpec::DRY_RUN) return true;
-  const auto& annotations = document.metadata().annotations();
-  const auto found = annotations.find("istio.io/dry-run");
-  return found != annotations.end() && found->second == "true";
-}
-
 void BuildPolicies(const ConfigView& view, const Workload& self, v1::WorkloadBundle* bundle,
                    std::set<std::string>* ip_sets) {
   for (const auto& [name, document] : view.policies()) {
@@ -139,7 +133,7 @@ void BuildPolicies(const ConfigView& view, const Workload& self, v1::WorkloadBun
     policy->set_namespace_(name.first);
     policy->set_name(name.second);
     *policy->mutable_spec() = document->ip_policy();
-    policy->set_dry_run(IsDryRun(*document));
+    policy->set_dry_run(document::IsDryRun(*document));
     for (v1::PolicyRule& rule : *policy->mutable_spec()->mutable_rules()) {
       for (v1::PolicyFrom& from : *rule.mutable_from()) {
         v1::PolicySource* source = from.mutable_source();

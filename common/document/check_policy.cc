@@ -6,6 +6,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/document/check.h"
+#include "common/document/dry_run.h"
 #include "common/document/edit_distance.h"
 #include "common/policy/policy_set.h"
 #include "common/wire/policy.h"
@@ -167,6 +168,14 @@ void CheckRule(const v1::PolicyRule& rule, v1::IpPolicySpec::Action action, cons
   }
 }
 
+void CheckDryRun(CheckContext& context) {
+  const auto& annotations = context.document().metadata().annotations();
+  const auto found = annotations.find(kDryRunAnnotation);
+  if (found == annotations.end() || ParseGoBool(found->second)) return;
+  context.Fault(absl::StrCat("metadata.annotations.", kDryRunAnnotation),
+                absl::StrCat("must be \"true\" or \"false\", not \"", found->second, "\""));
+}
+
 // The last word is the policy engine's: what an agent would refuse must not be committed. It has
 // rules of its own (path templates), and repeats ours, which the context then keeps silent.
 void CheckCompiles(const v1::IpPolicySpec& spec, CheckContext& context) {
@@ -192,6 +201,7 @@ void CheckCompiles(const v1::IpPolicySpec& spec, CheckContext& context) {
 }  // namespace
 
 void CheckIpPolicy(const v1::IpPolicySpec& spec, CheckContext& context) {
+  CheckDryRun(context);
   context.CheckSelector(spec.selector().match_labels(), "spec.selector.matchLabels");
   if (spec.action() == v1::IpPolicySpec::AUDIT) {
     context.Unsupported("spec.action", "AUDIT is an Istio action that Whence does not act on yet",
@@ -200,7 +210,7 @@ void CheckIpPolicy(const v1::IpPolicySpec& spec, CheckContext& context) {
   if (spec.action() == v1::IpPolicySpec::CUSTOM) {
     context.Unsupported(
         "spec.action", "CUSTOM is an Istio action that Whence does not act on yet",
-        spec.mode() == v1::IpPolicySpec::DRY_RUN
+        IsDryRun(context.document())
             ? "kept: logged as denying whatever it matches, but not enforced"
             : "kept: denies whatever it matches, since there is no external authorizer");
   }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/document/dry_run.h"
 #include "common/document/kinds.h"
 #include "common/lint/report.h"
 #include "common/net/cidr.h"
@@ -192,11 +193,7 @@ bool RuleHolds(const v1::PolicyRule& outer, const v1::PolicyRule& inner) {
 }
 
 bool IsEnforced(const v1::Document& document) {
-  const auto& annotations = document.metadata().annotations();
-  const auto dry_run = annotations.find("istio.io/dry-run");
-  return document.ip_policy().mode() != v1::IpPolicySpec::DRY_RUN &&
-         document.ip_policy().expires().empty() &&
-         (dry_run == annotations.end() || dry_run->second != "true");
+  return document.ip_policy().expires().empty() && !document::IsDryRun(document);
 }
 
 // On TCP fields of HTTP are dropped in one and void the other: only without them rules compare.

@@ -1,6 +1,7 @@
 #include <string>
 
 #include "common/document/document.h"
+#include "common/document/dry_run.h"
 #include "common/document/ip_set.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/print.h"
@@ -32,8 +33,7 @@ std::string Summary(const v1::Document& document) {
     case v1::Document::kIpPolicy: {
       const v1::IpPolicySpec& spec = document.ip_policy();
       return v1::IpPolicySpec::Action_Name(spec.action()) + ", " +
-             Plural(spec.rules_size(), "rule") +
-             (spec.mode() == v1::IpPolicySpec::DRY_RUN ? ", dry run" : "") +
+             Plural(spec.rules_size(), "rule") + (document::IsDryRun(document) ? ", dry run" : "") +
              (spec.expires().empty() ? "" : ", expires " + spec.expires());
     }
     case v1::Document::kIpSet:

@@ -68,11 +68,13 @@ TEST(BundleTest, MarksDryRuns) {
       "---\nkind: AuthorizationPolicy\napiVersion: security.istio.io/v1\nmetadata: {name: c, "
       "namespace: n, annotations: {istio.io/dry-run: \"true\"}}\n"
       "---\nkind: AuthorizationPolicy\napiVersion: security.istio.io/v1\nmetadata: {name: d, "
-      "namespace: n, annotations: {istio.io/dry-run: \"false\"}}\n"));
+      "namespace: n, annotations: {istio.io/dry-run: \"false\"}}\n"
+      "---\nkind: AuthorizationPolicy\napiVersion: security.istio.io/v1\nmetadata: {name: e, "
+      "namespace: n, annotations: {istio.io/dry-run: \"T\"}}\n"));
   std::vector<bool> dry;
   const v1::WorkloadBundle bundle = Build(view, {}, MakeWorkload("n", "w", {}, {}));
   for (const auto& policy : bundle.policies()) dry.push_back(policy.dry_run());
-  EXPECT_THAT(dry, ElementsAre(true, false, true, false));
+  EXPECT_THAT(dry, ElementsAre(true, false, true, false, true));
 }
 
 TEST(BundleTest, TakesTheMostSpecificTopology) {

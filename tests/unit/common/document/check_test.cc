@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "common/document/dry_run.h"
 #include "tests/unit/common/document/helpers.h"
 
 namespace whence::document {
@@ -92,6 +93,38 @@ TEST(CheckPolicyTest, RefusesWhatCouldBeReadInTwoWays) {
               "  rules: [{to: [{operation: {paths: [\"/a/{*}/b/{**}\", \"/x*\"]}}]}]\n",
               "  rules: [{when: [{key: \"request.headers[x-a]\", values: [\"*\"]}]}]\n",
               "  rules: [{when: [{key: \"request.headers[:method]\", values: [GET]}]}]\n"});
+}
+
+ParseResult WithDryRun(const std::string& value, const std::string& spec) {
+  return ParseYaml(
+      "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata:\n  name: a\n"
+      "  annotations:\n    istio.io/dry-run: \"" +
+          value + "\"\nspec:\n" + spec,
+      true);
+}
+
+TEST(CheckPolicyTest, ReadsTheDryRunAnnotationAsIstioDoes) {
+  const std::string spec = "  action: DENY\n  rules: [{}]\n";
+  for (const char* value :
+       {"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"}) {
+    const ParseResult result = WithDryRun(value, spec);
+    EXPECT_THAT(Texts(result.faults), IsEmpty()) << value;
+    ASSERT_THAT(result.documents, SizeIs(1)) << value;
+    const bool is_true = std::string_view("1tT").find(value[0]) != std::string_view::npos;
+    EXPECT_EQ(IsDryRun(result.documents[0].document), is_true) << value;
+  }
+  for (const char* value : {"", "yes", "tRUE", "true ", "on", "2"}) {
+    const ParseResult result = WithDryRun(value, spec);
+    ASSERT_THAT(result.faults, SizeIs(1)) << value;
+    EXPECT_THAT(FaultText(result.faults[0]),
+                HasSubstr("6:23: AuthorizationPolicy default/a: "
+                          "metadata.annotations.istio.io/dry-run: must be \"true\" or \"false\", "
+                          "not \"" +
+                          std::string(value) + "\""));
+  }
+  const ParseResult custom = WithDryRun("T", "  action: CUSTOM\n  rules: [{}]\n");
+  ASSERT_THAT(custom.warnings, SizeIs(1));
+  EXPECT_THAT(custom.warnings[0].message(), HasSubstr("but not enforced"));
 }
 
 TEST(CheckPolicyTest, SaysWhatBecomesOfWhatIsKeptAllTheSame) {

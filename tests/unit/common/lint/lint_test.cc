@@ -210,6 +210,12 @@ TEST(LintTest, RulesBehindOthersThatMatchAll) {
       {"denied for others", Allow(inner) + other + "  selector: {matchLabels: {app: x}}\n" + block,
        nullptr},
       {"only in a dry run", Allow(inner) + other + "  mode: DRY_RUN\n" + block, nullptr},
+      {"only in Istio's dry run",
+       Allow(inner) +
+           "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: q, "
+           "namespace: shop, annotations: {istio.io/dry-run: \"1\"}}\nspec:\n  action: DENY\n" +
+           block,
+       nullptr},
       {"only for a while", Allow(inner) + other + "  expires: \"2099-01-01T00:00:00Z\"\n" + block,
        nullptr},
       {"denied in part", Allow(From("ipBlocks: [10.0.0.0/7]")) + other + block, nullptr},
