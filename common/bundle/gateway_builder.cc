@@ -1,5 +1,6 @@
 #include "common/bundle/gateway_builder.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -38,6 +39,12 @@ struct ServerHost {
     return virtual_service_space == (space == "." ? std::string_view(gateway_space) : space);
   }
 };
+
+// A route's timeout as the wire has it: the longest of its type, 49 days, where more is asked for.
+uint32_t ToMillis(const std::string& timeout) {
+  const auto millis = ParseDuration(timeout).value_or(std::chrono::milliseconds(0));
+  return static_cast<uint32_t>(std::min<int64_t>(millis.count(), UINT32_MAX));
+}
 
 bool IsServed(const v1::GatewayServer& server) {
   const std::string& protocol = server.port().protocol();
@@ -224,8 +231,7 @@ class ListenerBuilder {
     if (route.has_rewrite()) *resource.mutable_rewrite() = route.rewrite();
     if (route.has_headers()) *resource.mutable_headers() = route.headers();
     if (route.has_retries()) *resource.mutable_retries() = route.retries();
-    const auto timeout = ParseDuration(route.timeout());
-    resource.set_timeout_ms(timeout ? static_cast<uint32_t>(timeout->count()) : 0);
+    resource.set_timeout_ms(ToMillis(route.timeout()));
     return resource;
   }
 

@@ -7,7 +7,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstddef>
 #include <iterator>
 #include <string>
@@ -193,7 +195,8 @@ int SetKeepAlive(int fd, const KeepAlive& probing) {
 }
 
 int SetUserTimeout(int fd, std::chrono::milliseconds timeout) {
-  return SetInt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(timeout.count()));
+  return SetInt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+                static_cast<int>(std::min<int64_t>(timeout.count(), INT_MAX)));
 }
 
 int Bind(int fd, const net::SocketAddress& address) {

@@ -90,6 +90,7 @@ struct KeepAlive {
   int probes = 4;
 };
 int SetKeepAlive(int fd, const KeepAlive& probing = {});
+// The longest there is, 24 days, for one that is longer.
 int SetUserTimeout(int fd, std::chrono::milliseconds timeout);
 int Bind(int fd, const net::SocketAddress& address);
 // 0, EINPROGRESS or another errno.

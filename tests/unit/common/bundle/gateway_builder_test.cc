@@ -383,6 +383,23 @@ TEST(GatewayBuilderTest, ServiceEntriesGiveAddressesAndNames) {
       ElementsAre("db.shop.svc.cluster.local:5432", "db.shop.svc.cluster.local? 5432 x0"));
 }
 
+TEST(GatewayBuilderTest, LongTimeoutsAreCutAndNotWrapped) {
+  const std::pair<const char*, uint32_t> rows[] = {
+      {"0s", 0},
+      {"1.5s", 1500},
+      {"4294967295ms", 4'294'967'295},
+      {"4294968s", 4'294'967'295},  // 704 ms beyond 2^32
+      {"8760h", 4'294'967'295},
+  };
+  for (const auto& [timeout, want] : rows) {
+    const v1::WorkloadBundle bundle = BuildGateway(
+        Gateway("name: g", kHttp80) +
+        VirtualService("name: v", "hosts: [a.com], gateways: [g], http: [{timeout: " +
+                                      std::string(timeout) + ", " + To("echo", 80) + "}]"));
+    EXPECT_EQ(bundle.listeners(0).virtual_hosts(0).routes(0).timeout_ms(), want) << timeout;
+  }
+}
+
 // What apply lets through and the agent refuses would keep every later policy from it.
 TEST(GatewayBuilderTest, AnAgentTakesWhatDocumentsMayHoldAtMost) {
   const v1::WorkloadBundle bundle = BuildGateway(

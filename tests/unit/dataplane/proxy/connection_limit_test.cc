@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <climits>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -282,6 +283,8 @@ TEST_F(ConnectionLimitTest, FindsDeadPeersAsItIsTold) {
       {"tcp: {tcpKeepalive: {time: 7s, interval: 3s, probes: 5}}", false, 7, 3, 5, 22'000},
       {"tcp: {tcpKeepalive: {time: 2m}}", true, 120, 15, 4, 180'000},
       {"tcp: {tcpKeepalive: {}}", false, 60, 15, 4, 120'000},
+      {"tcp: {tcpKeepalive: {time: 32767s, interval: 32767s, probes: 127}}", false, 32767, 32767,
+       127, INT_MAX},
   };
   for (const Case& one : cases) {
     // So that the next case does not get this one's connection.
