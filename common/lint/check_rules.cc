@@ -245,6 +245,24 @@ void CheckShadowed(const Whole& whole, Report& report) {
   }
 }
 
+// Of a policy that has expired. That there is an ALLOW policy is what shuts others out, and there
+// still is one.
+std::string WhatIsLeft(const v1::Document& policy) {
+  switch (policy.ip_policy().action()) {
+    case v1::IpPolicySpec::ALLOW:
+      return absl::StrCat("this policy lets nobody in any more, and ",
+                          document::IsDryRun(policy)
+                              ? "whom no other ALLOW policy lets in is still logged as denied"
+                              : "still shuts out whom no other ALLOW policy lets in",
+                          "; delete it if that is not meant");
+    case v1::IpPolicySpec::DENY:
+    case v1::IpPolicySpec::CUSTOM:
+      return "this policy denies nobody any more";
+    default:
+      return "this policy decides nothing";
+  }
+}
+
 }  // namespace
 
 void CheckRules(const Whole& whole, Report& report) {
@@ -253,7 +271,7 @@ void CheckRules(const Whole& whole, Report& report) {
   absl::Time expires;
   if (now != WallTime() && absl::ParseTime(absl::RFC3339_full, spec.expires(), &expires, nullptr) &&
       absl::ToUnixMicros(expires) <= now.time_since_epoch().count()) {
-    report.Warn("spec.expires", "is in the past: this policy decides nothing");
+    report.Warn("spec.expires", absl::StrCat("is in the past: ", WhatIsLeft(report.document())));
   }
   CheckNever(report);
   CheckShadowed(whole, report);

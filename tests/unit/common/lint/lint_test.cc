@@ -172,12 +172,27 @@ TEST(LintTest, RulesThatCanNeverMatch) {
 }
 
 TEST(LintTest, APolicyThatHasExpired) {
-  const std::string text =
-      Deny(From("ipBlocks: [192.0.2.0/24]")) + "  expires: \"2026-01-02T03:04:05Z\"\n";
+  const std::string expires = "  expires: \"2026-01-02T03:04:05Z\"\n";
+  const std::string text = Deny(From("ipBlocks: [192.0.2.0/24]")) + expires;
   Surroundings around;
   around.now = WallTime(std::chrono::seconds(1767323045));
-  ASSERT_EQ(Warnings(text, around).size(), 1u);
-  EXPECT_THAT(Warnings(text, around)[0], HasSubstr("8:12 spec.expires: is in the past"));
+  const std::string allow = Allow(From("ipBlocks: [192.0.2.0/24]")) + expires;
+  const std::string dry_run = "  mode: DRY_RUN\n";
+  const std::pair<std::string, std::string> rows[] = {
+      {text, "8:12 spec.expires: is in the past: this policy denies nobody any more"},
+      {text + dry_run, "is in the past: this policy denies nobody any more"},
+      {allow,
+       "7:12 spec.expires: is in the past: this policy lets nobody in any more, and still shuts "
+       "out "
+       "whom no other ALLOW policy lets in; delete it if that is not meant"},
+      {allow + dry_run,
+       "is in the past: this policy lets nobody in any more, and whom no other ALLOW policy lets "
+       "in is still logged as denied; delete it if that is not meant"},
+  };
+  for (const auto& [policy, warning] : rows) {
+    ASSERT_EQ(Warnings(policy, around).size(), 1u) << policy;
+    EXPECT_THAT(Warnings(policy, around)[0], HasSubstr(warning)) << policy;
+  }
   around.now -= std::chrono::seconds(1);
   EXPECT_THAT(Warnings(text, around), IsEmpty());
   EXPECT_THAT(Warnings(text), IsEmpty()) << "without a clock nothing is past";
