@@ -167,6 +167,7 @@ class FileParser {
       sink_.Fault(version_node->at, "apiVersion",
                   absl::StrCat("\"", version, "\" is not known for ", name, "; write ", preferred));
     } else if (!version.empty()) {
+      parsed->locations.Set("kind", kind_at);
       parsed->document.set_api_version(version);
       parsed->document.set_kind(name);
       return kind;

@@ -56,6 +56,23 @@ void CheckSize(const document::ParsedDocument& parsed, std::vector<v1::Fault>* f
                                  " KiB: split it, or move its addresses into an IpSet"));
 }
 
+// An IpPolicy and an AuthorizationPolicy of one name are one document: whoever writes the second
+// may think of two.
+void WarnOfOtherKind(const document::ParsedDocument& parsed, const v1::Document& stored,
+                     std::vector<v1::Fault>* warnings) {
+  if (stored.kind() == parsed.document.kind()) return;
+  v1::Fault& warning = warnings->emplace_back();
+  const document::Location place = parsed.locations.Find("kind");
+  warning.set_file(parsed.file);
+  warning.set_line(place.line);
+  warning.set_column(place.column);
+  warning.set_document(document::DisplayName(parsed.document));
+  warning.set_path("kind");
+  warning.set_message(absl::StrCat("takes the place of ", document::DisplayName(stored),
+                                   ": the two kinds share their names; to keep both, give this "
+                                   "one another name"));
+}
+
 const v1::Document* FindIpSet(const model::ConfigState& state, const std::string& namespace_name,
                               const std::string& name) {
   for (const v1::StoredDocument& stored : state.documents) {
@@ -216,6 +233,9 @@ Plan PlanFiles(const model::ConfigState& state, const v1::ApplyRequest& request,
     for (document::ParsedDocument& document : parsed.documents) {
       CheckSize(document, &plan.faults);
       TakeVersion(stored, &document.document, &plan.conflicts);
+      if (const auto now = stored.find(KeyOf(document.document)); now != stored.end()) {
+        WarnOfOtherKind(document, now->second->document(), &plan.warnings);
+      }
       changed.push_back(std::move(document));
     }
   }

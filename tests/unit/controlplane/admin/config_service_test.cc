@@ -103,6 +103,26 @@ TEST_F(ConfigServiceTest, CommitsAllFilesInOneRevision) {
   EXPECT_EQ(plane_->current.Get()->revision, 2u);
 }
 
+TEST_F(ConfigServiceTest, WarnsWhenAnotherKindTakesTheNameOfADocument) {
+  const std::string ours =
+      "apiVersion: whence.dev/v1\nkind: IpPolicy\nmetadata: {name: p}\n"
+      "spec: {action: DENY, rules: [{from: [{source: {ipBlocks: [192.0.2.0/24]}}]}]}\n";
+  ASSERT_THAT(Apply({ours}).warnings(), SizeIs(0));
+  EXPECT_THAT(Apply({ours}).warnings(), SizeIs(0)) << "in its own kind it is only changed";
+  EXPECT_THAT(Apply({Policy("q", "ipBlocks: [10.0.0.0/8]")}).warnings(), SizeIs(0));
+  for (const bool dry_run : {true, false}) {
+    const v1::ApplyResponse response = Apply({Policy("p", "ipBlocks: [10.0.0.0/8]")}, dry_run);
+    ASSERT_THAT(response.warnings(), SizeIs(1));
+    EXPECT_EQ(response.warnings(0).file(), "f0.yaml");
+    EXPECT_EQ(response.warnings(0).line(), 2u);
+    EXPECT_EQ(response.warnings(0).path(), "kind");
+    EXPECT_THAT(
+        response.warnings(0).message(),
+        HasSubstr("takes the place of IpPolicy default/p: the two kinds share their names"));
+    EXPECT_EQ(response.revision(), dry_run ? 0u : 3u);
+  }
+}
+
 // A response with one string that is not UTF-8 cannot be read at all.
 TEST_F(ConfigServiceTest, CutsTextBetweenCharacters) {
   v1::ApplyRequest request;
