@@ -85,13 +85,14 @@ absl::StatusOr<Access> DescribeAccess(const snapshot::Snapshot& snapshot,
   }
   if (request.port() > 65535) return Bad("port", absl::StrCat(request.port()), "port");
   const uint16_t port = PortOf(snapshot, request);
-  // The workload's address is not asked for; the family must fit, and the port decides.
+  // Most policies look at the port only; the family must fit.
   access.destination.address = {
       peer->ip.is_v4() ? net::IpAddress::FromV4({0, 0, 0, 0}) : net::IpAddress(), port};
   if (!request.destination().empty()) {
     const auto destination = net::IpAddress::Parse(request.destination());
     if (!destination) return Bad("destination", request.destination(), "IP address");
     access.destination.address.ip = *destination;
+    access.has_destination = true;
   }
   snapshot::Protocol protocol = snapshot.ProtocolOfPort(port);
   for (const snapshot::Listener& listener : snapshot.listeners) {

@@ -20,6 +20,7 @@ namespace whence::explain {
 struct Access {
   net::DirectPeer peer;
   net::OriginalDestination destination;
+  bool has_destination = false;  // else its address is nobody's, and only its port means something
   bool is_http = true;
   std::string method, target, host;
   std::vector<http::HeaderField> fields;  // as they would be received, Host first

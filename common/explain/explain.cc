@@ -31,12 +31,30 @@ const char* ActionText(policy::Action action) {
   return "";
 }
 
+// The first policy with a condition on the address that the connection was aimed at.
+std::string LooksAtDestination(const v1::WorkloadBundle& bundle) {
+  for (const v1::PolicyResource& policy : bundle.policies()) {
+    for (const v1::PolicyRule& rule : policy.spec().rules()) {
+      for (const v1::PolicyCondition& condition : rule.when()) {
+        if (condition.key() != "destination.ip") continue;
+        return absl::StrCat(policy.namespace_(), "/", policy.name());
+      }
+    }
+  }
+  return "";
+}
+
 // One access on its way through the agent, with a note at every step.
 class Explainer {
  public:
+  // `destination_user`: the policy that looks at the destination's address; empty: none.
   Explainer(const snapshot::Snapshot& snapshot, const Access& access, WallTime now,
-            v1::ExplainResponse* response)
-      : snapshot_(snapshot), access_(access), now_(now), response_(*response) {}
+            std::string destination_user, v1::ExplainResponse* response)
+      : snapshot_(snapshot),
+        access_(access),
+        now_(now),
+        destination_user_(std::move(destination_user)),
+        response_(*response) {}
 
   void Run() {
     if (!PassesProxyProtocol()) return;
@@ -128,6 +146,11 @@ class Explainer {
     const std::string* decider = dry_run_deny ? verdict.dry_run_policy : verdict.policy;
     if (decider != nullptr) response_.set_deciding_policy(*decider);
     response_.set_decision_reason(DecisionReason(verdict, why));
+    if (!access_.has_destination && !destination_user_.empty()) {
+      AddReason(absl::StrCat(destination_user_, " looks at destination.ip, which was not given: ",
+                             access_.destination.address.ip.ToString(),
+                             " was taken, and this may come out otherwise; give --destination"));
+    }
     return verdict.allowed;
   }
 
@@ -344,6 +367,7 @@ class Explainer {
   const snapshot::Snapshot& snapshot_;
   const Access& access_;
   const WallTime now_;
+  const std::string destination_user_;
   v1::ExplainResponse& response_;
   const snapshot::Cluster* cluster_ = nullptr;
   const snapshot::RouteAction* action_ = nullptr;
@@ -363,7 +387,7 @@ absl::StatusOr<v1::ExplainResponse> Explain(const snapshot::Snapshot& snapshot,
   response.set_topology_source(bundle.trust().source());
   *response.mutable_topology() = bundle.trust().spec();
   response.set_revision(bundle.revision());
-  Explainer(snapshot, *access, now, &response).Run();
+  Explainer(snapshot, *access, now, LooksAtDestination(bundle), &response).Run();
   return response;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -34,6 +35,33 @@ absl::StatusOr<bundle::Workload> Find(const std::vector<bundle::Workload>& inven
   described.role = wire::RoleOf(request.role()).value_or(trust::Role::kSidecar);
   described.has_sidecar = true;
   return described;
+}
+
+// Of several agents with one name any could be meant.
+std::vector<net::IpAddress> AddressesOf(const std::vector<bundle::Workload>& inventory,
+                                        const std::string& name) {
+  const bundle::Workload* found = nullptr;
+  for (const bundle::Workload& workload : inventory) {
+    if (workload.namespace_ + "/" + workload.name != name) continue;
+    if (found != nullptr) return {};
+    found = &workload;
+  }
+  return found != nullptr ? found->addresses : std::vector<net::IpAddress>();
+}
+
+// The one of them that a connection from `peer` can have been aimed at; empty: there are several,
+// or none.
+std::string OnlyOneFor(const std::vector<net::IpAddress>& addresses, const std::string& peer) {
+  std::optional<net::IpAddress> ip = net::IpAddress::Parse(peer);
+  if (const auto with_port = net::SocketAddress::Parse(peer); !ip && with_port) ip = with_port->ip;
+  if (!ip) return "";
+  std::string only;
+  for (const net::IpAddress& address : addresses) {
+    if (address.is_v4() != ip->is_v4()) continue;
+    if (!only.empty()) return "";
+    only = address.ToString();
+  }
+  return only;
 }
 
 absl::StatusOr<wire::IpSetMap> SetsOf(const v1::WorkloadBundle& bundle,
@@ -71,6 +99,7 @@ absl::StatusOr<AccessExplainer::Built> AccessExplainer::Build(
   built.bundle = bundle::Build(*state_.view, inventory_, *workload);
   built.bundle.set_revision(state_.revision);
   built.looks_at_headers = HasHeaderCondition(built.bundle);
+  built.addresses = AddressesOf(inventory_, request.workload());
   absl::StatusOr<wire::IpSetMap> sets = SetsOf(built.bundle, *state_.view);
   if (!sets.ok()) return sets.status();
   auto snapshot = wire::Decode(built.bundle, bundle::ResourceVersion(built.bundle), *sets);
@@ -95,8 +124,13 @@ absl::StatusOr<v1::ExplainResponse> AccessExplainer::Explain(const v1::ExplainRe
                                                              WallTime now) {
   const absl::StatusOr<Built>& built = BuiltFor(request);
   if (!built.ok()) return built.status();
-  absl::StatusOr<v1::ExplainResponse> response =
-      explain::Explain(*built->snapshot, built->bundle, request, now);
+  v1::ExplainRequest aimed;
+  if (request.destination().empty()) {
+    aimed = request;
+    aimed.set_destination(OnlyOneFor(built->addresses, request.peer()));
+  }
+  absl::StatusOr<v1::ExplainResponse> response = explain::Explain(
+      *built->snapshot, built->bundle, request.destination().empty() ? aimed : request, now);
   if (response.ok()) response->set_revision(state_.revision);
   return response;
 }

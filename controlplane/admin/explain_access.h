@@ -28,6 +28,8 @@ class AccessExplainer {
 
   // kFailedPrecondition: the workload is not connected and no labels describe it. kInvalidArgument:
   // the access described is none.
+  // Aimed at the connected agent's own address, if it has one of the peer's family only and the
+  // request names none.
   absl::StatusOr<v1::ExplainResponse> Explain(const v1::ExplainRequest& request, WallTime now);
   // Whether a policy of that workload looks at header fields other than those that make an access.
   bool LooksAtHeaders(const v1::ExplainRequest& request);
@@ -37,6 +39,7 @@ class AccessExplainer {
     v1::WorkloadBundle bundle;
     std::shared_ptr<const snapshot::Snapshot> snapshot;
     bool looks_at_headers = false;
+    std::vector<net::IpAddress> addresses;  // of the connected agent, if it is one only
   };
   absl::StatusOr<Built> Build(const v1::ExplainRequest& request) const;
   const absl::StatusOr<Built>& BuiltFor(const v1::ExplainRequest& request);

@@ -50,7 +50,7 @@ struct Flags {
   std::string kind, name, namespace_name;
   LogFlags logs;
   std::string peer, workload;
-  std::string role = "sidecar", proxy, host, path, method;
+  std::string role = "sidecar", proxy, destination, host, path, method;
   std::vector<std::string> labels, forwarded_for, headers;
   uint32_t port = 0;
   bool tcp = false;
@@ -144,6 +144,9 @@ void DeclareExplain(CLI::App& app, Flags& flags) {
   explain->add_option("--peer", flags.peer, "Address that the connection comes from");
   explain->add_option("--xff", flags.forwarded_for, "An X-Forwarded-For line (may be repeated)");
   explain->add_option("--proxy", flags.proxy, "Source address in a PROXY protocol header");
+  explain->add_option("--destination", flags.destination,
+                      "Address that the connection was aimed at (default: the agent's, if it has "
+                      "one)");
   explain->add_option("--host", flags.host, "Request's host");
   explain->add_option("--path", flags.path, "Request's path (default: /)");
   explain->add_option("--method", flags.method, "Request's method (default: GET)");
@@ -185,7 +188,9 @@ std::string InterpretExplain(const Flags& flags, v1::ExplainRequest* request) {
   if (flags.peer.empty())
     return "explain: --peer is required: where does the connection come from?";
   if (flags.insight.revision) request->set_revision(*flags.insight.revision);
-  for (const auto& [flag, text] : {std::pair("--peer", flags.peer), {"--proxy", flags.proxy}}) {
+  for (const auto& [flag, text] : {std::pair("--peer", flags.peer),
+                                   {"--proxy", flags.proxy},
+                                   {"--destination", flags.destination}}) {
     if (!text.empty() && !net::IpAddress::Parse(text)) {
       return std::string(flag) + " \"" + text + "\": give an IP address";
     }
@@ -200,6 +205,7 @@ std::string InterpretExplain(const Flags& flags, v1::ExplainRequest* request) {
   request->set_peer(flags.peer);
   request->mutable_forwarded_for()->Assign(flags.forwarded_for.begin(), flags.forwarded_for.end());
   request->set_proxy_source(flags.proxy);
+  request->set_destination(flags.destination);
   request->set_host(flags.host);
   request->set_path(flags.path);
   request->set_method(flags.method);

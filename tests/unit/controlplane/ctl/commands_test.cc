@@ -268,6 +268,55 @@ TEST_F(CommandsTest, ExplainsAnAccessHopByHop) {
   EXPECT_THAT(out_, HasSubstr("Trusted client: 2.2.2.2"));
 }
 
+TEST_F(CommandsTest, ExplainsAnAccessToTheAddressThatItIsAimedAt) {
+  const std::string path = File("only-old.yaml",
+                                "apiVersion: whence.dev/v1\n"
+                                "kind: IpPolicy\n"
+                                "metadata: {name: only-old, namespace: shop}\n"
+                                "spec:\n"
+                                "  action: DENY\n"
+                                "  rules: [{when: [{key: destination.ip, notValues: "
+                                "[10.0.0.1, '2001:db8::1']}]}]\n");
+  ASSERT_EQ(Ctl({"apply", "-f", path}), 0) << err_;
+  discovery::Agent agent;
+  agent.id = "shop/web";
+  agent.workload.namespace_ = "shop";
+  agent.workload.name = "web";
+  agent.workload.addresses = {*net::IpAddress::Parse("10.0.0.1"),
+                              *net::IpAddress::Parse("2001:db8::1"),
+                              *net::IpAddress::Parse("2001:db8::2")};
+  plane_->inventory.Connect(agent, [](const absl::Status&) {});
+  struct {
+    std::vector<std::string> access;
+    const char* decision;
+    bool doubts;
+  } const rows[] = {
+      {{"--workload", "shop/web", "--peer", "10.9.9.9"}, "Decision: allow", false},
+      {{"--workload", "shop/web", "--peer", "10.9.9.9", "--destination", "10.0.0.2"},
+       "Decision: deny",
+       false},
+      // Which of two?
+      {{"--workload", "shop/web", "--peer", "2001:db8::9"}, "Decision: deny", true},
+      {{"--workload", "shop/web", "--peer", "2001:db8::9", "--destination", "2001:db8::1"},
+       "Decision: allow",
+       false},
+      {{"--labels", "a=b", "-n", "shop", "--peer", "10.9.9.9"}, "Decision: deny", true},
+      {{"--labels", "a=b", "-n", "shop", "--peer", "10.9.9.9", "--destination", "10.0.0.1"},
+       "Decision: allow",
+       false},
+      {{"--labels", "a=b", "-n", "other", "--peer", "10.9.9.9"}, "Decision: allow", false},
+  };
+  for (const auto& row : rows) {
+    std::vector<std::string> arguments = {"explain"};
+    arguments.insert(arguments.end(), row.access.begin(), row.access.end());
+    ASSERT_EQ(Ctl(arguments), 0) << err_;
+    EXPECT_THAT(out_, HasSubstr(row.decision)) << ::testing::PrintToString(row.access);
+    const std::string doubt = "shop/only-old looks at destination.ip, which was not given: ";
+    EXPECT_EQ(out_.find(doubt) != std::string::npos, row.doubts)
+        << ::testing::PrintToString(row.access);
+  }
+}
+
 TEST_F(CommandsTest, SaysWhatToDoWhenNobodyAnswers) {
   plane_.reset();
   EXPECT_EQ(Ctl({"get", "all"}), 1);
@@ -304,6 +353,7 @@ TEST_F(CommandsTest, RefusesWrongUsageWithCodeTwo) {
            {"explain", "--peer", "1.2.3.4"},
            {"explain", "--labels", "a", "--peer", "1.2.3.4"},
            {"explain", "--workload", "a/b", "--peer", "host"},
+           {"explain", "--workload", "a/b", "--peer", "1.2.3.4", "--destination", "web"},
            {"explain", "--workload", "a/b", "--labels", "a=b", "--peer", "1.2.3.4"}}) {
     EXPECT_EQ(Ctl(arguments), 2) << (arguments.empty() ? "" : arguments[0]);
     EXPECT_THAT(err_, HasSubstr("see whencectl --help"));
