@@ -24,8 +24,10 @@ int CompareLower(std::string_view stored, std::string_view received) {
   return stored.size() == received.size() ? 0 : stored.size() < received.size() ? -1 : 1;
 }
 
-// "Example.com.:80" -> "Example.com"; "[2001:db8::1]:80" -> "2001:db8::1". An unbracketed address
-// with several colons is no valid Host; it is left as it is and finds "*" at most.
+// "Example.com:80" -> "Example.com"; "[2001:db8::1]:80" -> "2001:db8::1". An unbracketed address
+// with several colons is no valid Host; it is left as it is and finds "*" at most. A
+// dot at the end is part of the name, as it is for policies and in Istio: a host that a policy
+// closes must not be reached by a second spelling of its name.
 std::string_view HostName(std::string_view host) {
   if (!host.empty() && host.front() == '[') {
     const size_t end = host.find(']');
@@ -33,7 +35,6 @@ std::string_view HostName(std::string_view host) {
   }
   const size_t colon = host.find(':');
   if (colon != std::string_view::npos && colon == host.rfind(':')) host = host.substr(0, colon);
-  if (host.size() > 1 && host.back() == '.') host.remove_suffix(1);
   return host;
 }
 

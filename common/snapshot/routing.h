@@ -54,7 +54,8 @@ class VirtualHosts {
   explicit VirtualHosts(std::vector<VirtualHost> hosts);
 
   // The exact name, else the longest "*.suffix" (which needs something before the dot), else "*".
-  // `host` is as in the Host header: port, brackets and one trailing dot are ignored. Null: none.
+  // `host` is as in the Host header: port and brackets are ignored, a trailing dot is not. Null:
+  // none.
   const VirtualHost* Find(std::string_view host) const;
 
   const std::vector<VirtualHost>& all() const { return hosts_; }
