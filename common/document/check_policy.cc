@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/base/strings.h"
 #include "common/document/check.h"
 #include "common/document/dry_run.h"
 #include "common/document/edit_distance.h"
@@ -17,9 +18,10 @@ namespace {
 constexpr int kMaxRules = 512;  // Istio's limits
 constexpr int kMaxFrom = 512;
 
-constexpr std::array<std::string_view, 6> kIdentityKeys = {
-    "source.namespace",       "source.principal",       "source.serviceAccount",
-    "request.auth.principal", "request.auth.audiences", "request.auth.presenter"};
+constexpr std::array<std::string_view, 7> kIdentityKeys = {
+    "source.namespace",      "source.principal",       "source.serviceAccount",
+    "source.trustDomain",    "request.auth.principal", "request.auth.audiences",
+    "request.auth.presenter"};
 constexpr std::array<std::string_view, 4> kKeys = {"source.ip", "remote.ip", "destination.ip",
                                                    "destination.port"};
 
@@ -79,15 +81,35 @@ void CheckOperation(const v1::PolicyOperation& operation, const std::string& pat
 // What becomes of a rule with a condition on something that connections never have here.
 std::string FateOfRule(const v1::PolicyCondition& condition, v1::IpPolicySpec::Action action) {
   if (condition.values().empty()) return "kept: the condition always holds";
-  switch (action) {
-    case v1::IpPolicySpec::ALLOW:
-      return "kept: the rule never matches, and what no other ALLOW rule lets in is denied";
-    case v1::IpPolicySpec::DENY:
-    case v1::IpPolicySpec::CUSTOM:
-      return "kept: the rule never matches, so it denies nothing";
-    default:
-      return "kept: the rule never matches";
+  if (action != v1::IpPolicySpec::ALLOW) return "kept: the rule never matches";
+  return "kept: the rule never matches, and what no other ALLOW rule lets in is denied";
+}
+
+// `what`, of which nothing is known here: values never match, notValues always. So an ALLOW rule
+// may ask for values, which closes it, and a DENY rule for the absence of some.
+void CheckUnknown(const v1::PolicyCondition& condition, v1::IpPolicySpec::Action action,
+                  const std::string& path, const std::string& what, CheckContext& context) {
+  const bool never_matches = !condition.values().empty();
+  const bool closes = action == v1::IpPolicySpec::ALLOW ? never_matches : !never_matches;
+  if (closes || action == v1::IpPolicySpec::AUDIT) {
+    return context.Unsupported(path, what, FateOfRule(condition, action));
   }
+  context.Fault(path, what + ", and ignoring it would let in more than the policy says; remove it");
+}
+
+void CheckHeaderKey(const v1::PolicyCondition& condition, const std::string& name,
+                    v1::IpPolicySpec::Action action, const std::string& path,
+                    CheckContext& context) {
+  if (!HasPrefix(name, ":")) return context.Expect(CheckHeaderName(name), path);
+  // ":path" is the policy compiler's to refuse.
+  for (const std::string_view known : {":authority", ":method", ":path"}) {
+    if (EqualsIgnoreCase(name, known)) return;
+  }
+  CheckUnknown(condition, action, path,
+               absl::StrCat("\"", name,
+                            "\" is a pseudo-header that Whence does not act on yet; known are "
+                            ":authority and :method"),
+               context);
 }
 
 // Keys in brackets: request.headers[x-token], request.auth.claims[iss].
@@ -97,8 +119,7 @@ void CheckKey(const v1::PolicyCondition& condition, v1::IpPolicySpec::Action act
   constexpr std::string_view kHeader = "request.headers[";
   if (HasPrefix(key, kHeader) && key.back() == ']') {
     const std::string name = key.substr(kHeader.size(), key.size() - kHeader.size() - 1);
-    if (name[0] != ':') context.Expect(CheckHeaderName(name), path);
-    return;  // Envoy's ":method" and the like: the policy compiler knows which
+    return CheckHeaderKey(condition, name, action, path, context);
   }
   for (const std::string_view known : kKeys) {
     if (key == known) return;
@@ -110,9 +131,9 @@ void CheckKey(const v1::PolicyCondition& condition, v1::IpPolicySpec::Action act
       return;
     }
   }
-  if (key == "connection.sni" || key == "source.trustDomain") {
-    return context.Unsupported(path, "is an Istio key that Whence does not act on yet",
-                               FateOfRule(condition, action));
+  if (key == "connection.sni") {
+    return CheckUnknown(condition, action, path, "is an Istio key that Whence does not act on yet",
+                        context);
   }
   if (HasPrefix(key, "experimental.envoy.filters.")) {
     // The policy engine has no meaning for it, so there is nothing that could be kept.

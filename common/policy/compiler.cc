@@ -217,10 +217,15 @@ void Compiler::CompileCondition(const Condition& condition, const std::string& p
   if (const auto header = Subscript(condition.key, "request.headers")) {
     clause = Clause{.attribute = Attribute::kHeader, .is_http_only = true};
     clause->header = *header;
-    // Envoy's names for what HTTP/1 keeps elsewhere.
-    if (*header == ":authority") clause->attribute = Attribute::kHost, syntax = Syntax::kHosts;
-    if (*header == ":method") clause->attribute = Attribute::kMethod;
-    if (*header == ":path") Fault(path + ".key", "use operation.paths, which sees it normalised");
+    // Envoy's names for what HTTP/1 keeps elsewhere. Any other is a header that is never there.
+    if (EqualsIgnoreCase(*header, ":authority")) {
+      clause->attribute = Attribute::kHost;
+      syntax = Syntax::kHosts;
+    } else if (EqualsIgnoreCase(*header, ":method")) {
+      clause->attribute = Attribute::kMethod;
+    } else if (EqualsIgnoreCase(*header, ":path")) {
+      Fault(path + ".key", "use operation.paths, which sees it normalised");
+    }
   } else if (Subscript(condition.key, "request.auth.claims")) {
     clause = Clause{.attribute = Attribute::kIdentity, .is_http_only = true};
     syntax = Syntax::kIdentity;

@@ -72,6 +72,12 @@ TEST(CheckPolicyTest, RefusesWhatCouldBeReadInTwoWays) {
            "\"a b\" is no header name"},
           {"  rules: [{when: [{key: \"request.headers[:path]\", values: [a]}]}]\n",
            "when[0].key: use operation.paths"},
+          {"  rules: [{when: [{key: \"request.headers[:PATH]\", values: [a]}]}]\n",
+           "when[0].key: use operation.paths"},
+          {"  rules: [{when: [{key: \"request.headers[:scheme]\", values: [http]}]}]\n",
+           "when[0].key: \":scheme\" is a pseudo-header that Whence does not act on yet; known are "
+           ":authority and :method; remove it, or apply with --ignore-unsupported"},
+          {"  rules: [{when: [{key: \"request.headers[]\", values: [a]}]}]\n", "is no header name"},
           {"  rules: [{when: [{key: connection.sni, values: [a]}]}]\n", "does not act on yet"},
           {"  rules: [{when: [{key: remote.ip, values: [a]}]}]\n", "not an IP address or CIDR"},
           {"  rules: [{when: [{key: destination.port, notValues: [a]}]}]\n", "is no port"},
@@ -92,7 +98,9 @@ TEST(CheckPolicyTest, RefusesWhatCouldBeReadInTwoWays) {
               "  rules: [{from: [{source: {ipSets: [a, b/c]}}]}]\n",
               "  rules: [{to: [{operation: {paths: [\"/a/{*}/b/{**}\", \"/x*\"]}}]}]\n",
               "  rules: [{when: [{key: \"request.headers[x-a]\", values: [\"*\"]}]}]\n",
-              "  rules: [{when: [{key: \"request.headers[:method]\", values: [GET]}]}]\n"});
+              "  rules: [{when: [{key: \"request.headers[:method]\", values: [GET]}]}]\n",
+              "  rules: [{when: [{key: \"request.headers[:Authority]\", values: [a.b]}]}]\n",
+              "  rules: [{when: [{key: source.trustDomain, values: [a]}]}]\n"});
 }
 
 ParseResult WithDryRun(const std::string& value, const std::string& spec) {
@@ -135,9 +143,12 @@ TEST(CheckPolicyTest, SaysWhatBecomesOfWhatIsKeptAllTheSame) {
       {"  action: CUSTOM\n  mode: DRY_RUN\n  rules: [{}]\n",
        "; kept: logged as denying whatever it matches, but not enforced"},
       {"  action: AUDIT\n  rules: [{}]\n", "; kept: decides nothing"},
-      {"  action: DENY\n" + sni, "; kept: the rule never matches, so it denies nothing"},
       {sni, "; kept: the rule never matches, and what no other ALLOW rule lets in is denied"},
-      {"  action: DENY\n  rules: [{when: [{key: source.trustDomain, notValues: [a]}]}]\n",
+      {"  rules: [{when: [{key: \"request.headers[:scheme]\", values: [http]}]}]\n",
+       "; kept: the rule never matches, and what no other ALLOW rule lets in is denied"},
+      {"  rules: [{when: [{key: connection.sni, values: [a], notValues: [b]}]}]\n",
+       "; kept: the rule never matches, and what no other ALLOW rule lets in is denied"},
+      {"  action: DENY\n  rules: [{when: [{key: connection.sni, notValues: [a]}]}]\n",
        "; kept: the condition always holds"},
   };
   for (const auto& [spec, consequence] : rows) {
@@ -154,6 +165,25 @@ TEST(CheckPolicyTest, SaysWhatBecomesOfWhatIsKeptAllTheSame) {
       true);
   EXPECT_THAT(Texts(envoy.faults), ::testing::ElementsAre(HasSubstr("remove it")));
   EXPECT_THAT(envoy.warnings, IsEmpty());
+}
+
+// Ignoring a condition must never let in more than the policy says.
+TEST(CheckPolicyTest, RefusesConditionsThatWouldOpenThePolicyIfIgnored) {
+  const char* const specs[] = {
+      "  action: DENY\n  rules: [{when: [{key: \"request.headers[:scheme]\", values: [http]}]}]\n",
+      "  action: DENY\n  rules: [{when: [{key: connection.sni, values: [a], notValues: [b]}]}]\n",
+      "  action: CUSTOM\n  rules: [{when: [{key: connection.sni, values: [a]}]}]\n",
+      "  rules: [{when: [{key: connection.sni, notValues: [a]}]}]\n",
+      "  rules: [{when: [{key: \"request.headers[:scheme]\", notValues: [http]}]}]\n",
+  };
+  for (const char* spec : specs) {
+    const ParseResult result = ParseYaml(WithSpec("whence.dev/v1", "IpPolicy", spec), true);
+    EXPECT_THAT(Texts(result.faults),
+                ::testing::ElementsAre(
+                    HasSubstr("ignoring it would let in more than the policy says; remove it")))
+        << spec;
+    EXPECT_THAT(result.documents, IsEmpty()) << spec;
+  }
 }
 
 TEST(CheckTopologyTest, RefusesTrustThatNobodyCanMean) {

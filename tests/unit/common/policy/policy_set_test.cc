@@ -165,6 +165,27 @@ TEST(PolicySetTest, ConditionsOnRequestPartsIgnoreCaseWhereHttpDoes) {
   EXPECT_EQ(Decided(*policies, facts), "deny not-allowed");
 }
 
+// HTTP/2's names for parts of a request are header names, and header names ignore case.
+TEST(PolicySetTest, PseudoHeadersIgnoreCase) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"request.headers[:authority]", "Echo.example"},
+      {"request.headers[:Authority]", "ECHO.*"},
+      {"request.headers[:method]", "GET"},
+      {"request.headers[:METHOD]", "GET"},
+  };
+  for (const auto& [key, value] : rows) {
+    const auto policies = Compiled(
+        {Policy("p", Action::kDeny, {Rule{.when = {Condition{.key = key, .values = {value}}}}})});
+    EXPECT_EQ(Decided(*policies, Http("GET", "/")), "deny foo/p#0") << key;
+  }
+  EXPECT_FALSE(
+      PolicySet::Compile(
+          {Policy("p", Action::kDeny,
+                  {Rule{.when = {Condition{.key = "request.headers[:Path]", .values = {"/x"}}}}})},
+          nullptr)
+          .ok());
+}
+
 TEST(PolicySetTest, SetsAreLookedUpInThePolicysNamespace) {
   const auto set = std::make_shared<const net::CidrSet>(
       std::vector<net::Cidr>{*net::Cidr::Parse("2.2.2.0/24"), *net::Cidr::Parse("2001:db8::/32")});
