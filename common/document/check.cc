@@ -26,6 +26,15 @@ void CheckContext::Unsupported(const std::string& path, std::string message,
   }
 }
 
+void CheckContext::MissingUnlessLeftOut(const std::string& path, std::string message,
+                                        std::string left_out) {
+  if (ignore_unsupported_) {
+    Warn(path, std::move(left_out));
+  } else {
+    Fault(path, std::move(message));
+  }
+}
+
 void CheckContext::CheckSelector(const google::protobuf::Map<std::string, std::string>& labels,
                                  const std::string& path) {
   // A protobuf map has no order of its own, and messages should not change from run to run.

@@ -26,6 +26,8 @@ class CheckContext {
   // ends with `consequence`: what is kept all the same must not be called ignored.
   void Unsupported(const std::string& path, std::string message,
                    std::string_view consequence = "it is ignored");
+  // A list that must not be empty, but may have become so by what is ignored: then a warning.
+  void MissingUnlessLeftOut(const std::string& path, std::string message, std::string left_out);
   void Expect(const Complaint& complaint, const std::string& path) {
     if (complaint) Fault(path, *complaint);
   }

@@ -60,6 +60,8 @@ void CheckSource(const v1::PolicySource& source, const std::string& path, CheckC
   WarnOfIdentity(source.not_namespaces_size(), "notNamespaces", path, context);
   WarnOfIdentity(source.service_accounts_size(), "serviceAccounts", path, context);
   WarnOfIdentity(source.not_service_accounts_size(), "notServiceAccounts", path, context);
+  WarnOfIdentity(source.trust_domains_size(), "trustDomains", path, context);
+  WarnOfIdentity(source.not_trust_domains_size(), "notTrustDomains", path, context);
 }
 
 void CheckOperation(const v1::PolicyOperation& operation, const std::string& path,

@@ -118,7 +118,10 @@ void CheckGateway(const v1::GatewaySpec& spec, CheckContext& context) {
     context.Fault("spec.selector", "is missing: give the labels of the gateway's workload");
   }
   context.CheckSelector(spec.selector(), "spec.selector");
-  if (spec.servers().empty()) context.Fault("spec.servers", "is missing: name at least one port");
+  if (spec.servers().empty()) {
+    context.MissingUnlessLeftOut("spec.servers", "is missing: name at least one port",
+                                 "no server is left: nothing listens");
+  }
   std::map<uint32_t, std::string> protocols;
   for (int i = 0; i < spec.servers_size(); ++i) {
     const v1::GatewayServer& server = spec.servers(i);
@@ -155,7 +158,8 @@ void CheckVirtualService(const v1::VirtualServiceSpec& spec, CheckContext& conte
   }
   CheckMatchGateways(spec.gateways(), "spec.gateways", context);
   if (spec.http().empty() && spec.tcp().empty()) {
-    context.Fault("spec", "has no routes: give http or tcp");
+    context.MissingUnlessLeftOut("spec", "has no routes: give http or tcp",
+                                 "no route is left: nothing is routed");
   }
   for (int i = 0; i < spec.http_size(); ++i) {
     CheckHttpRoute(spec.http(i), Item("spec.http", i), context);

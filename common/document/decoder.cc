@@ -1,5 +1,6 @@
 #include "common/document/decoder.h"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 
@@ -47,6 +48,11 @@ std::string Describe(const TextNode& node) {
       break;
   }
   return "the string " + Quoted(node.text);
+}
+
+bool IsNull(const TextNode& node) {
+  return node.kind == Kind::kNull ||
+         (node.kind == Kind::kScalar && !node.quoted && TypeOfPlain(node.text) == PlainType::kNull);
 }
 
 std::string Join(const std::vector<std::string_view>& names) {
@@ -106,9 +112,10 @@ bool Decoder::Visit(const TextNode& node, const std::string& path) {
   return true;
 }
 
-void Decoder::ReportUnsupported(Location at, const std::string& path, const std::string& what) {
+void Decoder::ReportUnsupported(Location at, const std::string& path, const std::string& what,
+                                std::string_view consequence) {
   if (ignore_unsupported_) {
-    sink_.Warn(at, path, absl::StrCat(what, "; it is ignored"));
+    sink_.Warn(at, path, absl::StrCat(what, "; ", ToAbsl(consequence)));
   } else {
     sink_.Fault(at, path, absl::StrCat(what, "; remove it, or apply with --ignore-unsupported"));
   }
@@ -165,11 +172,74 @@ void Decoder::DecodeEntry(const TextNode& key, const TextNode& value, const std:
     // A scalar is pointed at itself, anything larger at its name: its content starts a line below.
     locations_.Set(path, value.kind == Kind::kScalar ? value.at : key.at);
     DecodeField(*field, value, path, message);
-  } else if (IsUnsupportedField(type, key.text)) {
-    ReportUnsupported(key.at, path, "is an Istio field that Whence does not act on yet");
+  } else if (const UnsupportedField* unsupported = FindUnsupportedField(type, key.text)) {
+    DecodeUnsupported(*unsupported, key, value, path);
   } else if (!IsDroppedField(type, key.text)) {
     ReportUnknownField(type, key, path);
   }
+}
+
+namespace {
+
+constexpr const char* kUnsupported = "is an Istio field that Whence does not act on yet";
+
+Loss LossOf(const UnsupportedField& field, const TextNode& value) {
+  const bool holds = field.only_with.empty() || FindChild(value, field.only_with) != nullptr;
+  return holds ? field.loss : Loss::kField;
+}
+
+}  // namespace
+
+void Decoder::DecodeUnsupported(const UnsupportedField& field, const TextNode& key,
+                                const TextNode& value, const std::string& path) {
+  if (IsNull(value)) return;
+  const Loss loss = LossOf(field, value);
+  if (loss == Loss::kForbidden) {
+    return sink_.Fault(
+        key.at, absl::StrCat(path, ".", ToAbsl(field.only_with)),
+        absl::StrCat(kUnsupported, ", and ignoring it would let in more than is meant; remove it"));
+  }
+  ReportUnsupported(key.at, path, kUnsupported, field.consequence);
+  if (loss == Loss::kDocument && ignore_unsupported_) leaves_out_document_ = true;
+}
+
+bool Decoder::LeavesOut(const pb::Descriptor& type, const TextNode& item, const std::string& path) {
+  if (!ignore_unsupported_ || item.kind != Kind::kMapping) return false;
+  bool leaves_out = false;
+  for (const TextNode::Child& child : item.children) {
+    const UnsupportedField* field = FindUnsupportedField(type, child.key->text);
+    if (field == nullptr || IsNull(*child.value) || LossOf(*field, *child.value) != Loss::kItem) {
+      continue;
+    }
+    DecodeUnsupported(*field, *child.key, *child.value, absl::StrCat(path, ".", child.key->text));
+    leaves_out = true;
+  }
+  return leaves_out || LeavesOutEveryMatch(type, item, path);
+}
+
+bool Decoder::LeavesOutEveryMatch(const pb::Descriptor& type, const TextNode& item,
+                                  const std::string& path) {
+  const pb::FieldDescriptor* field = FindField(type, "match");
+  const TextNode* matches = FindChild(item, "match");
+  if (field == nullptr || !field->is_repeated() || matches == nullptr ||
+      matches->kind != Kind::kSequence || matches->children.empty()) {
+    return false;
+  }
+  const auto narrows = [&](const TextNode::Child& match) {
+    for (const TextNode::Child& child : match.value->children) {
+      if (child.key == nullptr) continue;
+      const UnsupportedField* one = FindUnsupportedField(*field->message_type(), child.key->text);
+      if (one != nullptr && one->loss == Loss::kItem && !IsNull(*child.value)) return true;
+    }
+    return false;
+  };
+  if (!std::all_of(matches->children.begin(), matches->children.end(), narrows)) return false;
+  for (size_t i = 0; i < matches->children.size(); ++i) {
+    LeavesOut(*field->message_type(), *matches->children[i].value,
+              absl::StrCat(path, ".match[", i, "]"));
+  }
+  sink_.Warn(item.at, path, "no match is left of it: the route is left out");
+  return true;
 }
 
 void Decoder::DecodeField(const pb::FieldDescriptor& field, const TextNode& value,
@@ -203,11 +273,16 @@ void Decoder::DecodeList(const pb::FieldDescriptor& field, const TextNode& value
     sink_.Fault(value.at, path, "is empty: leave it out or give at least one value");
     return;
   }
-  for (size_t i = 0; i < value.children.size(); ++i) {
+  const bool of_messages = field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE;
+  for (size_t i = 0, kept = 0; i < value.children.size(); ++i) {
     const TextNode& item = *value.children[i].value;
+    if (of_messages && LeavesOut(*field.message_type(), item, absl::StrCat(path, "[", i, "]"))) {
+      continue;
+    }
     locations_.AddItem(path, item.at);
-    const std::string item_path = absl::StrCat(path, "[", i, "]");
-    if (field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) {
+    // By its place in the message, as the checks call it.
+    const std::string item_path = absl::StrCat(path, "[", kept++, "]");
+    if (of_messages) {
       DecodeMessage(item, item_path, message->GetReflection()->AddMessage(message, &field));
     } else {
       DecodeScalar(field, item, item_path, message);

@@ -6,6 +6,7 @@
 
 #include "common/document/fault_sink.h"
 #include "common/document/location.h"
+#include "common/document/schema.h"
 #include "common/document/text_node.h"
 #include "google/protobuf/message.h"
 
@@ -27,12 +28,25 @@ class Decoder {
   void DecodeMessage(const TextNode& node, const std::string& path,
                      google::protobuf::Message* message);
 
-  // What stands at `path` and is understood, but not acted on: fault or warning, as asked.
-  void ReportUnsupported(Location at, const std::string& path, const std::string& what);
+  // What stands at `path` and is understood, but not acted on: fault or warning, as asked. The
+  // warning ends with `consequence`.
+  void ReportUnsupported(Location at, const std::string& path, const std::string& what,
+                         std::string_view consequence = "it is ignored");
+
+  // A field was ignored without which the document would mean more than it says.
+  bool leaves_out_document() const { return leaves_out_document_; }
 
  private:
   void DecodeEntry(const TextNode& key, const TextNode& value, const std::string& path,
                    google::protobuf::Message* message);
+  void DecodeUnsupported(const UnsupportedField& field, const TextNode& key, const TextNode& value,
+                         const std::string& path);
+  // True, and reported: the item of a list, a `type`, must go with a field of it that is ignored.
+  bool LeavesOut(const google::protobuf::Descriptor& type, const TextNode& item,
+                 const std::string& path);
+  // The same for a route of which no match is left; without any it would match everything.
+  bool LeavesOutEveryMatch(const google::protobuf::Descriptor& type, const TextNode& item,
+                           const std::string& path);
   void DecodeField(const google::protobuf::FieldDescriptor& field, const TextNode& value,
                    const std::string& path, google::protobuf::Message* message);
   void DecodeList(const google::protobuf::FieldDescriptor& field, const TextNode& value,
@@ -60,6 +74,7 @@ class Decoder {
   Locations& locations_;
   size_t& budget_;
   const bool ignore_unsupported_;
+  bool leaves_out_document_ = false;
 };
 
 // What a plain scalar is in YAML's core schema. Quoted ones are always text.

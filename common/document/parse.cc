@@ -118,7 +118,7 @@ class FileParser {
     parsed.locations.Set("", node.at);
     const Kind* kind = KindOf(node, kind_name, &parsed);
     if (kind == nullptr) return;
-    ReadFields(node, *kind, &parsed);
+    if (!ReadFields(node, *kind, &parsed)) return;
     if (parsed.document.metadata().namespace_().empty()) {
       parsed.document.mutable_metadata()->set_namespace_(options_.default_namespace);
     }
@@ -204,7 +204,8 @@ class FileParser {
                     : absl::StrCat("\"", name, "\" is no known kind; did you mean ", nearest, "?"));
   }
 
-  void ReadFields(const TextNode& node, const Kind& kind, ParsedDocument* parsed) {
+  // False: it cannot be kept without a field that is ignored.
+  bool ReadFields(const TextNode& node, const Kind& kind, ParsedDocument* parsed) {
     namespace pb = google::protobuf;
     pb::Message* document = &parsed->document;
     const pb::FieldDescriptor* spec_field =
@@ -229,6 +230,7 @@ class FileParser {
         ReportTopField(*child.key, name, {"apiVersion", "kind", "metadata", "spec"});
       }
     }
+    return !decoder.leaves_out_document();
   }
 
   // Replaces an IpSet's `file` by what is in it.

@@ -11,43 +11,61 @@ namespace {
 namespace pb = google::protobuf;
 using std::string_view;
 
-// One row per message of ours: the fields that Istio's message has and ours has not.
-constexpr string_view kPolicy[] = {"targetRef", "targetRefs", "provider"};
-constexpr string_view kPolicySource[] = {"trustDomains", "notTrustDomains"};
-constexpr string_view kGatewayServer[] = {"tls", "bind", "defaultEndpoint"};
-constexpr string_view kVirtualService[] = {"tls", "exportTo"};
-constexpr string_view kHttpRoute[] = {
-    "delegate", "fault", "mirror", "mirrors", "mirrorPercent", "mirrorPercentage", "corsPolicy"};
-constexpr string_view kHttpMatch[] = {"sourceLabels", "sourceNamespace", "statPrefix"};
-constexpr string_view kHttpRetry[] = {"retryRemoteLocalities", "retryIgnorePreviousHosts",
-                                      "backoff"};
-constexpr string_view kDirectBody[] = {"bytes"};
-constexpr string_view kTcpMatch[] = {"destinationSubnets", "sourceSubnet", "sourceLabels",
-                                     "sourceNamespace"};
-constexpr string_view kDestinationRule[] = {"exportTo", "workloadSelector"};
-constexpr string_view kTrafficPolicy[] = {"tls", "tunnel", "proxyProtocol", "retryBudget"};
-constexpr string_view kPortSettings[] = {"tls"};
-constexpr string_view kLoadBalancer[] = {"localityLbSetting", "warmupDurationSecs", "warmup"};
-constexpr string_view kConsistentHash[] = {"minimumRingSize", "ringHash"};
-constexpr string_view kCookie[] = {"attributes"};
-constexpr string_view kTcpPool[] = {"maxConnectionDuration", "idleTimeout"};
-constexpr string_view kHttpPool[] = {"http2MaxRequests", "maxRetries", "h2UpgradePolicy",
-                                     "useClientProtocol", "maxConcurrentStreams"};
-constexpr string_view kOutlier[] = {"consecutiveErrors", "splitExternalLocalOriginErrors",
-                                    "consecutiveLocalOriginFailures", "minHealthPercent"};
-constexpr string_view kServiceEntry[] = {"addresses", "exportTo", "subjectAltNames",
-                                         "workloadSelector"};
-constexpr string_view kEntryEndpoint[] = {"network", "locality", "serviceAccount"};
-constexpr string_view kService[] = {"externalName"};
+// Fields that narrow what a policy, a listener or a route is for take it with them.
+constexpr string_view kNoPolicy =
+    "the whole policy is left out: it keeps nobody out, and a version applied before stays";
+constexpr string_view kNoServer = "the server is left out: nothing listens for it";
+constexpr string_view kNoMatch = "the match is left out";
+constexpr string_view kPlaintext = "it is ignored: connections to endpoints are not encrypted";
 
+// One row per message of ours: the fields that Istio's message has and ours has not.
+constexpr UnsupportedField kPolicy[] = {{"targetRef", Loss::kDocument, kNoPolicy},
+                                        {"targetRefs", Loss::kDocument, kNoPolicy},
+                                        "provider"};
+constexpr UnsupportedField kGatewayServer[] = {
+    {"tls", Loss::kItem, kNoServer}, {"bind", Loss::kItem, kNoServer}, "defaultEndpoint"};
+constexpr UnsupportedField kVirtualService[] = {"tls", "exportTo"};
+constexpr UnsupportedField kHttpRoute[] = {
+    // Of a fault's parts an abort keeps requests out.
+    "delegate",      {"fault", Loss::kForbidden, "it is ignored", "abort"},
+    "mirror",        "mirrors",
+    "mirrorPercent", "mirrorPercentage",
+    "corsPolicy"};
+constexpr UnsupportedField kHttpMatch[] = {{"sourceLabels", Loss::kItem, kNoMatch},
+                                           {"sourceNamespace", Loss::kItem, kNoMatch},
+                                           "statPrefix"};
+constexpr UnsupportedField kHttpRetry[] = {"retryRemoteLocalities", "retryIgnorePreviousHosts",
+                                           "backoff"};
+constexpr UnsupportedField kDirectBody[] = {"bytes"};
+constexpr UnsupportedField kTcpMatch[] = {{"destinationSubnets", Loss::kItem, kNoMatch},
+                                          {"sourceSubnet", Loss::kItem, kNoMatch},
+                                          {"sourceLabels", Loss::kItem, kNoMatch},
+                                          {"sourceNamespace", Loss::kItem, kNoMatch}};
+constexpr UnsupportedField kDestinationRule[] = {"exportTo", "workloadSelector"};
+constexpr UnsupportedField kTrafficPolicy[] = {
+    {"tls", Loss::kField, kPlaintext}, "tunnel", "proxyProtocol", "retryBudget"};
+constexpr UnsupportedField kPortSettings[] = {{"tls", Loss::kField, kPlaintext}};
+constexpr UnsupportedField kLoadBalancer[] = {"localityLbSetting", "warmupDurationSecs", "warmup"};
+constexpr UnsupportedField kConsistentHash[] = {"minimumRingSize", "ringHash"};
+constexpr UnsupportedField kCookie[] = {"attributes"};
+constexpr UnsupportedField kTcpPool[] = {"maxConnectionDuration", "idleTimeout"};
+constexpr UnsupportedField kHttpPool[] = {"http2MaxRequests", "maxRetries", "h2UpgradePolicy",
+                                          "useClientProtocol", "maxConcurrentStreams"};
+constexpr UnsupportedField kOutlier[] = {"consecutiveErrors", "splitExternalLocalOriginErrors",
+                                         "consecutiveLocalOriginFailures", "minHealthPercent"};
+constexpr UnsupportedField kServiceEntry[] = {"addresses", "exportTo", "subjectAltNames",
+                                              "workloadSelector"};
+constexpr UnsupportedField kEntryEndpoint[] = {"network", "locality", "serviceAccount"};
+constexpr UnsupportedField kService[] = {"externalName"};
+
+template <typename Field>
 struct Row {
   string_view message;
-  std::span<const string_view> fields;
+  std::span<const Field> fields;
 };
 
-constexpr Row kUnsupported[] = {
+constexpr Row<UnsupportedField> kUnsupported[] = {
     {"whence.v1.IpPolicySpec", kPolicy},
-    {"whence.v1.PolicySource", kPolicySource},
     {"whence.v1.GatewayServer", kGatewayServer},
     {"whence.v1.VirtualServiceSpec", kVirtualService},
     {"whence.v1.HttpRoute", kHttpRoute},
@@ -86,7 +104,7 @@ constexpr string_view kServiceDetail[] = {"externalIPs",
                                           "healthCheckNodePort",
                                           "trafficDistribution"};
 
-constexpr Row kDropped[] = {
+constexpr Row<string_view> kDropped[] = {
     {"whence.v1.ObjectMeta", kServerMeta},
     {"whence.v1.ServiceSpec", kServiceDetail},
 };
@@ -106,13 +124,12 @@ bool IsHidden(const pb::FieldDescriptor& field) {
   return field.full_name() == "whence.v1.IpSetSpec.packed";
 }
 
-bool Contains(std::span<const Row> rows, const pb::Descriptor& message, string_view name) {
-  for (const Row& row : rows) {
-    if (row.message == message.full_name()) {
-      return std::find(row.fields.begin(), row.fields.end(), name) != row.fields.end();
-    }
+template <typename Field>
+std::span<const Field> FieldsOf(std::span<const Row<Field>> rows, const pb::Descriptor& message) {
+  for (const Row<Field>& row : rows) {
+    if (row.message == message.full_name()) return row.fields;
   }
-  return false;
+  return {};
 }
 
 // Protobuf wants enum values unique per scope, so this one bears another name there.
@@ -142,12 +159,16 @@ std::vector<string_view> FieldNames(const pb::Descriptor& message) {
   return names;
 }
 
-bool IsUnsupportedField(const pb::Descriptor& message, string_view name) {
-  return Contains(kUnsupported, message, name);
+const UnsupportedField* FindUnsupportedField(const pb::Descriptor& message, string_view name) {
+  for (const UnsupportedField& field : FieldsOf<UnsupportedField>(kUnsupported, message)) {
+    if (field.name == name) return &field;
+  }
+  return nullptr;
 }
 
 bool IsDroppedField(const pb::Descriptor& message, string_view name) {
-  return Contains(kDropped, message, name);
+  const std::span<const string_view> names = FieldsOf<string_view>(kDropped, message);
+  return std::find(names.begin(), names.end(), name) != names.end();
 }
 
 bool IsUnsupportedKind(string_view kind) {

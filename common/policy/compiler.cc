@@ -44,6 +44,8 @@ constexpr Field<Source> kSourceFields[] = {
      Attribute::kIdentity, Syntax::kIdentity, false},
     {"serviceAccounts", &Source::service_accounts, "notServiceAccounts",
      &Source::not_service_accounts, Attribute::kIdentity, Syntax::kIdentity, false},
+    {"trustDomains", &Source::trust_domains, "notTrustDomains", &Source::not_trust_domains,
+     Attribute::kIdentity, Syntax::kIdentity, false},
 };
 
 constexpr Field<Operation> kOperationFields[] = {

@@ -23,6 +23,7 @@ struct Source {
   std::vector<std::string> request_principals, not_request_principals;
   std::vector<std::string> namespaces, not_namespaces;
   std::vector<std::string> service_accounts, not_service_accounts;
+  std::vector<std::string> trust_domains, not_trust_domains;
 };
 
 struct Operation {

@@ -29,6 +29,8 @@ policy::Source ToSource(const v1::PolicySource& in) {
   out.not_namespaces = Copy(in.not_namespaces());
   out.service_accounts = Copy(in.service_accounts());
   out.not_service_accounts = Copy(in.not_service_accounts());
+  out.trust_domains = Copy(in.trust_domains());
+  out.not_trust_domains = Copy(in.not_trust_domains());
   return out;
 }
 

@@ -55,7 +55,6 @@ TEST(CheckPolicyTest, RefusesWhatCouldBeReadInTwoWays) {
            "notRemoteIpBlocks[1]: \"::/129\": prefix length must be 0..128"},
           {"  rules: [{from: [{source: {ipSets: [a/b/c]}}]}]\n", "must be \"name\" or"},
           {"  rules: [{from: [{source: {targetRefs: [a]}}]}]\n", "unknown field"},
-          {"  rules: [{from: [{source: {trustDomains: [a]}}]}]\n", "does not act on yet"},
           {"  rules: [{to: [{operation: {ports: [http]}}]}]\n", "\"http\" is no port"},
           {"  rules: [{to: [{operation: {notPorts: [\"65536\"]}}]}]\n", "\"65536\" is no port"},
           {"  rules: [{to: [{operation: {ports: [\"80-90\"]}}]}]\n", "\"80-90\" is no port"},
@@ -165,6 +164,16 @@ TEST(CheckPolicyTest, SaysWhatBecomesOfWhatIsKeptAllTheSame) {
       true);
   EXPECT_THAT(Texts(envoy.faults), ::testing::ElementsAre(HasSubstr("remove it")));
   EXPECT_THAT(envoy.warnings, IsEmpty());
+}
+
+TEST(CheckPolicyTest, TrustDomainsAreAnIdentityLikeOthers) {
+  const ParseResult result = ParseYaml(
+      WithSpec("security.istio.io/v1", "AuthorizationPolicy",
+               "  rules: [{from: [{source: {trustDomains: [a], notTrustDomains: [b]}}]}]\n"));
+  EXPECT_THAT(Texts(result.faults), IsEmpty());
+  EXPECT_THAT(Texts(result.warnings),
+              ::testing::ElementsAre(HasSubstr("source.trustDomains: connections have no identity"),
+                                     HasSubstr("source.notTrustDomains: connections have no")));
 }
 
 // Ignoring a condition must never let in more than the policy says.

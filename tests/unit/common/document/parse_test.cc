@@ -216,7 +216,7 @@ TEST(ParseTest, UnsupportedFieldsAreFaultsOrWarnings) {
   gateways: [g]
   exportTo: ["."]
   http:
-  - match: [{uri: {prefix: /}, sourceLabels: {a: b}}]
+  - match: [{uri: {prefix: /}, sourceLabels: {a: b}}, {uri: {prefix: /a}}]
     timeout: 5s
     mirror: {host: other}
     corsPolicy: {}
@@ -243,6 +243,123 @@ TEST(ParseTest, UnsupportedFieldsAreFaultsOrWarnings) {
 
   // What nobody knows is a mistake either way.
   EXPECT_THAT(ParseYaml(text + "  colour: red\n", true).faults, SizeIs(1));
+}
+
+// What narrows a policy, a listener or a route cannot be ignored alone: the rest would be for more.
+TEST(ParseTest, WhatIsIgnoredTakesAlongWhatItNarrows) {
+  struct {
+    const char* kind;
+    const char* spec;
+    std::vector<const char*> warnings;
+    const char* left;  // of the document, as its shortest text; null: the document is left out
+  } rows[] = {
+      {"AuthorizationPolicy",
+       "  targetRefs: [{kind: Gateway, name: g}]\n  action: DENY\n  rules: [{}]\n",
+       {"f.yaml:5:3: AuthorizationPolicy n/a: spec.targetRefs: is an Istio field that Whence does "
+        "not act on yet; the whole policy is left out: it keeps nobody out, and a version applied "
+        "before stays"},
+       nullptr},
+      {"AuthorizationPolicy",
+       "  targetRef: {kind: Gateway, name: g}\n",
+       {"spec.targetRef: is an Istio field"},
+       nullptr},
+      {"AuthorizationPolicy",
+       "  targetRefs:\n  action: DENY\n  rules: [{}]\n",
+       {},
+       R"("spec":{"action":"DENY","rules":[{}]})"},
+      {"Gateway",
+       "  selector: {a: b}\n  servers:\n"
+       "  - {port: {number: 80, protocol: HTTP}, hosts: [a], tls: {httpsRedirect: true}}\n"
+       "  - {port: {number: 81, protocol: HTTP}, hosts: [b]}\n"
+       "  - {port: {number: 82, protocol: HTTP}, hosts: [c], bind: 127.0.0.1}\n"
+       "  - {port: {number: 83, protocol: HTTP}, hosts: [d], tls: }\n",
+       {"f.yaml:7:54: Gateway n/a: spec.servers[0].tls: is an Istio field that Whence does not act "
+        "on yet; the server is left out: nothing listens for it",
+        "spec.servers[2].bind: is an Istio field"},
+       R"("servers":[{"port":{"number":81,"protocol":"HTTP"},"hosts":["b"]},)"
+       R"({"port":{"number":83,"protocol":"HTTP"},"hosts":["d"]}])"},
+      {"Gateway",
+       "  selector: {a: b}\n  servers: [{port: {number: 80, protocol: HTTP}, hosts: [a], tls: "
+       "{}}]\n",
+       {"spec.servers[0].tls: is", "spec.servers: no server is left: nothing listens"},
+       R"("spec":{"selector":{"a":"b"}})"},
+      {"VirtualService",
+       "  hosts: [a]\n  gateways: [g]\n  http:\n"
+       "  - {match: [{sourceLabels: {a: b}}, {port: 80}], route: [{destination: {host: x}}]}\n"
+       "  - {match: [{sourceNamespace: n, port: 1}], route: [{destination: {host: y}}]}\n"
+       "  - {match: [{statPrefix: s}], route: [{destination: {host: z}}]}\n",
+       {"spec.http[0].match[0].sourceLabels: is an Istio field that Whence does not act on yet; "
+        "the "
+        "match is left out",
+        "spec.http[1].match[0].sourceNamespace: is",
+        "f.yaml:9:5: VirtualService n/a: spec.http[1]: no match is left of it: the route is left "
+        "out",
+        "spec.http[1].match[0].statPrefix: is an Istio field that Whence does not act on yet; it "
+        "is "
+        "ignored"},
+       R"("http":[{"match":[{"port":80}],"route":[{"destination":{"host":"x"}}]},)"
+       R"({"match":[{}],"route":[{"destination":{"host":"z"}}]}])"},
+      {"VirtualService",
+       "  hosts: [a]\n  gateways: [g]\n  tcp:\n"
+       "  - {match: [{sourceSubnet: 10.0.0.0/8}, {destinationSubnets: [10.0.0.0/8]}],"
+       " route: [{destination: {host: x}}]}\n",
+       {"spec.tcp[0].match[0].sourceSubnet: is", "spec.tcp[0].match[1].destinationSubnets: is",
+        "spec.tcp[0]: no match is left", "spec: no route is left: nothing is routed"},
+       R"("spec":{"hosts":["a"],"gateways":["g"]})"},
+      {"VirtualService",
+       "  hosts: [a]\n  gateways: [g]\n  http:\n"
+       "  - {fault: {delay: {fixedDelay: 1s}}, route: [{destination: {host: x}}]}\n",
+       {"spec.http[0].fault: is an Istio field that Whence does not act on yet; it is ignored"},
+       R"("http":[{"route":[{"destination":{"host":"x"}}]}])"},
+      {"DestinationRule",
+       "  host: a\n  trafficPolicy: {tls: {mode: SIMPLE}}\n",
+       {"; it is ignored: connections to endpoints are not encrypted"},
+       R"("trafficPolicy":{})"},
+  };
+  for (const auto& row : rows) {
+    const bool of_security = std::string(row.kind) == "AuthorizationPolicy";
+    const std::string text = WithSpec(
+        of_security ? "security.istio.io/v1" : "networking.istio.io/v1", row.kind, row.spec);
+    EXPECT_EQ(ParseYaml(text).faults.empty(), row.warnings.empty()) << row.spec;
+
+    const ParseResult result = ParseYaml(text, /*ignore_unsupported=*/true);
+    EXPECT_THAT(Texts(result.faults), IsEmpty()) << row.spec;
+    EXPECT_THAT(Texts(result.warnings), SizeIs(row.warnings.size())) << row.spec;
+    for (size_t i = 0; i < std::min(result.warnings.size(), row.warnings.size()); ++i) {
+      EXPECT_THAT(FaultText(result.warnings[i]), HasSubstr(row.warnings[i])) << row.spec;
+    }
+    ASSERT_THAT(result.documents, SizeIs(row.left == nullptr ? 0 : 1)) << row.spec;
+    if (row.left == nullptr) continue;
+    std::string json = ToJson(result.documents[0].document);
+    std::erase_if(json, [](char c) { return c == ' ' || c == '\n'; });
+    EXPECT_THAT(json, HasSubstr(row.left)) << row.spec;
+    // Given back, as by a rollback, it is taken again.
+    EXPECT_THAT(Texts(ParseYaml(ToYaml(result.documents[0].document), true).faults), IsEmpty());
+  }
+}
+
+TEST(ParseTest, RefusesToIgnoreWhatKeepsRequestsOut) {
+  const ParseResult result = ParseYaml(
+      WithSpec("networking.istio.io/v1", "VirtualService",
+               "  hosts: [a]\n  gateways: [g]\n  http:\n"
+               "  - {fault: {abort: {httpStatus: 403}}, route: [{destination: {host: x}}]}\n"),
+      true);
+  EXPECT_THAT(Texts(result.faults),
+              ElementsAre(HasSubstr("spec.http[0].fault.abort: is an Istio field that Whence does "
+                                    "not act on yet, and ignoring it would let in more")));
+}
+
+// Of what is left out nothing may shift the places of what follows.
+TEST(ParseTest, PointsAtWhatFollowsAnItemThatIsLeftOut) {
+  const ParseResult result =
+      ParseYaml(WithSpec("networking.istio.io/v1", "Gateway",
+                         "  selector: {a: b}\n  servers:\n"
+                         "  - {port: {number: 80, protocol: HTTP}, hosts: [a], tls: {}}\n"
+                         "  - {port: {number: 81, protocol: HTTP}, hosts: [a*]}\n"),
+                true);
+  ASSERT_THAT(Texts(result.faults), SizeIs(1));
+  EXPECT_EQ(result.faults[0].line(), 8u);
+  EXPECT_THAT(result.faults[0].message(), HasSubstr("\"a*\" is no host"));
 }
 
 TEST(ParseTest, SkipsUnsupportedKindsIfAsked) {
