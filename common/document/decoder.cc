@@ -105,10 +105,6 @@ bool Decoder::Visit(const TextNode& node, const std::string& path) {
     sink_.Fault(node.at, path, "YAML aliases make the file mean more than it holds; write it out");
     return false;
   }
-  if (!node.tag.empty()) {
-    sink_.Fault(node.at, path, absl::StrCat("the YAML tag ", node.tag, " has no meaning here"));
-    return false;
-  }
   return true;
 }
 
@@ -404,6 +400,16 @@ void Decoder::DecodeEnum(const pb::FieldDescriptor& field, const TextNode& value
                            nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
 }
 
+bool Decoder::HasLeadingZero(const TextNode& value, const std::string& path) {
+  if (value.quoted || value.text.size() < 2 || value.text[0] != '0') return false;
+  if (value.text.find_first_not_of("0123456789") != value.text.npos) return false;
+  const size_t first = std::min(value.text.find_first_not_of('0'), value.text.size() - 1);
+  sink_.Fault(value.at, path,
+              absl::StrCat(value.text, " has a leading zero, which some read as octal; write ",
+                           value.text.substr(first)));
+  return true;
+}
+
 bool Decoder::ReadString(const TextNode& value, const std::string& path, bool number_allowed,
                          std::string* out) {
   const PlainType type = value.quoted ? PlainType::kText : TypeOfPlain(value.text);
@@ -411,6 +417,7 @@ bool Decoder::ReadString(const TextNode& value, const std::string& path, bool nu
     sink_.Fault(value.at, path, absl::StrCat("must be a string, not ", Describe(value)));
     return false;
   }
+  if (number_allowed && HasLeadingZero(value, path)) return false;
   if (type == PlainType::kText || (type == PlainType::kNumber && number_allowed)) {
     *out = value.text;
     return true;
@@ -423,6 +430,7 @@ bool Decoder::ReadString(const TextNode& value, const std::string& path, bool nu
 
 bool Decoder::ReadNumber(const TextNode& value, const std::string& path, uint32_t* out) {
   if (value.kind == Kind::kScalar) {
+    if (HasLeadingZero(value, path)) return false;
     const char* end = value.text.data() + value.text.size();
     const auto parsed = std::from_chars(value.text.data(), end, *out);
     const bool is_number = parsed.ec == std::errc() && parsed.ptr == end;

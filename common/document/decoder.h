@@ -61,6 +61,8 @@ class Decoder {
                     const std::string& path, google::protobuf::Message* message);
   void DecodeEnum(const google::protobuf::FieldDescriptor& field, const TextNode& value,
                   const std::string& path, google::protobuf::Message* message);
+  // True, and reported: a number that is octal where YAML 1.1 is spoken, as it is by kubectl.
+  bool HasLeadingZero(const TextNode& value, const std::string& path);
   bool ReadString(const TextNode& value, const std::string& path, bool number_allowed,
                   std::string* out);
   bool ReadNumber(const TextNode& value, const std::string& path, uint32_t* out);

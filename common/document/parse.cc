@@ -39,7 +39,7 @@ class FileParser {
     } else {
       // See Decoder: without aliases, no text has more nodes than bytes.
       budget_ = content.size() + 1000;
-      const TextFile text = ParseText(content);
+      const TextFile text = ParseText(content, Tags::kPlain);
       for (const TextNode* document : text.documents) {
         if (budget_ == 0) break;  // reported; what is left could not be read as it is meant
         ReadTop(*document);

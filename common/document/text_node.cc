@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "common/base/utf8.h"
+#include "common/document/decoder.h"
 #include "common/document/long_lists.h"
 
 namespace whence::document {
@@ -20,10 +21,31 @@ Location ToLocation(const YAML::Mark& mark) {
   return {static_cast<uint32_t>(mark.line + 1), static_cast<uint32_t>(mark.column + 1)};
 }
 
+constexpr std::string_view kYamlTags = "tag:yaml.org,2002:";
+
+// Of a node with this tag of YAML's own ("int"); nullopt: a tag that no document of ours needs.
+std::optional<bool> FitsTag(std::string_view tag, const TextNode& node) {
+  using Kind = TextNode::Kind;
+  const bool is_scalar = node.kind == Kind::kScalar;
+  const PlainType type = TypeOfPlain(node.text);
+  if (tag == "map") return node.kind == Kind::kMapping;
+  if (tag == "seq") return node.kind == Kind::kSequence;
+  if (tag == "str") return is_scalar;
+  if (tag == "null") return is_scalar && type == PlainType::kNull;
+  if (tag == "bool") return is_scalar && type == PlainType::kBool;
+  if (tag == "float") return is_scalar && type == PlainType::kNumber;
+  if (tag == "int") {
+    const bool is_fraction = node.text.find_first_of(".eEnN") != node.text.npos;
+    return is_scalar && type == PlainType::kNumber && !is_fraction;
+  }
+  return std::nullopt;
+}
+
 // Builds the tree from parser events.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(TextFile* file, const LongLists* lists) : file_(file), lists_(*lists) {}
+  TreeBuilder(TextFile* file, const LongLists* lists, Tags tags)
+      : file_(file), lists_(*lists), tags_(tags) {}
 
   // False: the lists that were taken out are not lists where they stood.
   bool placed_all_lists() const { return !misplaced_ && placed_ == lists_.size(); }
@@ -43,16 +65,17 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    Add(NewNode(TextNode::Kind::kNull, mark, "", anchor));
+    Add(NewNode(TextNode::Kind::kNull, mark, anchor));
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     if (const std::optional<size_t> list = lists_.Find(value))
       return Place(*list, tag, anchor, value);
     // yaml-cpp gives "?" to plain scalars and "!" to quoted ones.
-    TextNode* node = NewNode(TextNode::Kind::kScalar, mark, tag, anchor);
+    TextNode* node = NewNode(TextNode::Kind::kScalar, mark, anchor);
     node->text = value;
     node->quoted = tag == "!" || tag == "tag:yaml.org,2002:str";
+    CheckTag(mark, tag, *node);
     Add(node);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -62,7 +85,7 @@ class TreeBuilder final : public YAML::EventHandler {
                                      [&](const Open& open) { return open.node == found->second; });
     if (found == anchors_.end() || is_open) {
       Fail(mark, "the alias refers to a node that contains it");
-      Add(NewNode(TextNode::Kind::kNull, mark, "", 0));
+      Add(NewNode(TextNode::Kind::kNull, mark, 0));
       return;
     }
     Add(found->second);
@@ -87,16 +110,25 @@ class TreeBuilder final : public YAML::EventHandler {
     const TextNode* key;  // in a mapping: read, and waiting for its value
   };
 
-  TextNode* NewNode(TextNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
-                    YAML::anchor_t anchor) {
+  TextNode* NewNode(TextNode::Kind kind, const YAML::Mark& mark, YAML::anchor_t anchor) {
     TextNode* node = &file_->nodes.emplace_back();
     node->kind = kind;
     node->at = ToLocation(mark);
-    if (!tag.empty() && tag != "?" && tag != "!" && tag.rfind("tag:yaml.org,2002:", 0) != 0) {
-      node->tag = tag;
-    }
     if (anchor != 0) anchors_[anchor] = node;
     return node;
+  }
+
+  void CheckTag(const YAML::Mark& mark, const std::string& tag, const TextNode& node) {
+    if (tags_ == Tags::kAny || tag.empty() || tag == "?" || tag == "!") return;
+    const bool is_yamls = tag.rfind(kYamlTags, 0) == 0;
+    const std::string name = is_yamls ? tag.substr(kYamlTags.size()) : tag;
+    const std::optional<bool> fits = is_yamls ? FitsTag(name, node) : std::nullopt;
+    if (!fits) {
+      Fail(mark,
+           "the YAML tag " + ((is_yamls ? "!!" : "") + name) + " has no meaning here; remove it");
+    } else if (!*fits) {
+      Fail(mark, "the YAML tag !!" + name + " does not fit what it is given to; remove it");
+    }
   }
 
   // Puts the items of a list back where its marker stands.
@@ -107,7 +139,7 @@ class TreeBuilder final : public YAML::EventHandler {
     if (!is_item || tag != "?" || anchor != 0 || index != placed_ ||
         value != lists_.Marker(index)) {
       misplaced_ = true;
-      return Add(NewNode(TextNode::Kind::kNull, YAML::Mark(), "", 0));
+      return Add(NewNode(TextNode::Kind::kNull, YAML::Mark(), 0));
     }
     ++placed_;
     lists_.ForEachItem(index, [this](Location at, std::string_view text) {
@@ -121,7 +153,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void Begin(TextNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
              YAML::anchor_t anchor) {
-    TextNode* node = NewNode(kind, mark, tag, anchor);
+    TextNode* node = NewNode(kind, mark, anchor);
+    CheckTag(mark, tag, *node);
     Add(node);
     open_.push_back({node, nullptr});
     if (open_.size() > static_cast<size_t>(kMaxNesting)) {
@@ -154,6 +187,7 @@ class TreeBuilder final : public YAML::EventHandler {
 
   TextFile* file_;
   const LongLists& lists_;
+  const Tags tags_;
   size_t placed_ = 0;
   bool misplaced_ = false;
   std::vector<Open> open_;
@@ -195,8 +229,8 @@ const TextNode* FindChild(const TextNode& mapping, std::string_view key) {
 namespace {
 
 // False: `lists` cannot be put back; parse without.
-bool ParseWith(const LongLists& lists, std::string text, TextFile* file) {
-  TreeBuilder builder(file, &lists);
+bool ParseWith(const LongLists& lists, std::string text, Tags tags, TextFile* file) {
+  TreeBuilder builder(file, &lists, tags);
   // The border to a library that throws.
   try {
     std::istringstream stream(std::move(text));
@@ -216,7 +250,7 @@ bool ParseWith(const LongLists& lists, std::string text, TextFile* file) {
 
 }  // namespace
 
-TextFile ParseText(std::string_view content) {
+TextFile ParseText(std::string_view content, Tags tags) {
   TextFile file;
   // Its texts go into messages, which can hold nothing else.
   if (const size_t valid = ValidUtf8Size(content); valid != content.size()) {
@@ -226,10 +260,10 @@ TextFile ParseText(std::string_view content) {
   }
   LongLists lists(content);
   if (lists.size() > 0) {
-    if (ParseWith(lists, lists.TakeRest(), &file)) return file;
+    if (ParseWith(lists, lists.TakeRest(), tags, &file)) return file;
     file = TextFile();
   }
-  ParseWith(LongLists(), ReplaceJsonTabs(content), &file);
+  ParseWith(LongLists(), ReplaceJsonTabs(content), tags, &file);
   return file;
 }
 

@@ -28,7 +28,6 @@ struct TextNode {
   Location at;
   std::string text;     // kScalar
   bool quoted = false;  // kScalar: surely text; a plain 80 is a number
-  std::string tag;      // an explicit one that we do not know; empty: none
   std::vector<Child> children;
 };
 
@@ -47,8 +46,12 @@ struct TextFile {
 // Nesting beyond this is refused: no document of ours comes near it, and every walk is recursive.
 inline constexpr int kMaxNesting = 64;
 
+// kPlain: an explicit tag is an error unless it says what the node is anyway, as in !!int 5. Any
+// other would mean something else than the text: !!binary YS5jb20= is the host a.com.
+enum class Tags { kAny, kPlain };
+
 // Never fails otherwise than by `error`. Does not throw.
-TextFile ParseText(std::string_view content);
+TextFile ParseText(std::string_view content, Tags tags = Tags::kAny);
 
 }  // namespace whence::document
 

@@ -82,6 +82,29 @@ TEST(ParseTest, RefusesBrokenText) {
        "nested deeper than 64"},
       {"custom tag", WithSpec("v1", "Service", "  ports: !Ref [{port: 80}]\n"),
        "the YAML tag !Ref has no meaning here"},
+      {"binary", WithSpec("whence.dev/v1", "IpSet", "  cidrs: [!!binary YS5jb20=]\n"),
+       "f.yaml:5:11: the YAML tag !!binary has no meaning here; remove it"},
+      {"tag of a key", WithSpec("v1", "Service", "  !!binary cG9ydHM=: []\n"),
+       "f.yaml:5:3: the YAML tag !!binary has no meaning here"},
+      {"tag at the top", "apiVersion: v1\nkind: !!binary U2VydmljZQ==\nmetadata: {name: a}",
+       "f.yaml:2:7: the YAML tag !!binary has no meaning here"},
+      {"tag of nothing", WithSpec("v1", "Service", "  type: !!binary\n"),
+       "f.yaml:5:9: the YAML tag !!binary has no meaning here"},
+      {"set", WithSpec("v1", "Service", "  selector: !!set {a}\n"), "!!set has no meaning here"},
+      {"verbatim tag",
+       WithSpec("v1", "Service", "  type: !<tag:yaml.org,2002:timestamp> 2001-01-01\n"),
+       "the YAML tag !!timestamp has no meaning here"},
+      {"number that is none", WithSpec("v1", "Service", "  ports: [{port: !!int eighty}]\n"),
+       "f.yaml:5:18: the YAML tag !!int does not fit what it is given to"},
+      {"fraction", WithSpec("v1", "Service", "  ports: [{port: !!int 1.5}]\n"),
+       "!!int does not fit"},
+      {"boolean that is none", WithSpec("v1", "Service", "  type: !!bool maybe\n"),
+       "!!bool does not fit"},
+      {"null that is none", WithSpec("v1", "Service", "  type: !!null a\n"), "!!null does not fit"},
+      {"list that is none", WithSpec("v1", "Service", "  ports: !!seq {}\n"), "!!seq does not fit"},
+      {"text that is none", WithSpec("v1", "Service", "  ports: !!str []\n"), "!!str does not fit"},
+      {"mapping that is none", WithSpec("v1", "Service", "  ports: !!map [a]\n"),
+       "!!map does not fit"},
       {"merge key", WithSpec("v1", "Service", "  <<: {ports: []}\n"),
        "merge keys are not supported"},
       {"no kind", "apiVersion: v1\nmetadata: {name: a}", "kind: is missing; known kinds: TrustT"},
@@ -124,6 +147,51 @@ TEST(ParseTest, RefusesBrokenText) {
     EXPECT_THAT(FaultText(result.faults[0]), HasSubstr(row.fault)) << row.name;
     EXPECT_THAT(result.documents, IsEmpty()) << row.name;
   }
+}
+
+TEST(ParseTest, TagsThatFitSayNothingNew) {
+  const std::string plain = R"(
+apiVersion: v1
+kind: Service
+metadata: {name: a, namespace: n, annotations: {a: "5", b: "true", c: "null", d: ""}}
+spec: {selector: {app: x}, ports: [{port: 80, targetPort: "81"}]}
+)";
+  const std::string tagged = R"(
+apiVersion: !!str v1
+!!str kind: Service
+metadata: !!map {name: ! a, namespace: !!str n, annotations: {a: !!str 5, b: !!str true, c: !!str null, d: !!str }}
+spec: {selector: {app: !!str "x"}, ports: !!seq [{port: !!int 80, targetPort: !!str 81}]}
+)";
+  const ParseResult want = ParseYaml(plain);
+  const ParseResult got = ParseYaml(tagged);
+  EXPECT_THAT(Texts(got.faults), IsEmpty());
+  ASSERT_THAT(want.documents, SizeIs(1));
+  ASSERT_THAT(got.documents, SizeIs(1));
+  EXPECT_EQ(ToYaml(got.documents[0].document), ToYaml(want.documents[0].document));
+  EXPECT_THAT(
+      ParseYaml(WithSpec("whence.dev/v1", "TrustTopology", "  trustMeshGateways: !!bool true\n"))
+          .faults,
+      IsEmpty());
+}
+
+// YAML 1.1, which kubectl speaks, reads 010 as 8.
+TEST(ParseTest, RefusesNumbersWithLeadingZeros) {
+  const std::pair<const char*, std::string> rows[] = {
+      {"numTrustedProxies",
+       WithSpec("whence.dev/v1", "TrustTopology", "  numTrustedProxies: 010\n")},
+      {"port", WithSpec("v1", "Service", "  ports: [{port: 080}]\n")},
+      {"targetPort", WithSpec("v1", "Service", "  ports: [{port: 80, targetPort: 0810}]\n")},
+  };
+  for (const auto& [field, text] : rows) {
+    const ParseResult result = ParseYaml(text);
+    ASSERT_THAT(Texts(result.faults), SizeIs(1)) << field;
+    EXPECT_THAT(FaultText(result.faults[0]),
+                HasSubstr("has a leading zero, which some read as octal; write"))
+        << field;
+  }
+  EXPECT_THAT(
+      ParseYaml(WithSpec("whence.dev/v1", "TrustTopology", "  numTrustedProxies: 0\n")).faults,
+      IsEmpty());
 }
 
 TEST(ParseTest, RefusesWrongTypes) {
