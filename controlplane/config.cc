@@ -226,10 +226,10 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
     result.out = app.version() + "\n";
     return result;
   } catch (const CLI::Error& wrong) {
-    error = wrong.what();
+    error = UsageError(app, wrong.what());
   }
   Config config;
-  if (error.empty()) error = Interpret(flags, &config);
+  if (error.empty()) error = NameVariables(app, Interpret(flags, &config));
   if (error.empty()) {
     result.config = std::move(config);
   } else {

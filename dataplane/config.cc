@@ -387,7 +387,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv, const HostDefaul
   }
   if (error.empty() && run->parsed()) {
     result.command = CommandLine::Command::kRun;
-    error = InterpretRun(flags, host, &result.run);
+    error = NameVariables(app, InterpretRun(flags, host, &result.run));
   } else if (error.empty()) {
     result.command = CommandLine::Command::kValidate;
     result.validate.json = output == "json";

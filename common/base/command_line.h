@@ -3,8 +3,11 @@
 #define WHENCE_COMMON_BASE_COMMAND_LINE_H_
 
 #include <cctype>
+#include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace whence {
 
@@ -17,8 +20,12 @@ inline std::string EnvironmentName(std::string_view flag) {
   return name;
 }
 
-// Gives every flag of `app` (a CLI::App; the core does not depend on CLI11) and of its commands an
-// environment variable, unless it has one of another name already. Call it when all are declared.
+// Gives every flag of `app` (a CLI::App; the core does not depend on CLI11) an environment variable,
+// unless it has one of another name already; those of its commands get theirs when they are called.
+// Call it when all are declared.
+//
+// CLI11 reads the variables of all commands, called or not. Flags of several commands share what they
+// write into, so the variable of one that was not called would undo a flag of the one that was.
 template <typename App>
 void NameEnvironment(App& app) {
   for (auto* option : app.get_options()) {
@@ -26,7 +33,49 @@ void NameEnvironment(App& app) {
     if (prints_only || option->get_lnames().empty() || !option->get_envname().empty()) continue;
     option->envname(EnvironmentName(option->get_lnames().front()));
   }
-  for (auto* command : app.get_subcommands(nullptr)) NameEnvironment(*command);
+  for (auto* command : app.get_subcommands(nullptr)) {
+    std::vector<std::string> own;
+    for (auto* option : command->get_options()) {
+      own.push_back(option->get_envname());
+      option->envname("");
+    }
+    command->preparse_callback([command, own = std::move(own)](size_t) {
+      auto name = own.begin();
+      for (auto* option : command->get_options()) option->envname(*name++);
+      NameEnvironment(*command);
+    });
+  }
+}
+
+// `error` speaks of flags. Adds which of them nobody typed, since they are variables.
+template <typename App>
+std::string NameVariables(const App& app, std::string error) {
+  std::string variables;
+  for (const auto* option : app.get_options()) {
+    const std::string flag = option->get_name();
+    const char* const value =
+        option->get_envname().empty() ? nullptr : std::getenv(option->get_envname().c_str());
+    if (value == nullptr || option->count() == 0) continue;
+    // CLI11 does not tell where a value comes from, and has cut up those that are lists.
+    std::string given;
+    for (const std::string& part : option->results()) {
+      if (!given.empty()) given += option->get_delimiter();
+      given += part;
+    }
+    if (given != value) continue;
+    for (size_t at = error.find(flag); at != std::string::npos; at = error.find(flag, at + 1)) {
+      const size_t end = at + flag.size();
+      const int next = end < error.size() ? static_cast<unsigned char>(error[end]) : 0;
+      if (next == '-' || std::isalnum(next) != 0) continue;  // a longer flag
+      variables += "; " + flag + " is set by the variable " + option->get_envname();
+      break;
+    }
+  }
+  error += variables;
+  for (const auto* command : app.get_subcommands()) {
+    error = NameVariables(*command, std::move(error));
+  }
+  return error;
 }
 
 // After `app` failed to parse: names the word that
@@ -35,10 +84,12 @@ void NameEnvironment(App& app) {
 template <typename App>
 std::string UsageError(const App& app, std::string_view otherwise) {
   const auto unexpected = app.remaining(/*recurse=*/true);
-  if (unexpected.empty()) return std::string(otherwise);
+  if (unexpected.empty()) return NameVariables(app, std::string(otherwise));
   const std::string& word = unexpected.front();
   if (word.size() > 1 && word.front() == '-') return "unknown flag \"" + word + "\"";
-  if (!app.get_subcommands().empty()) return "unexpected argument \"" + word + "\"";
+  if (!app.get_subcommands().empty() || app.get_subcommands(nullptr).empty()) {
+    return "unexpected argument \"" + word + "\"";
+  }
   std::string known;
   for (const auto* command : app.get_subcommands(nullptr)) {
     known += (known.empty() ? "" : ", ") + command->get_name();

@@ -215,16 +215,27 @@ std::string InterpretExplain(const Flags& flags, v1::ExplainRequest* request) {
   return error.empty() ? CheckWorkload(flags.workload) : error;
 }
 
+// Of no matter to commands that ask nobody, and so are their variables.
+std::string InterpretConnection(const CLI::App& app, const ConnectionOptions& connection) {
+  for (const char* alone : {"inject", "uninject", "certs", "store"}) {
+    if (app.got_subcommand(alone)) return "";
+  }
+  if (connection.certificate.empty() != connection.key.empty()) {
+    return "--cert and --key belong together: give both";
+  }
+  if (connection.ca.empty() && !connection.certificate.empty()) {
+    return "--cert and --key are for TLS: give --ca too";
+  }
+  return "";
+}
+
 std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
   Output output = flags.output == "json"   ? Output::kJson
                   : flags.output == "yaml" ? Output::kYaml
                                            : Output::kTable;
+  std::string error = InterpretConnection(app, flags.connection);
   options->connection = flags.connection;
-  if (flags.connection.ca.empty() &&
-      !(flags.connection.certificate + flags.connection.key).empty()) {
-    return "--cert and --key are for TLS: give --ca too";
-  }
-  std::string error;
+  if (!error.empty()) return error;
   if (app.got_subcommand("store")) {
     options->command = flags.copy;
   } else if (app.got_subcommand("apply")) {
@@ -308,7 +319,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv) {
   std::string error;
   try {
     app.parse(argc, argv);
-    error = Interpret(app, flags, &options);
+    error = NameVariables(app, Interpret(app, flags, &options));
   } catch (const CLI::CallForHelp&) {
     result.out = app.help();
     return result;

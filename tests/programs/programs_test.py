@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""The programs as processes: what a shell sees of their command lines, without a control plane and without privileges.
+
+usage: programs_test.py PROGRAM_DIR
+"""
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAMS = sys.argv[1]
+
+
+def run(*arguments, variables=None, **more):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WHENCE_")}
+    environment.update(variables or {})
+    more.setdefault("stdout", subprocess.PIPE)
+    return subprocess.run([os.path.join(PROGRAMS, arguments[0]), *arguments[1:]], env=environment, text=True,
+                          stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=60, **more)
+
+
+class Variables(unittest.TestCase):
+    """A flag wins over a variable, and a variable matters to the command that has such a flag only."""
+
+    def test_whencectl(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = run("whencectl", "certs", "init", "--dir", directory + "/flag",
+                       variables={"WHENCE_DIR": directory + "/variable", "WHENCE_OUTPUT": "yaml"})
+            self.assertEqual(2, done.returncode, done.stderr)
+            self.assertIn("--output is set by the variable WHENCE_OUTPUT", done.stderr)
+            done = run("whencectl", "certs", "init", "--dir", directory + "/flag", "-o", "table",
+                       variables={"WHENCE_DIR": directory + "/variable", "WHENCE_OUTPUT": "yaml",
+                                  "WHENCE_PORT": "tcp://10.96.0.7:15010", "WHENCE_CERT": "of-whencectl.crt"})
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertEqual(["flag"], os.listdir(directory))
+
+    def test_agent(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = run("whence-agent", "validate", "-o", "json", directory,
+                       variables={"WHENCE_OUTPUT": "text", "WHENCE_WORKERS": "many"})
+            self.assertEqual("{", done.stdout[:1], done.stderr)
+            done = run("whence-agent", "run", variables={"WHENCE_STATIC": directory, "WHENCE_WORKERS": "many"})
+            self.assertEqual(2, done.returncode)
+            self.assertIn("--workers is set by the variable WHENCE_WORKERS", done.stderr)
+
+    def test_intercept(self):
+        # Neither is there, so nothing is done anywhere; the message says where it looked.
+        for command in "install", "remove", "show", "check":
+            done = run("whence-agent", "intercept", command, "--netns", "whence-flag",
+                       variables={"WHENCE_NETNS": "whence-variable"})
+            self.assertEqual(1, done.returncode, done.stderr)
+            self.assertIn("whence-flag", done.stderr)
+            self.assertNotIn("whence-variable", done.stderr)
+        done = run("whence-agent", "intercept", "remove", "--netns", "whence-flag",
+                   variables={"WHENCE_MODE": "bogus", "WHENCE_ON_EXIT": "bogus"})
+        self.assertEqual(1, done.returncode, done.stderr)
+        done = run("whence-agent", "intercept", "show", "--dry-run", variables={"WHENCE_MODE": "bogus"})
+        self.assertEqual(2, done.returncode, done.stderr)
+        self.assertIn("--mode is set by the variable WHENCE_MODE", done.stderr)
+
+    def test_control(self):
+        done = run("whence-control", "--listen", "127.0.0.1", variables={"WHENCE_LISTEN": "127.0.0.1:1"})
+        self.assertEqual(2, done.returncode)
+        self.assertIn('--listen "127.0.0.1"', done.stderr)
+        done = run("whence-control", variables={"WHENCE_LISTEN": "127.0.0.1"})
+        self.assertEqual(2, done.returncode)
+        self.assertIn("--listen is set by the variable WHENCE_LISTEN", done.stderr)
+
+    def test_lab(self):
+        done = run("whence-lab", "exec", "echo", "--name", "no-flag", "--", "true",
+                   variables={"WHENCE_LAB_NAME": "no-variable", "WHENCE_OUTPUT": "bogus"})
+        self.assertEqual(1, done.returncode, done.stderr)
+        self.assertIn("no-flag", done.stderr)
+        self.assertNotIn("no-variable", done.stderr)
+
+    def test_echo(self):
+        done = run("whence-echo", "--http", "none", variables={"WHENCE_HTTP": "nothing"})
+        self.assertEqual(2, done.returncode)
+        self.assertIn('"none"', done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1], verbosity=2)

@@ -1,0 +1,69 @@
+// The command line of whencectl: what it makes of words, before anybody is asked.
+#include "controlplane/ctl/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <map>
+
+#include "tests/unit/controlplane/ctl/typed.h"
+
+namespace whence::ctl {
+namespace {
+
+using testing::HasSubstr;
+
+// Variables of this process, for as long as it is there.
+class Variables {
+ public:
+  using Map = std::map<std::string, std::string>;
+  explicit Variables(Map variables) : variables_(std::move(variables)) {
+    for (const auto& [name, value] : variables_) setenv(name.c_str(), value.c_str(), 1);
+  }
+  ~Variables() {
+    for (const auto& [name, value] : variables_) unsetenv(name.c_str());
+  }
+
+ private:
+  const Map variables_;
+};
+
+TEST(OptionsTest, AFlagWinsOverItsVariable) {
+  const Variables variables(
+      Variables::Map{{"WHENCE_NAMESPACE", "other"}, {"WHENCE_OUTPUT", "json"}});
+  const CommandLine remove = Parse({"delete", "ippolicy", "one", "-n", "shop"});
+  ASSERT_TRUE(remove.options) << remove.error;
+  EXPECT_EQ(std::get<DeleteOptions>(remove.options->command).request.namespace_(), "shop");
+  EXPECT_EQ(std::get<DeleteOptions>(remove.options->command).output, Output::kJson);
+  const CommandLine get = Parse({"get", "all", "-o", "table"});
+  ASSERT_TRUE(get.options) << get.error;
+  EXPECT_EQ(std::get<GetOptions>(get.options->command).request.namespace_(), "other");
+  EXPECT_EQ(std::get<GetOptions>(get.options->command).output, Output::kTable);
+}
+
+TEST(OptionsTest, VariablesOfOtherCommandsDoNotMatter) {
+  // WHENCE_PORT as Kubernetes sets it, where a Service is called whence.
+  const Variables variables(Variables::Map{{"WHENCE_PORT", "tcp://10.96.0.7:15010"},
+                                           {"WHENCE_OUTPUT", "yaml"},
+                                           {"WHENCE_LIMIT", "0"},
+                                           {"WHENCE_IF_REVISION", "x"}});
+  const CommandLine get = Parse({"get", "all"});
+  ASSERT_TRUE(get.options) << get.error;
+  EXPECT_EQ(std::get<GetOptions>(get.options->command).output, Output::kYaml);
+  const CommandLine explain =
+      Parse({"explain", "--workload", "a/b", "--peer", "1.2.3.4", "-o", "json"});
+  EXPECT_EQ(explain.exit_code, 2);
+  EXPECT_THAT(explain.error, HasSubstr("--port is set by the variable WHENCE_PORT"));
+}
+
+TEST(OptionsTest, NamesTheVariableThatIsWrong) {
+  const Variables variables(Variables::Map{{"WHENCE_PEER", "host"}});
+  const CommandLine explain = Parse({"explain", "--workload", "a/b"});
+  EXPECT_EQ(explain.exit_code, 2);
+  EXPECT_THAT(explain.error, HasSubstr("--peer \"host\": give an IP address; --peer is set by the "
+                                       "variable WHENCE_PEER"));
+}
+
+}  // namespace
+}  // namespace whence::ctl
