@@ -3,9 +3,13 @@
 #define WHENCE_COMMON_BASE_COMMAND_LINE_H_
 
 #include <cctype>
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -45,6 +49,25 @@ void NameEnvironment(App& app) {
       NameEnvironment(*command);
     });
   }
+}
+
+// Says what is wrong with a whole number; empty: nothing. As a check of a flag: CLI11's own take signs
+// and let numbers wrap around, or print their bounds as floating-point numbers, 300 digits long.
+inline std::string CheckWholeNumber(const std::string& text, uint64_t least, uint64_t most) {
+  uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  // With a 0 before it CLI11 would take it as octal.
+  const bool is_number = error == std::errc() && rest == end && (text == "0" || text[0] != '0');
+  if (is_number && number >= least && number <= most) return "";
+  return "\"" + text + "\": give a whole number from " + std::to_string(least) +
+         (most < UINT32_MAX ? " to " + std::to_string(most) : "");
+}
+
+// The same as what CLI11 takes for a check of a flag that writes into a `Number`.
+template <typename Number>
+auto WholeNumberFrom(uint64_t least, uint64_t most = std::numeric_limits<Number>::max()) {
+  return [least, most](const std::string& text) { return CheckWholeNumber(text, least, most); };
 }
 
 // `error` speaks of flags. Adds which of them nobody typed, since they are variables.

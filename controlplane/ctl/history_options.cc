@@ -1,5 +1,7 @@
 #include "controlplane/ctl/history_options.h"
 
+#include "common/base/command_line.h"
+
 namespace whence::ctl {
 namespace {
 
@@ -25,7 +27,7 @@ void AddOutput(CLI::App* command, HistoryFlags& flags, const char* plain) {
 
 void AddIfRevision(CLI::App* command) {
   command->add_option("--if-revision", "Only if the configuration is still at this revision")
-      ->check(CLI::TypeValidator<uint64_t>("REVISION"))
+      ->check(WholeNumberFrom<uint64_t>(0))
       ->type_name("REVISION");
 }
 
@@ -41,7 +43,9 @@ void DeclareHistory(CLI::App& app, HistoryFlags& flags) {
   history->add_option("--limit", flags.limit, "At most so many")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  history->add_option("--before", flags.before, "Only revisions below this one");
+  history->add_option("--before", flags.before, "Only revisions below this one")
+      ->check(WholeNumberFrom<uint64_t>(1))
+      ->type_name("REVISION");
   AddOutput(history, flags, "table");
 
   CLI::App* diff =
@@ -51,6 +55,8 @@ void DeclareHistory(CLI::App& app, HistoryFlags& flags) {
   diff->add_option("REVISION", flags.revisions,
                    "From this revision to that one (default: the current one)")
       ->expected(0, 2)
+      ->check(WholeNumberFrom<uint64_t>(0))
+      ->type_name("NUMBER")
       ->excludes(files);
   diff->add_flag("--ignore-unsupported", flags.ignore_unsupported,
                  "Warn of Istio fields that Whence does not act on, instead of refusing them");
@@ -63,7 +69,8 @@ void DeclareHistory(CLI::App& app, HistoryFlags& flags) {
       "rollback", "Make all documents what they were at a revision, by a new revision");
   flags.rollback->add_option("REVISION", flags.revision, "The one to go back to")
       ->required()
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumberFrom<uint64_t>(1))
+      ->type_name("NUMBER");
   flags.rollback->add_flag("--dry-run", flags.dry_run, "Commit nothing, say what would change");
   flags.rollback->add_flag("--strict", flags.strict,
                            "Refuse what apply --strict refuses: nothing is committed then");

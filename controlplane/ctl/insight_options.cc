@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "common/base/command_line.h"
 #include "controlplane/units.h"
 
 namespace whence::ctl {
@@ -33,8 +34,11 @@ std::string ReadSpan(const std::string& text, int64_t* span_us) {
 void DeclareRecordedExplain(CLI::App* explain, InsightFlags& flags) {
   auto* record = explain->add_option("--from-log", flags.from_log,
                                      "A recorded access again: its request id or record id");
-  explain->add_option("--revision", flags.revision,
-                      "By this revision of the configuration (default: the current one)");
+  explain
+      ->add_option("--revision", flags.revision,
+                   "By this revision of the configuration (default: the current one)")
+      ->check(WholeNumberFrom<uint64_t>(0))
+      ->type_name("NUMBER");
   explain
       ->add_option("--diff", flags.diff,
                    "What this file, directory or - would change for recorded traffic")

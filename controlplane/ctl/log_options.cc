@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/base/command_line.h"
 #include "common/base/strings.h"
 #include "common/net/cidr.h"
 #include "controlplane/units.h"
@@ -29,7 +30,8 @@ void DeclareFilters(CLI::App* logs, LogFlags& flags) {
   logs->add_option("--path", flags.path, "Only paths that begin so");
   logs->add_option("--request-id", flags.request_id, "Only this request");
   logs->add_option("--id", flags.id, "Only the record of this number (-o json prints it)")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumberFrom<int64_t>(1))
+      ->type_name("NUMBER");
   logs->add_option("--since", flags.since,
                    "Only the last 90s, 10m, 2h, 1d; or from this time on, 2026-11-22T22:54:15Z");
   logs->add_option("--until", flags.until,
@@ -181,7 +183,8 @@ void DeclareLogs(CLI::App& app, LogFlags& flags) {
       ->check(CLI::Range(1, 1'000'000));
   logs->add_option("--before", flags.before,
                    "The page before: older than the record of this number")
-      ->check(CLI::PositiveNumber);
+      ->check(WholeNumberFrom<int64_t>(1))
+      ->type_name("NUMBER");
   logs->add_flag("-f,--follow", flags.follow, "Keep printing new ones as they come");
   logs->add_option("--deadline", flags.deadline,
                    "Give up after this long (default: 30s; -f and an export have no end)");

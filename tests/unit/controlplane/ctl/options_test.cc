@@ -65,5 +65,47 @@ TEST(OptionsTest, NamesTheVariableThatIsWrong) {
                                        "variable WHENCE_PEER"));
 }
 
+// A command line that is not taken, and what is said of it.
+struct Wrong {
+  std::vector<std::string> arguments;
+  const char* want;
+};
+
+void ExpectRefused(const std::vector<Wrong>& rows) {
+  for (const Wrong& row : rows) {
+    std::string text;
+    for (const std::string& word : row.arguments) text += word + " ";
+    const CommandLine line = Parse(row.arguments);
+    EXPECT_FALSE(line.options) << text;
+    EXPECT_EQ(line.exit_code, 2) << text;
+    EXPECT_THAT(line.error, HasSubstr(row.want)) << text;
+    EXPECT_LT(line.error.size(), 250u) << text;
+  }
+}
+
+TEST(OptionsTest, TakesWholeNumbersOnly) {
+  ExpectRefused({
+      {{"rollback", "0"}, "\"0\": give a whole number from 1"},
+      {{"rollback", "x"}, "\"x\": give a whole number from 1"},
+      {{"rollback", "-1"}, "\"-1\": give a whole number from 1"},
+      {{"rollback", "18446744073709551616"}, "give a whole number from 1"},
+      {{"rollback", "010"}, "give a whole number from 1"},
+      {{"rollback", "1", "--if-revision", "-1"}, "--if-revision: \"-1\""},
+      {{"apply", "-f", "x", "--if-revision", "-1"}, "give a whole number from 0"},
+      {{"delete", "policy", "x", "--if-revision", "0x1"}, "give a whole number from 0"},
+      {{"history", "--before", "-1"}, "--before: \"-1\": give a whole number from 1"},
+      {{"history", "--before", "0"}, "give a whole number from 1"},
+      {{"diff", "-1"}, "\"-1\": give a whole number from 0"},
+      {{"diff", "1", "18446744073709551616"}, "give a whole number from 0"},
+      {{"explain", "--from-log", "1", "--revision", "-1"}, "--revision: \"-1\""},
+      {{"logs", "--id", "0"}, "--id: \"0\": give a whole number from 1"},
+      {{"logs", "--id", "x"}, "--id: \"x\": give a whole number from 1"},
+      {{"logs", "--before", "9223372036854775808"}, "give a whole number from 1"},
+  });
+  EXPECT_TRUE(Parse({"logs", "--id", "9223372036854775807"}).options);
+  EXPECT_TRUE(Parse({"rollback", "18446744073709551615", "--if-revision", "0"}).options);
+  EXPECT_TRUE(Parse({"diff", "0", "3"}).options);
+}
+
 }  // namespace
 }  // namespace whence::ctl
