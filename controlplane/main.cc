@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "common/base/clock.h"
+#include "common/base/standard_streams.h"
 #include "controlplane/config.h"
 #include "controlplane/control_plane.h"
 #include "controlplane/log/logger.h"
@@ -63,11 +64,12 @@ absl::Status Run(const Config& config) {
 
 int main(int argc, char** argv) {
   using namespace whence::control;
+  whence::OpenStandardStreams();
   CommandLine line = ParseCommandLine(argc, argv);
   if (!line.config) {
     std::fputs(line.out.c_str(), stdout);
     if (!line.error.empty()) std::fprintf(stderr, "%s\n", line.error.c_str());
-    return line.exit_code;
+    return whence::EndOutput("whence-control", line.exit_code);
   }
   // Our one line says what failed; gRPC's own log says it again, in its words, for its developers.
   google::protobuf::SetLogHandler(nullptr);

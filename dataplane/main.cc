@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/synchronization/mutex.h"
+#include "common/base/standard_streams.h"
 #include "dataplane/agent.h"
 #include "dataplane/config.h"
 #include "dataplane/host.h"
@@ -117,4 +118,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace whence
 
-int main(int argc, char** argv) { return whence::Main(argc, argv); }
+int main(int argc, char** argv) {
+  whence::OpenStandardStreams();
+  return whence::EndOutput("whence-agent", whence::Main(argc, argv));
+}

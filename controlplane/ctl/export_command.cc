@@ -37,6 +37,7 @@ class Target {
     kept_ = part_.good() && std::rename(PartName().c_str(), file_.c_str()) == 0;
     return kept_;
   }
+  bool is_standard() const { return file_.empty(); }
   std::string name() const { return file_.empty() ? "standard output" : file_; }
 
  private:
@@ -48,7 +49,9 @@ class Target {
   bool kept_ = false;
 };
 
+// Of standard output main() says it, as for every command.
 int PrintWriteFailure(const Target& target, const Session& session) {
+  if (target.is_standard()) return kFailed;
   session.err << "whencectl: cannot write " << Escape(target.name()) << ": " << std::strerror(errno)
               << ": is there space, and may you write there?\n";
   return kFailed;

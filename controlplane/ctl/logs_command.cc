@@ -66,6 +66,10 @@ int Logs(const LogsOptions& options, Session& session) {
   while (reader->Read(&row)) {
     if (query.follow()) {
       follower.Print(row);
+      if (session.out) continue;
+      context.TryCancel();
+      (void)reader->Finish();
+      return kFailed;  // main() says it
     } else {
       rows.push_back(std::move(row));
     }

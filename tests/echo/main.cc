@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/base/standard_streams.h"
 #include "tests/echo/http_echo.h"
 #include "tests/echo/socket.h"
 
@@ -154,4 +155,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace whence::echo
 
-int main(int argc, char** argv) { return whence::echo::Main(argc, argv); }
+int main(int argc, char** argv) {
+  whence::OpenStandardStreams();
+  return whence::EndOutput("whence-echo", whence::echo::Main(argc, argv));
+}

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/command_line.h"
+#include "common/base/standard_streams.h"
 #include "tests/lab/article.h"
 #include "tests/lab/lab.h"
 #include "tests/lab/mesh.h"
@@ -207,4 +208,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace whence::lab
 
-int main(int argc, char** argv) { return whence::lab::Main(argc, argv); }
+int main(int argc, char** argv) {
+  whence::OpenStandardStreams();
+  return whence::EndOutput("whence-lab", whence::lab::Main(argc, argv));
+}

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 PROGRAMS = sys.argv[1]
@@ -78,6 +79,54 @@ class Variables(unittest.TestCase):
         done = run("whence-echo", "--http", "none", variables={"WHENCE_HTTP": "nothing"})
         self.assertEqual(2, done.returncode)
         self.assertIn('"none"', done.stderr)
+
+
+class StandardStreams(unittest.TestCase):
+    def test_what_does_not_arrive_is_a_failure(self):
+        with tempfile.TemporaryDirectory() as directory:
+            with open(directory + "/pod.yaml", "w") as pod:
+                pod.write("kind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a}]}\n")
+            with open(directory + "/set.yaml", "w") as documents:
+                documents.write("apiVersion: whence.dev/v1\nkind: IpSet\nmetadata: {name: a}\nspec: {cidrs: [10.0.0.0/8]}\n")
+            for arguments in (["whencectl", "--help"], ["whencectl", "--version"],
+                              ["whencectl", "inject", "-f", directory + "/pod.yaml"],
+                              ["whencectl", "certs", "init", "--dir", directory + "/ca"],
+                              ["whence-agent", "--help"], ["whence-agent", "run", "--help"],
+                              ["whence-agent", "validate", directory + "/set.yaml"],
+                              ["whence-agent", "intercept", "--help"],
+                              ["whence-agent", "intercept", "show", "--dry-run"],
+                              ["whence-control", "--help"], ["whence-lab", "--help"],
+                              ["whence-echo", "--help"], ["whence-echo", "--version"]):
+                self.assertEqual(0, run(*arguments).returncode, arguments)
+                if "certs" in arguments:
+                    arguments[-1] += "-2"
+                with open("/dev/full", "w") as full:
+                    done = run(*arguments, stdout=full)
+                self.assertEqual(1, done.returncode, arguments)
+                self.assertEqual(arguments[0] + ": cannot write to standard output: No space left on device\n",
+                                 done.stderr)
+
+    def test_a_closed_descriptor_is_not_taken_for_a_file(self):
+        # Files that are opened later would get the number, and what is printed would be written into them.
+        for closed in "<&-", ">&-", "2>&-", "<&- >&- 2>&-":
+            with tempfile.TemporaryDirectory() as directory:
+                command = f"{PROGRAMS}/whence-control --data-dir {directory}/data --listen unix:{directory}/s --http none"
+                control = subprocess.Popen(["bash", "-c", f"exec {command} {closed}"], stdout=subprocess.DEVNULL,
+                                           stderr=subprocess.DEVNULL)
+                until = time.monotonic() + 30
+                while not os.path.exists(directory + "/s") and time.monotonic() < until:
+                    time.sleep(0.02)
+                time.sleep(0.2)  # its ready line comes after that
+                control.terminate()
+                self.assertEqual(0, control.wait(30), closed)
+                found = 0
+                for name in os.listdir(directory + "/data"):
+                    with open(os.path.join(directory, "data", name), "rb") as file:
+                        content = file.read()
+                    found += content.startswith(b"SQLite format 3")
+                    self.assertNotIn(b"whence-control ready", content, (closed, name))
+                    self.assertNotIn(b"stopping", content, (closed, name))
+                self.assertGreaterEqual(found, 2, closed)
 
 
 if __name__ == "__main__":
