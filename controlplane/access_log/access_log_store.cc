@@ -17,14 +17,19 @@ namespace {
 // A commit of so many records takes about a tenth of a second: what waits behind it is still
 // visible well within the second that is promised.
 constexpr int kMaxRecordsPerCommit = 20000;
+// And one batch more: with what it does not fill of the write-ahead log's room (disk_plan.h).
+constexpr size_t kMaxBytesPerCommit = size_t{4} << 20;
 constexpr std::chrono::seconds kMaintenanceInterval(1);
 // A segment may be smaller than a commit; but a disk that others fill is not to cost us all.
 constexpr int kMaxDropsPerCommit = 4;
 // Marks of agents that have not reported for so long are forgotten. Longer than any spool lives.
 constexpr int64_t kHighWaterLifeMicros = int64_t{90} * 24 * 3600 * 1000000;
 constexpr std::chrono::hours kSweepInterval(1);
-// More than the write-ahead log comes to between two checkpoints of SQLite's own.
-constexpr int64_t kReserveBytes = int64_t{8} << 20;
+// As much as the write-ahead log comes to: where others have filled the disk, it can be moved into
+// the file.
+constexpr int64_t kReserveBytes = kWalRoomBytes;
+// What maintenance may add to a file that is as large as it may be: a segment has a first page.
+constexpr int64_t kMaintenanceBytes = int64_t{1} << 20;
 constexpr size_t kMaxRemembered = 100000;
 
 bool IsFull(const absl::Status& status) {
@@ -110,8 +115,10 @@ void AccessLogStore::Run() {
     if (new_limits_) segments_.SetLimits(*std::exchange(new_limits_, std::nullopt));
     std::vector<Batch> batches;
     int records = 0;
-    while (!queue_.empty() && records < kMaxRecordsPerCommit) {
+    size_t bytes = 0;
+    while (!queue_.empty() && records < kMaxRecordsPerCommit && bytes < kMaxBytesPerCommit) {
       records += queue_.front().message.records_size();
+      bytes += queue_.front().message.ByteSizeLong();
       batches.push_back(std::move(queue_.front()));
       queue_.pop_front();
     }
@@ -156,18 +163,68 @@ void AccessLogStore::RefuseWhatFollows(const std::vector<Batch>& refused,
   for (const Batch& batch : following) batch.done(status);
 }
 
+DiskPlan AccessLogStore::LookAtDisk() {
+  const auto size_of = [](const std::string& path) -> int64_t {
+    std::error_code error;
+    const uintmax_t size = std::filesystem::file_size(path, error);
+    return error ? 0 : static_cast<int64_t>(size);
+  };
+  const int64_t wal_bytes = size_of(path_ + "-wal");
+  counters_.wal_bytes.store(static_cast<uint64_t>(wal_bytes), std::memory_order_relaxed);
+  const int64_t file_bytes = size_of(path_);
+  const std::optional<int64_t> free_bytes = store::FreeBytesAt(path_);
+  absl::StatusOr<int64_t> page_bytes = segments_.FileBytes();
+  // Where it cannot be known, SQLite says when the disk is full.
+  return PlanFor({.free_bytes = free_bytes.value_or(int64_t{1} << 50),
+                  .wal_bytes = wal_bytes,
+                  .file_bytes = file_bytes,
+                  .page_bytes = page_bytes.value_or(file_bytes),
+                  .reserve_bytes = reserve_.bytes(),
+                  .reserve_held_bytes = reserve_.held_bytes()},
+                 segments_.limits());
+}
+
+absl::StatusOr<std::vector<uint64_t>> AccessLogStore::CommitIfRoom(
+    const std::vector<Batch>& batches) {
+  DiskPlan disk = LookAtDisk();
+  if (disk.is_backed_up) {
+    (void)database_->Checkpoint(false);  // The next look tells what came of it.
+    disk = LookAtDisk();
+  }
+  if (disk.is_backed_up) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path_, "-wal cannot be moved into the file: free space on its disk, or end ",
+                     "queries that have run for long"));
+  }
+  if (absl::Status status = segments_.BoundFile(disk.max_file_bytes); !status.ok()) return status;
+  return Commit(batches);
+}
+
 absl::StatusOr<std::vector<uint64_t>> AccessLogStore::CommitOrMakeRoom(
     const std::vector<Batch>& batches) {
-  absl::StatusOr<std::vector<uint64_t>> marks = Commit(batches);
-  for (int i = 0; i < kMaxDropsPerCommit && IsFull(marks.status()); ++i) {
-    // The oldest records go before the newest are refused. The log is emptied before (dropping
-    // needs pages of it) and after (pages that were dropped are free only in the file).
+  absl::StatusOr<std::vector<uint64_t>> marks = CommitIfRoom(batches);
+  absl::Status room;
+  if (IsFull(marks.status())) {
+    // The log is emptied first: dropping needs pages of it.
     reserve_.Release();
-    (void)database_->Checkpoint(true);
-    absl::StatusOr<bool> dropped = segments_.DropOldest(NowMicros());
+    room = database_->Checkpoint(false);
+    // Truncating waits for readers; in vain, if one keeps the log from being moved.
+    if (!LookAtDisk().is_backed_up) room = database_->Checkpoint(true);
+    marks = CommitIfRoom(batches);
+  }
+  // The oldest records go before the newest are refused.
+  for (int i = 0; i < kMaxDropsPerCommit && IsFull(marks.status()); ++i) {
+    const DiskPlan disk = LookAtDisk();
+    if (disk.is_backed_up) break;
+    room = segments_.BoundFile(disk.max_file_bytes + kMaintenanceBytes);
+    absl::StatusOr<bool> dropped = false;
+    if (room.ok()) {
+      dropped = segments_.DropOldest(NowMicros());
+      room = dropped.status();
+    }
     if (!dropped.ok() || !*dropped) break;
-    (void)database_->Checkpoint(true);
-    marks = Commit(batches);
+    room = database_->Checkpoint(true);
+    marks = CommitIfRoom(batches);
   }
   if (!marks.ok()) {
     counters_.failures.fetch_add(1, std::memory_order_relaxed);
@@ -175,7 +232,8 @@ absl::StatusOr<std::vector<uint64_t>> AccessLogStore::CommitOrMakeRoom(
     if (now - last_complaint_ > std::chrono::seconds(10)) {
       last_complaint_ = now;
       logger_.Error("access records cannot be stored, agents keep them",
-                    {{"error", ToStd(marks.status().message())}});
+                    {{"error", ToStd(marks.status().message())},
+                     {"making_room", room.ok() ? "ok" : ToStd(room.message())}});
     }
   }
   return marks;
@@ -300,14 +358,43 @@ void AccessLogStore::Forget() {
   (void)segments_.Load(NowMicros());
 }
 
+absl::StatusOr<bool> AccessLogStore::MaintainOnce() {
+  DiskPlan disk = LookAtDisk();
+  if (disk.can_take_reserve && reserve_.held_bytes() == 0 && reserve_.Take()) disk = LookAtDisk();
+  absl::Status status = segments_.BoundFile(disk.max_file_bytes + kMaintenanceBytes);
+  if (!status.ok()) return status;
+  const bool is_short = disk.limits.max_bytes < segments_.limits().max_bytes;
+  absl::StatusOr<bool> done = segments_.Maintain(NowMicros(), disk);
+  TellOfShortage(is_short);
+  return done;
+}
+
+// Once for each time that it begins.
+void AccessLogStore::TellOfShortage(bool is_short) {
+  const uint64_t before = counters_.segments_given_up.load(std::memory_order_relaxed);
+  const uint64_t now = segments_.given_up();
+  counters_.segments_given_up.store(now, std::memory_order_relaxed);
+  if (now > before && !shortage_told_) {
+    shortage_told_ = true;
+    logger_.Warning(
+        "the oldest access records are given up before their time: the disk has no "
+        "space for more",
+        {{"file", path_}});
+  }
+  if (!is_short) shortage_told_ = false;
+}
+
 void AccessLogStore::Maintain() {
-  bool is_tight = !reserve_.Take();
   // One task after each commit while batches wait (or segments would grow without end under
   // load); all that are due when none does.
   while (true) {
-    absl::StatusOr<bool> done = segments_.Maintain(NowMicros(), is_tight);
+    absl::StatusOr<bool> done = MaintainOnce();
     if (!done.ok()) {
       logger_.Warning("access log maintenance failed", {{"error", ToStd(done.status().message())}});
+      if (IsFull(done.status())) {
+        reserve_.Release();
+        (void)database_->Checkpoint(true);  // The next attempt tells what came of it.
+      }
       Forget();
       break;
     }
@@ -321,9 +408,6 @@ void AccessLogStore::Maintain() {
   if (absl::StatusOr<int64_t> used = segments_.UsedBytes(); used.ok()) {
     counters_.used_bytes.store(static_cast<uint64_t>(*used), std::memory_order_relaxed);
   }
-  std::error_code error;
-  const uintmax_t wal = std::filesystem::file_size(path_ + "-wal", error);
-  if (!error) counters_.wal_bytes.store(wal, std::memory_order_relaxed);
 }
 
 void AccessLogStore::Sweep() {
@@ -386,6 +470,9 @@ void AccessLogStore::Collect(metrics::TextWriter& out) const {
   sample(counters_.failures);
   out.Counter("whence_access_log_segments_dropped_total", "Segments dropped by retention.");
   sample(counters_.segments_dropped);
+  out.Counter("whence_access_log_segments_given_up_total",
+              "Of the segments dropped, those that retention would keep: the disk has no space.");
+  sample(counters_.segments_given_up);
   out.Gauge("whence_access_log_segments", "Segments in the file.");
   sample(counters_.segments);
   out.Gauge("whence_access_log_bytes", "Size of the file without free pages.");

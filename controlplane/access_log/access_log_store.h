@@ -6,9 +6,10 @@
 // (the agent's high-water mark) are in one transaction, and the agent is told only after it; what
 // an agent repeats because it was not told is at or below the mark and skipped.
 //
-// When the disk is full, old segments are given up first, and from then on early enough that new
-// records find free pages inside the file; if that does not help, the batch is refused, and the
-// agent keeps it.
+// The file does not grow over the last of the disk (disk_plan.h): old segments are given up before,
+// early enough that new records find free pages inside it. Where others fill the disk, the reserve
+// is given up and then what is oldest; if that does not help, the batch is refused, and the agent
+// keeps it.
 #ifndef WHENCE_CONTROLPLANE_ACCESS_LOG_ACCESS_LOG_STORE_H_
 #define WHENCE_CONTROLPLANE_ACCESS_LOG_ACCESS_LOG_STORE_H_
 
@@ -29,11 +30,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
-#include "controlplane/access_log/disk_reserve.h"
+#include "controlplane/access_log/disk_plan.h"
 #include "controlplane/access_log/segments.h"
 #include "controlplane/log/logger.h"
 #include "controlplane/metrics/metrics.h"
 #include "controlplane/store/database.h"
+#include "controlplane/store/disk_reserve.h"
 #include "whence/v1/access_log.pb.h"
 
 namespace whence::access_log {
@@ -67,10 +69,11 @@ struct AccessLogCounters {
   std::atomic<uint64_t> commits{0};
   std::atomic<uint64_t> failures{0};  // commits that failed
   std::atomic<uint64_t> segments_dropped{0};
-  std::atomic<uint64_t> segments{0};    // gauge
-  std::atomic<uint64_t> used_bytes{0};  // gauge
-  std::atomic<uint64_t> queued{0};      // gauge: batches
-  std::atomic<uint64_t> wal_bytes{0};   // gauge
+  std::atomic<uint64_t> segments_given_up{0};  // of them, before their time: no space
+  std::atomic<uint64_t> segments{0};           // gauge
+  std::atomic<uint64_t> used_bytes{0};         // gauge
+  std::atomic<uint64_t> queued{0};             // gauge: batches
+  std::atomic<uint64_t> wal_bytes{0};          // gauge
 };
 
 // Thread-safe.
@@ -103,6 +106,8 @@ class AccessLogStore final : public metrics::Source {
   void Run();
   // Commits all or none; gives the mark each batch reaches.
   absl::StatusOr<std::vector<uint64_t>> Commit(const std::vector<Batch>& batches);
+  // The same, if the disk has room for it.
+  absl::StatusOr<std::vector<uint64_t>> CommitIfRoom(const std::vector<Batch>& batches);
   absl::StatusOr<std::vector<uint64_t>> CommitOrMakeRoom(const std::vector<Batch>& batches);
   void RefuseWhatFollows(const std::vector<Batch>& refused, const absl::Status& status);
   absl::StatusOr<uint64_t> Add(const Batch& batch, int64_t now_us);
@@ -113,7 +118,11 @@ class AccessLogStore final : public metrics::Source {
                             int64_t now_us);
   // What is remembered of the file is no longer true: read it again.
   void Forget();
+  DiskPlan LookAtDisk();
   void Maintain();
+  // False: nothing is due.
+  absl::StatusOr<bool> MaintainOnce();
+  void TellOfShortage(bool is_short);
   void Sweep();
   absl::Status ForgetOldMarks();
   // Those that no row refers to any more: pods come and go, each under a name of its own.
@@ -128,7 +137,7 @@ class AccessLogStore final : public metrics::Source {
   // The writer thread's:
   std::unique_ptr<store::Database> database_;
   Segments segments_;
-  DiskReserve reserve_;
+  store::DiskReserve reserve_;
   std::map<ReportingAgent, int64_t> agent_ids_;
   std::map<std::pair<std::string, std::string>, int64_t> high_water_;
   // Of the transaction at hand; counted when it is committed.
@@ -136,6 +145,7 @@ class AccessLogStore final : public metrics::Source {
     uint64_t records = 0, duplicates = 0, lost = 0, missing = 0;
   } tally_;
   SteadyTime last_complaint_{};
+  bool shortage_told_ = false;
   SteadyTime swept_{};
 
   std::mutex listeners_mutex_;                           // held while they are called

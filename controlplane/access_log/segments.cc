@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "controlplane/access_log/disk_plan.h"
 #include "controlplane/access_log/schema.h"
 
 namespace whence::access_log {
 namespace {
 
 constexpr int kIndexes = 2;
+constexpr int64_t kMaxPages = 4294967294;  // SQLite's own bound
 
 int64_t Micros(std::chrono::seconds duration) { return int64_t{duration.count()} * 1000000; }
 
@@ -157,22 +159,23 @@ absl::Status Segments::Flush() {
                   segment.min_time_us, segment.max_time_us, segment.newest_us});
 }
 
-absl::StatusOr<bool> Segments::Maintain(int64_t now_us, bool is_tight) {
+absl::StatusOr<bool> Segments::Maintain(int64_t now_us, const DiskPlan& disk) {
   if (segments_.empty()) return absl::UnavailableError("the access log is not open");
   absl::StatusOr<int64_t> used = UsedBytes();
   if (!used.ok()) return used.status();
-  SegmentLimits limits = limits_;
-  if (is_tight) {
-    absl::StatusOr<int64_t> file = FileBytes();
-    if (!file.ok()) return file.status();
-    // Not below half of what there is: a disk that others fill must not cost us everything.
-    limits.max_bytes =
-        std::min(limits.max_bytes, std::max(*file - 2 * limits.segment_bytes, *file / 2));
-  }
-  Task task = NextTask(segments_, limits, *used, now_us);
+  const Task task = NextTask(segments_, disk.limits, *used, now_us);
   if (task.kind == TaskKind::kNone) return false;
-  absl::Status status = Do(task, now_us);
+  int64_t bytes = 0;
+  for (const Segment& segment : segments_) {
+    if (segment.number == task.segment) bytes = segment.bytes;
+  }
+  if (task.kind == TaskKind::kIndex && bytes / 4 > disk.spare_wal_bytes) return false;
+  // With its indexes, and some more where rows do not fill their pages.
+  const bool wipe = bytes + bytes / 2 <= disk.spare_wal_bytes;
+  const bool is_due = NextTask(segments_, limits_, *used, now_us) == task;
+  absl::Status status = Do(task, now_us, wipe);
   if (!status.ok()) return status;
+  if (task.kind == TaskKind::kDrop && !is_due) ++given_up_;
   return true;
 }
 
@@ -180,15 +183,25 @@ absl::StatusOr<bool> Segments::DropOldest(int64_t now_us) {
   if (segments_.empty()) return false;
   if (!segments_.front().sealed) {
     if (open().rows == 0) return false;
-    absl::Status status = Do({TaskKind::kRoll, open().number}, now_us);
+    absl::Status status = Do({TaskKind::kRoll, open().number}, now_us, /*wipe=*/false);
     if (!status.ok()) return status;
   }
-  absl::Status status = Do({TaskKind::kDrop, segments_.front().number}, now_us);
+  absl::Status status = Do({TaskKind::kDrop, segments_.front().number}, now_us, /*wipe=*/false);
   if (!status.ok()) return status;
+  ++given_up_;
   return true;
 }
 
-absl::Status Segments::Do(const Task& task, int64_t now_us) {
+absl::Status Segments::BoundFile(int64_t max_bytes) {
+  absl::StatusOr<int64_t> size = database_.QueryInt("pragma page_size", "measure the file");
+  if (!size.ok()) return size.status();
+  const int64_t pages = std::clamp<int64_t>(max_bytes / *size, 1, kMaxPages);
+  return database_.Execute(
+      store::ComposedSql("pragma max_page_count = ", static_cast<uint64_t>(pages)),
+      "bound the file");
+}
+
+absl::Status Segments::Do(const Task& task, int64_t now_us, bool wipe) {
   absl::Status status;
   {
     absl::StatusOr<store::Transaction> transaction = store::Transaction::Begin(database_);
@@ -206,11 +219,12 @@ absl::Status Segments::Do(const Task& task, int64_t now_us) {
         }
         break;
       case TaskKind::kDrop:
-        status = Drop(task.segment);
+        status = Drop(task.segment, wipe);
         break;
     }
     if (status.ok()) status = transaction->Commit();
   }
+  if (status.ok() && task.kind == TaskKind::kDrop) ++dropped_;
   absl::Status loaded = Load(now_us);
   return status.ok() ? loaded : status;
 }
@@ -245,16 +259,17 @@ absl::Status Segments::Index(const Segment& segment) {
                  "note an index", {static_cast<int64_t>(segment.number)});
 }
 
-absl::Status Segments::Drop(uint64_t number) {
+absl::Status Segments::Drop(uint64_t number, bool wipe) {
   std::erase_if(segments_, [number](const Segment& segment) { return segment.number == number; });
   absl::Status status = RunWith(database_, "delete from segments where number = ?1",
                                 "strike a segment off", {static_cast<int64_t>(number)});
   if (!status.ok()) return status;
   status = RefreshView();  // First: the view refers to the table.
   if (!status.ok()) return status;
-  status = database_.Execute(DropSegmentSql(number), "drop a segment");
-  if (status.ok()) ++dropped_;
-  return status;
+  status = wipe ? database_.Execute("pragma secure_delete = on", "wipe what is dropped")
+                : database_.Execute("pragma secure_delete = off", "drop without wiping");
+  if (!status.ok()) return status;
+  return database_.Execute(DropSegmentSql(number), "drop a segment");
 }
 
 absl::StatusOr<std::set<int64_t>> Segments::AgentsInUse() {

@@ -39,6 +39,8 @@ struct Segment {
   bool HasId(int64_t id) const { return id >= first_id && id <= last_id(); }
 };
 
+struct DiskPlan;
+
 struct SegmentLimits {
   std::chrono::seconds retention = std::chrono::hours(7 * 24);
   int64_t max_bytes = int64_t{10} << 30;
@@ -80,12 +82,15 @@ class Segments {
   absl::Status Append(Row& row, int64_t agent_id, int64_t now_us);
   absl::Status Flush();
 
-  // Does one task in a transaction of its own. False: there was none. `is_tight`: the file cannot
-  // grow any more, so a segment's worth of free pages is kept inside it.
-  absl::StatusOr<bool> Maintain(int64_t now_us, bool is_tight);
+  // Does one task in a transaction of its own. False: there was none, or none that the disk has
+  // room for.
+  absl::StatusOr<bool> Maintain(int64_t now_us, const DiskPlan& disk);
   // Makes room: gives up the oldest segment (sealing the open one if it is the only one). False:
   // there is nothing left to give up.
   absl::StatusOr<bool> DropOldest(int64_t now_us);
+  // A transaction that would make the file larger fails as if the disk were full. What is larger
+  // already stays.
+  absl::Status BoundFile(int64_t max_bytes);
 
   // The agents (by id) that any row refers to.
   absl::StatusOr<std::set<int64_t>> AgentsInUse();
@@ -95,18 +100,23 @@ class Segments {
   // Of the file, without and with its free pages.
   absl::StatusOr<int64_t> UsedBytes();
   absl::StatusOr<int64_t> FileBytes();
+  const SegmentLimits& limits() const { return limits_; }
   uint64_t dropped() const { return dropped_; }
+  // Of them, those that only the lack of space made go.
+  uint64_t given_up() const { return given_up_; }
 
  private:
   Segment& open() { return segments_.back(); }
   const Segment& open() const { return segments_.back(); }
-  absl::Status Do(const Task& task, int64_t now_us);
+  absl::Status Do(const Task& task, int64_t now_us, bool wipe);
   // What a database that an older version made lacks.
   absl::Status AddNewColumns();
   absl::Status Open(uint64_t number, int64_t first_id, int64_t now_us);
   absl::Status Roll(int64_t now_us);
   absl::Status Index(const Segment& segment);
-  absl::Status Drop(uint64_t number);
+  // Strikes it off in the file only. `wipe`: its pages are overwritten, which writes as much as it
+  // holds; else they keep what was in them until they are used again.
+  absl::Status Drop(uint64_t number, bool wipe);
   absl::Status RefreshView();
 
   store::Database& database_;
@@ -115,6 +125,7 @@ class Segments {
   std::optional<store::Statement> insert_;  // into the open segment
   bool has_new_columns_ = false;
   uint64_t dropped_ = 0;
+  uint64_t given_up_ = 0;
 };
 
 }  // namespace whence::access_log

@@ -24,7 +24,7 @@ class DiskFullTest : public testing::Test {
     // Threads that are started from here on are in the new namespace as well.
     if (unshare(CLONE_NEWNS) != 0 ||
         mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        mount("tmpfs", directory_.c_str(), "tmpfs", 0, "size=32m") != 0) {
+        mount("tmpfs", directory_.c_str(), "tmpfs", 0, "size=60m") != 0) {
       GTEST_SKIP() << "no mount namespace: " << strerror(errno);
     }
   }
@@ -33,20 +33,20 @@ class DiskFullTest : public testing::Test {
     umount2(directory_.c_str(), MNT_DETACH);
     std::filesystem::remove_all(directory_);
   }
-  void Open() {
+  void Open(SegmentLimits limits = {.segment_bytes = 256 << 10}) {
     store_.reset();
-    auto store = AccessLogStore::Open(directory_ + "/logs.db", {.segment_bytes = 256 << 10}, clock_,
-                                      logger_);
+    auto store = AccessLogStore::Open(directory_ + "/logs.db", limits, clock_, logger_);
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }
-  absl::StatusOr<uint64_t> Append(uint64_t first_seq, int records = kRecords) {
+  absl::StatusOr<uint64_t> Append(uint64_t first_seq, int records = kRecords,
+                                  size_t path_bytes = 2000) {
     auto agent = std::make_shared<ReportingAgent>(
         ReportingAgent{"shop/echo", "echo", "shop", "node-a", "sidecar"});
     v1::IngestBatch batch;
     batch.set_boot("b");
     batch.set_first_seq(first_seq);
-    for (int i = 0; i < records; ++i) batch.add_records()->set_path(std::string(2000, 'p'));
+    for (int i = 0; i < records; ++i) batch.add_records()->set_path(std::string(path_bytes, 'p'));
     std::promise<absl::StatusOr<uint64_t>> answer;
     store_->Append({agent, std::move(batch), [&answer](auto mark) { answer.set_value(mark); }});
     return answer.get_future().get();
@@ -68,13 +68,70 @@ class DiskFullTest : public testing::Test {
 TEST_F(DiskFullTest, TheOldestRecordsGiveWayBeforeTheNewestAreRefused) {
   Open();
   uint64_t seq = 1;
-  for (int batch = 0; batch < 120; ++batch) {  // some 50 MB into 32
+  for (int batch = 0; batch < 240; ++batch) {  // some 100 MB into 60
     absl::StatusOr<uint64_t> mark = Append(seq);
     ASSERT_TRUE(mark.ok()) << "batch " << batch << ": " << mark.status();
     seq += kRecords;
     ASSERT_EQ(*mark, seq - 1);
   }
   EXPECT_GT(store_->counters().segments_dropped.load(), 0u);
+}
+
+TEST_F(DiskFullTest, ADiskSmallerThanASegmentGoesOnForever) {
+  Open(SegmentLimits());
+  constexpr int kMany = 4000;
+  uint64_t seq = 1;
+  for (int batch = 0; batch < 120; ++batch) {  // some 110 MB into 60
+    absl::StatusOr<uint64_t> mark = Append(seq, kMany, 100);
+    ASSERT_TRUE(mark.ok()) << "batch " << batch << ": " << mark.status();
+    seq += kMany;
+    if (batch == 90) Open(SegmentLimits());
+  }
+  EXPECT_EQ(store_->counters().failures.load(), 0u);
+  EXPECT_GT(store_->counters().segments_given_up.load(), 0u);
+  EXPECT_GT(store_->counters().segments.load(), 4u);  // What was given up was a small part.
+  EXPECT_TRUE(std::filesystem::exists(directory_ + "/logs.db.reserve"));
+}
+
+TEST_F(DiskFullTest, GoesOnWhereOthersTakeTheRest) {
+  Open(SegmentLimits());
+  constexpr int kMany = 4000;
+  uint64_t seq = 1;
+  for (int batch = 0; batch < 60; ++batch) {
+    if (batch == 20) FillDisk();
+    if (batch == 40) {
+      FillDisk();
+      Open(SegmentLimits());
+    }
+    absl::StatusOr<uint64_t> mark = Append(seq, kMany, 100);
+    ASSERT_TRUE(mark.ok()) << "batch " << batch << ": " << mark.status();
+    seq += kMany;
+  }
+  EXPECT_GT(store_->counters().segments_given_up.load(), 0u);
+}
+
+TEST_F(DiskFullTest, ALongReaderStopsItOnlyWhileItReads) {
+  Open(SegmentLimits());
+  constexpr int kMany = 4000;
+  ASSERT_TRUE(Append(1, kMany, 100).ok());
+  uint64_t seq = 1 + kMany;
+  {
+    auto database = store::Database::Open(directory_ + "/logs.db", {.read_only = true});
+    ASSERT_TRUE(database.ok()) << database.status();
+    auto select = (*database)->Prepare("select * from segment_1", "read for long");
+    ASSERT_TRUE(select.ok() && *select->Step());
+    absl::StatusOr<uint64_t> mark = seq - 1;
+    for (int batch = 0; batch < 60 && mark.ok(); ++batch) {  // some 55 MB into the WAL
+      mark = Append(seq, kMany, 100);
+      if (mark.ok()) seq += kMany;
+    }
+    EXPECT_EQ(mark.status().code(), absl::StatusCode::kResourceExhausted);
+  }
+  for (int batch = 0; batch < 60; ++batch) {
+    absl::StatusOr<uint64_t> mark = Append(seq, kMany, 100);
+    ASSERT_TRUE(mark.ok()) << "batch " << batch << ": " << mark.status();
+    seq += kMany;
+  }
 }
 
 TEST_F(DiskFullTest, WhatIsRefusedIsNotThereAndIsTakenWhenThereIsSpaceAgain) {

@@ -4,14 +4,18 @@
 // (which would have to grow), so it cannot even delete: dropping old records to make room needs
 // room. A file of some megabytes that holds nothing is given up then, and taken again when it can
 // be.
-#ifndef WHENCE_CONTROLPLANE_ACCESS_LOG_DISK_RESERVE_H_
-#define WHENCE_CONTROLPLANE_ACCESS_LOG_DISK_RESERVE_H_
+#ifndef WHENCE_CONTROLPLANE_STORE_DISK_RESERVE_H_
+#define WHENCE_CONTROLPLANE_STORE_DISK_RESERVE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
-namespace whence::access_log {
+namespace whence::store {
+
+// What the disk has free for us where the file `path` is or would be. None: it cannot be known.
+std::optional<int64_t> FreeBytesAt(const std::string& path);
 
 // Thread-compatible.
 class DiskReserve {
@@ -21,18 +25,24 @@ class DiskReserve {
   DiskReserve(const DiskReserve&) = delete;
   DiskReserve& operator=(const DiskReserve&) = delete;
 
-  // Takes the space, if it is not held. False: there is not enough.
+  // Takes the space, if it is not held. False: there is not enough, and nothing is held.
   bool Take();
+  // Takes as much of it as there is, if nothing is held. False: there is nothing.
+  bool TakeWhatThereIs();
   // Gives the space back to whoever writes next.
   void Release();
-  bool held() const { return held_; }
+
+  int64_t bytes() const { return bytes_; }
+  int64_t held_bytes() const { return held_bytes_; }
 
  private:
+  bool TakeBytes(int64_t bytes);
+
   const std::string path_;
   const int64_t bytes_;
-  bool held_ = false;
+  int64_t held_bytes_ = 0;
 };
 
-}  // namespace whence::access_log
+}  // namespace whence::store
 
-#endif  // WHENCE_CONTROLPLANE_ACCESS_LOG_DISK_RESERVE_H_
+#endif  // WHENCE_CONTROLPLANE_STORE_DISK_RESERVE_H_
