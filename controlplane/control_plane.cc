@@ -16,6 +16,9 @@ namespace {
 // Streams are told to end; what is left are unary calls, which take moments.
 constexpr std::chrono::milliseconds kShutdownGrace(500);
 
+// Thousands of policies.
+constexpr int64_t kConfigReserveBytes = int64_t{16} << 20;
+
 LogDefaults LogDefaultsOf(const Config& config) {
   return {.retention = config.log_retention, .max_bytes = config.log_max_bytes};
 }
@@ -27,7 +30,7 @@ absl::Status ControlPlane::OpenConfig(const Config& config, const Clock& clock, 
   if (!config.etcd) {
     absl::Status lost = stores->directory.ExpectNotLost("config.db", "inventory.db");
     if (!lost.ok()) return lost;
-    auto documents = store::SqliteStore::Open(file);
+    auto documents = store::SqliteStore::Open(file, kConfigReserveBytes);
     if (!documents.ok()) return documents.status();
     stores->config = *std::move(documents);
     auto agents = discovery::InventoryStore::Open(stores->directory.File("inventory.db"));

@@ -30,9 +30,11 @@ bool DiskReserve::Take() {
 }
 
 bool DiskReserve::TakeWhatThereIs() {
-  if (held_bytes_ > 0 || Take()) return true;
-  const int64_t rest = FreeBytesAt(path_).value_or(0) - kLeftBytes;
-  if (rest > 0 && TakeBytes(std::min(rest, bytes_))) held_bytes_ = std::min(rest, bytes_);
+  if (held_bytes_ == bytes_) return true;
+  const int64_t free_bytes = FreeBytesAt(path_).value_or(0) - kLeftBytes;
+  const int64_t want = std::min(held_bytes_ + free_bytes, bytes_);
+  // A part that is held is not worth the risk of losing it for a little more.
+  if (want == bytes_ || (held_bytes_ == 0 && want > 0)) held_bytes_ = TakeBytes(want) ? want : 0;
   return held_bytes_ > 0;
 }
 

@@ -27,7 +27,7 @@ class DiskReserve {
 
   // Takes the space, if it is not held. False: there is not enough, and nothing is held.
   bool Take();
-  // Takes as much of it as there is, if nothing is held. False: there is nothing.
+  // Takes as much of it as there is. False: there is nothing.
   bool TakeWhatThereIs();
   // Gives the space back to whoever writes next.
   void Release();

@@ -70,7 +70,8 @@ class Preparer {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
+                                                               int64_t reserve_bytes) {
   absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(path);
   if (!database.ok()) return database.status();
   // The file is small, and serving half of a policy is worse than not starting.
@@ -84,8 +85,10 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string
   if (!statements.ok()) return statements.status();
   absl::StatusOr<IpSetContents> contents = IpSetContents::Prepare(**database);
   if (!contents.ok()) return contents.status();
-  return std::unique_ptr<SqliteStore>(
-      new SqliteStore(std::move(*database), std::move(*statements), std::move(*contents)));
+  std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(*database), std::move(*statements),
+                                                     std::move(*contents), reserve_bytes));
+  (void)store->reserve_.TakeWhatThereIs();  // Without one, a full disk refuses writes: no worse.
+  return store;
 }
 
 absl::StatusOr<SqliteStore::Statements> SqliteStore::PrepareAll(Database& database) {
@@ -229,6 +232,18 @@ absl::Status SqliteStore::Write(const Mutation& mutation, const std::string& byt
 
 absl::StatusOr<CommitResult> SqliteStore::Commit(const CommitRequest& request) {
   std::lock_guard lock(mutex_);
+  absl::StatusOr<CommitResult> result = TryCommit(request);
+  if (absl::IsResourceExhausted(result.status()) && reserve_.held_bytes() > 0) {
+    reserve_.Release();
+    (void)database_->Checkpoint(true);  // Where it fails, so does what follows.
+    result = TryCommit(request);
+  }
+  // At once, or whoever filled the disk takes it.
+  (void)reserve_.TakeWhatThereIs();
+  return result;
+}
+
+absl::StatusOr<CommitResult> SqliteStore::TryCommit(const CommitRequest& request) {
   absl::StatusOr<Transaction> transaction = Transaction::Begin(*database_);
   if (!transaction.ok()) return transaction.status();
   absl::StatusOr<uint64_t> last = LastRevision();

@@ -7,6 +7,7 @@
 #ifndef WHENCE_CONTROLPLANE_STORE_SQLITE_STORE_H_
 #define WHENCE_CONTROLPLANE_STORE_SQLITE_STORE_H_
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "controlplane/store/database.h"
+#include "controlplane/store/disk_reserve.h"
 #include "controlplane/store/ip_set_contents.h"
 #include "controlplane/store/store.h"
 
@@ -26,7 +28,10 @@ class SqliteStore final : public Store {
  public:
   // Creates the file if it is missing. Refuses a damaged one, one of a newer schema and one of
   // another program, and leaves each as it is.
-  static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path);
+  // `reserve_bytes` are kept beside it (`path`.reserve): a policy can be written, the one that
+  // mends things for example, when others have filled the disk. 0: none.
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::string& path,
+                                                           int64_t reserve_bytes = 0);
 
   absl::StatusOr<uint64_t> LatestRevision() override;
   absl::StatusOr<Contents> Load() override;
@@ -50,12 +55,15 @@ class SqliteStore final : public Store {
     std::string content_version;  // of a large set
   };
 
-  SqliteStore(std::unique_ptr<Database> database, Statements statements, IpSetContents contents)
+  SqliteStore(std::unique_ptr<Database> database, Statements statements, IpSetContents contents,
+              int64_t reserve_bytes)
       : database_(std::move(database)),
         statements_(std::move(statements)),
-        contents_(std::move(contents)) {}
+        contents_(std::move(contents)),
+        reserve_(database_->path() + ".reserve", reserve_bytes) {}
   static absl::StatusOr<Statements> PrepareAll(Database& database);
   // All with mutex_ held.
+  absl::StatusOr<CommitResult> TryCommit(const CommitRequest& request);
   absl::StatusOr<uint64_t> LastRevision();
   absl::Status Expect(uint64_t revision);  // kNotFound if it never was
   absl::StatusOr<std::vector<v1::StoredDocument>> List(Statement& list);
@@ -69,6 +77,7 @@ class SqliteStore final : public Store {
   std::unique_ptr<Database> database_;  // by mutex_; before statements_, which must go first
   Statements statements_;               // by mutex_
   IpSetContents contents_;              // by mutex_
+  DiskReserve reserve_;                 // by mutex_
 };
 
 }  // namespace whence::store
