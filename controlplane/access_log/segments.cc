@@ -40,17 +40,33 @@ SegmentLimits SegmentLimits::For(std::chrono::seconds retention, int64_t max_byt
   return limits;
 }
 
+namespace {
+
+// When its last row came, as far as `now_us` can be right. A clock that was ahead for a moment leaves
+// a time that is to come; the segment behind it was opened later, and knows better. Never a time
+// before that: a clock that is behind makes all of them look as if they were to come.
+int64_t NewestOf(const std::vector<Segment>& segments, size_t index, int64_t now_us) {
+  if (segments[index].newest_us <= now_us) return segments[index].newest_us;
+  for (size_t later = index + 1; later < segments.size(); ++later) {
+    if (segments[later].opened_us <= now_us) return segments[later].opened_us;
+  }
+  return now_us;
+}
+
+}  // namespace
+
 Task NextTask(const std::vector<Segment>& segments, const SegmentLimits& limits, int64_t used_bytes,
               int64_t now_us) {
   const Segment& open = segments.back();
   const Segment& oldest = segments.front();
   bool too_large = used_bytes > limits.max_bytes;
   bool too_many = segments.size() >= kMaxSegments;
-  if (oldest.sealed) {
-    bool expired = oldest.newest_us < now_us - Micros(limits.retention);
-    if (expired || too_large || too_many) return {TaskKind::kDrop, oldest.number};
+  if (oldest.sealed && (too_large || too_many)) return {TaskKind::kDrop, oldest.number};
+  for (size_t i = 0; i < segments.size() && segments[i].sealed; ++i) {
+    const bool expired = NewestOf(segments, i, now_us) < now_us - Micros(limits.retention);
+    if (expired) return {TaskKind::kDrop, segments[i].number};
   }
-  bool old = now_us - open.opened_us >= Micros(limits.segment_age);
+  const bool old = now_us - open.opened_us >= Micros(limits.segment_age) || open.opened_us > now_us;
   if (open.rows > 0 && (old || open.bytes >= limits.segment_bytes || too_large)) {
     return {TaskKind::kRoll, open.number};
   }

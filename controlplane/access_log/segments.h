@@ -2,7 +2,7 @@
 //
 //   roll   the open segment is full or old: seal it, open the next
 //   index  a sealed segment lacks an index: build one
-//   drop   the oldest sealed segment is past its time, or the file is too large
+//   drop   a sealed segment is past its time, or the file is too large: the oldest
 //
 // What to do is decided by NextTask (pure); Segments does it, one task per transaction, so that
 // between any two the writer can commit batches: an index over a segment takes a fraction of a

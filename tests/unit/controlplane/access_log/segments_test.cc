@@ -16,6 +16,11 @@ constexpr SegmentLimits kLimits{.retention = std::chrono::seconds(1000),
 Segment Sealed(uint64_t number, int64_t newest_us, int indexes = 2) {
   return {.number = number, .rows = 5, .newest_us = newest_us, .indexes = indexes, .sealed = true};
 }
+Segment SealedAt(uint64_t number, int64_t opened_us, int64_t newest_us) {
+  Segment segment = Sealed(number, newest_us);
+  segment.opened_us = opened_us;
+  return segment;
+}
 Segment Open(uint64_t number, int64_t rows, int64_t bytes, int64_t opened_us) {
   return {.number = number, .rows = rows, .bytes = bytes, .opened_us = opened_us};
 }
@@ -23,6 +28,8 @@ Segment Open(uint64_t number, int64_t rows, int64_t bytes, int64_t opened_us) {
 TEST(NextTaskTest, DecidesWhatIsDue) {
   const int64_t now = 5000 * kSecond;
   const int64_t fresh = now - kSecond;
+  const int64_t expired = now - 1001 * kSecond;
+  const int64_t to_come = now + 100000 * kSecond;
   const struct {
     const char* name;
     std::vector<Segment> segments;
@@ -43,6 +50,19 @@ TEST(NextTaskTest, DecidesWhatIsDue) {
        {Sealed(1, now - 1000 * kSecond - 1), Open(2, 0, 0, fresh)},
        500,
        {TaskKind::kDrop, 1}},
+      {"a time to come does not keep what is behind it",
+       {SealedAt(1, expired, to_come), SealedAt(2, to_come, expired), Open(3, 0, 0, fresh)},
+       500,
+       {TaskKind::kDrop, 2}},
+      {"nor itself: the next one was opened long ago",
+       {SealedAt(1, expired, to_come), SealedAt(2, expired, fresh), Open(3, 0, 0, fresh)},
+       500,
+       {TaskKind::kDrop, 1}},
+      {"a clock that is behind drops nothing",
+       {SealedAt(1, to_come, to_come), SealedAt(2, fresh, fresh), Open(3, 0, 0, to_come)},
+       500,
+       {}},
+      {"opened at a time to come", {Open(1, 1, 10, to_come)}, 500, {TaskKind::kRoll, 1}},
       {"too large", {Sealed(1, fresh), Open(2, 3, 30, fresh)}, 1001, {TaskKind::kDrop, 1}},
       {"too large and only the open one", {Open(2, 3, 30, fresh)}, 1001, {TaskKind::kRoll, 2}},
   };

@@ -10,6 +10,7 @@
 #include <limits>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "common/net/ip_address.h"
@@ -47,6 +48,18 @@ v1::AccessRecord Record(int64_t time_us, const char* client = "123.120.247.15",
   record.set_decision(v1::ALLOW_DECISION);
   return record;
 }
+
+// Wall time that a test sets; timers go on.
+class FakeClock final : public Clock {
+ public:
+  void Set(std::chrono::microseconds since_start) { now_us_ = kStart + since_start.count(); }
+  WallTime Now() const override { return WallTime(std::chrono::microseconds(now_us_.load())); }
+  SteadyTime SteadyNow() const override { return std::chrono::steady_clock::now(); }
+
+ private:
+  static constexpr int64_t kStart = 1700000000000000;
+  std::atomic<int64_t> now_us_{kStart};
+};
 
 class AccessLogStoreTest : public testing::Test {
  protected:
@@ -381,6 +394,32 @@ TEST_F(AccessLogStoreTest, RetentionDropsWholeSegments) {
   v1::LogQuery query;
   query.set_since_us(2);
   EXPECT_EQ(Query(query).size(), 1u);
+}
+
+// Fault 18: a clock that was ahead for a moment, when records came.
+TEST_F(AccessLogStoreTest, AWrongTimeDoesNotKeepRecordsForever) {
+  FakeClock clock;
+  store_ = nullptr;
+  store_ = *AccessLogStore::Open(path_, {.retention = std::chrono::hours(24), .segment_bytes = 1},
+                                 clock, logger_);
+  const auto wait_until = [](auto condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!condition() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    return condition();
+  };
+  const AccessLogCounters& counters = store_->counters();
+  // A segment for each record: the first of a time to come, the second opened then.
+  const int kHours[] = {24 * 365, 0, 0};
+  for (uint64_t i = 0; i < 3; ++i) {
+    clock.Set(std::chrono::hours(kHours[i]));
+    ASSERT_TRUE(Append("a/x", "b", i + 1, {Record(1)}).ok());
+    ASSERT_TRUE(wait_until([&] { return counters.segments.load() == i + 2; }));
+  }
+  clock.Set(std::chrono::hours(30));
+  ASSERT_TRUE(Append("a/x", "b", 4, {Record(4)}).ok());
+  EXPECT_TRUE(wait_until([&] { return counters.segments_dropped.load() == 3; }));
+  EXPECT_EQ(Query({}).size(), 1u);
+  store_ = nullptr;  // before the clock
 }
 
 // Fault 58: whoever reads sees what was there when they began, whatever is dropped meanwhile; and
