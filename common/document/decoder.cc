@@ -67,6 +67,22 @@ bool RefusesEmptyLists(const pb::Descriptor& message) {
          name == "whence.v1.PolicyOperation" || name == "whence.v1.PolicyCondition";
 }
 
+// Where an empty "labels:" means what it means to Kubernetes, that there are none. Nowhere else: in a
+// policy's lists "nothing" and "not given" differ, and a default that nobody asked for may be an
+// ALLOW.
+bool TakesNull(const pb::FieldDescriptor& field) {
+  const std::string& message = field.containing_type()->full_name();
+  if (message == "whence.v1.ObjectMeta" || message == "whence.v1.ServiceSpec" ||
+      message == "whence.v1.ServiceSpec.Port") {
+    return true;
+  }
+  if (field.is_map()) {
+    return field.message_type()->map_value()->cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING;
+  }
+  return field.cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE && !field.is_repeated() &&
+         field.message_type()->full_name() == "whence.v1.LabelSelector";
+}
+
 // Kubernetes' int-or-string.
 bool TakesNumberAsText(const pb::FieldDescriptor& field) {
   return field.full_name() == "whence.v1.ServiceSpec.Port.target_port";
@@ -240,6 +256,7 @@ bool Decoder::LeavesOutEveryMatch(const pb::Descriptor& type, const TextNode& it
 
 void Decoder::DecodeField(const pb::FieldDescriptor& field, const TextNode& value,
                           const std::string& path, pb::Message* message) {
+  if (TakesNull(field) && IsNull(value)) return;
   const pb::OneofDescriptor* choice = field.real_containing_oneof();
   if (choice != nullptr && message->GetReflection()->HasOneof(*message, choice)) {
     sink_.Fault(value.at, path, "only one of these can be given: its neighbour already is");

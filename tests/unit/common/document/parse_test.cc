@@ -174,6 +174,48 @@ spec: {selector: {app: !!str "x"}, ports: !!seq [{port: !!int 80, targetPort: !!
       IsEmpty());
 }
 
+TEST(ParseTest, NothingIsAbsentWhereKubernetesSaysSo) {
+  const ParseResult result = ParseYaml(R"(
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata:
+  name: a
+  namespace:
+  labels:
+  annotations: ~
+spec: {host: a, subsets: [{name: s, labels: null}]}
+---
+apiVersion: whence.dev/v1
+kind: IpPolicy
+metadata: {name: b}
+spec: {selector: , action: DENY, rules: [{}]}
+---
+apiVersion: whence.dev/v1
+kind: IpPolicy
+metadata: {name: c}
+spec:
+  selector:
+    matchLabels:
+)");
+  EXPECT_THAT(Texts(result.faults), IsEmpty());
+  ASSERT_THAT(result.documents, SizeIs(3));
+  EXPECT_EQ(result.documents[0].document.metadata().namespace_(), "default");
+}
+
+TEST(ParseTest, NothingIsRefusedWhereItCouldOpenAPolicy) {
+  for (const char* spec :
+       {"  rules:\n", "  action:\n", "  expires:\n", "  mode:\n", "  rules: [{from: }]\n",
+        "  rules: [{to: ~}]\n", "  rules: [{when: null}]\n", "  rules: [{from: [{source: }]}]\n",
+        "  rules: [{from: [{source: {ipBlocks: }}]}]\n", "  rules: [null]\n",
+        "  rules: [{when: [{key: source.ip, values: }]}]\n"}) {
+    EXPECT_THAT(ParseYaml(WithSpec("whence.dev/v1", "IpPolicy", spec)).faults, SizeIs(1)) << spec;
+  }
+  EXPECT_THAT(ParseYaml(WithSpec("whence.dev/v1", "TrustTopology",
+                                 "  trustedProxies: {workloads: [{matchLabels: }]}\n"))
+                  .faults,
+              SizeIs(1));
+}
+
 // YAML 1.1, which kubectl speaks, reads 010 as 8.
 TEST(ParseTest, RefusesNumbersWithLeadingZeros) {
   const std::pair<const char*, std::string> rows[] = {
@@ -205,7 +247,8 @@ TEST(ParseTest, RefusesWrongTypes) {
       {"  selector: {matchLabels: {a: null}}\n", "must be a string, not nothing"},
       {"  selector: {matchLabels: [a]}\n", "must be a mapping of names to strings, not a list"},
       {"  selector: app\n", "spec.selector: must be a mapping, not the string \"app\""},
-      {"  selector:\n", "spec.selector: must be a mapping, not nothing; leave it out or write {}"},
+      {"  trustedProxies:\n",
+       "spec.trustedProxies: must be a mapping, not nothing; leave it out or write {}"},
       {"  numTrustedProxies: \"2\"\n", "must be a number; write 2 without quotes"},
       {"  numTrustedProxies: -1\n",
        "must be a whole number from 0 to 4294967295, not the number -1"},
