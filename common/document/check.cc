@@ -1,6 +1,10 @@
 #include "common/document/check.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
+#include "common/document/edit_distance.h"
 #include "common/document/resource_version.h"
 #include "common/net/cidr.h"
 
@@ -55,6 +59,18 @@ void CheckContext::CheckCidrs(const google::protobuf::RepeatedPtrField<std::stri
       Warn(Item(path, i), HostBitsWarning(cidrs[i], *cidr));
     }
   }
+}
+
+void CheckContext::CheckOneOf(const std::string& value, std::span<const std::string_view> known,
+                              const std::string& path) {
+  if (value.empty() || std::find(known.begin(), known.end(), value) != known.end()) return;
+  const std::string nearest = Nearest(value, {known.begin(), known.end()});
+  std::string names;
+  for (const std::string_view name : known) {
+    absl::StrAppend(&names, names.empty() ? "" : ", ", ToAbsl(name));
+  }
+  Fault(path, absl::StrCat("must be one of ", names, ", not \"", value, "\"",
+                           nearest.empty() ? "" : "; did you mean " + nearest + "?"));
 }
 
 void CheckContext::CheckEach(const google::protobuf::RepeatedPtrField<std::string>& values,

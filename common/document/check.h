@@ -2,6 +2,7 @@
 #ifndef WHENCE_COMMON_DOCUMENT_CHECK_H_
 #define WHENCE_COMMON_DOCUMENT_CHECK_H_
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,9 @@ class CheckContext {
                      const std::string& path);
   // Each a CIDR; warns of host bits, which mean more addresses than they seem to.
   void CheckCidrs(const google::protobuf::RepeatedPtrField<std::string>& cidrs,
+                  const std::string& path);
+  // One of `known`, or nothing.
+  void CheckOneOf(const std::string& value, std::span<const std::string_view> known,
                   const std::string& path);
   void CheckEach(const google::protobuf::RepeatedPtrField<std::string>& values,
                  const std::string& path, Complaint (*check)(std::string_view));

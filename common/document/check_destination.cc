@@ -1,9 +1,11 @@
 // DestinationRule and ServiceEntry.
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
 #include "common/document/check_routes.h"
 #include "common/net/ip_address.h"
 #include "common/snapshot/cluster.h"
@@ -11,6 +13,15 @@
 
 namespace whence::document {
 namespace {
+
+// Istio's. Whence relays whatever it is, and only speaks HTTP where a Gateway says so.
+constexpr std::string_view kEntryProtocols[] = {
+    "HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB", "TCP", "TLS", "UDP", "MONGO", "REDIS", "MYSQL"};
+
+bool IsEntryProtocol(std::string_view text) {
+  return std::any_of(std::begin(kEntryProtocols), std::end(kEntryProtocols),
+                     [&](std::string_view known) { return EqualsIgnoreCase(text, known); });
+}
 
 Complaint CheckRuleHost(std::string_view text) {
   if (net::IpAddress::Parse(text)) return std::nullopt;
@@ -156,9 +167,16 @@ void CheckEntryWeights(const v1::ServiceEntrySpec& spec, CheckContext& context) 
 void CheckEntryPorts(const v1::ServiceEntrySpec& spec, CheckContext& context) {
   if (spec.ports().empty()) context.Fault("spec.ports", "is missing: name at least one port");
   std::set<uint32_t> numbers;
+  std::set<std::string> names;
   for (int i = 0; i < spec.ports_size(); ++i) {
     const auto& port = spec.ports(i);
     const std::string path = Item("spec.ports", i);
+    if (!IsEntryProtocol(port.protocol())) {
+      context.CheckOneOf(port.protocol(), kEntryProtocols, path + ".protocol");
+    }
+    if (!port.name().empty() && !names.insert(port.name()).second) {
+      context.Fault(path + ".name", absl::StrCat("\"", port.name(), "\" is given twice"));
+    }
     context.Expect(CheckPort(port.number()), path + ".number");
     if (port.target_port() != 0)
       context.Expect(CheckPort(port.target_port()), path + ".targetPort");

@@ -28,9 +28,10 @@ void CheckServerProtocol(const std::string& protocol, const std::string& path,
   if (protocol == "HTTP" || protocol == "TCP") return;
   if (protocol.empty()) return context.Fault(path, "is missing: HTTP or TCP");
   for (const std::string_view other : {"HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "TLS"}) {
-    if (protocol == other) {
+    if (EqualsIgnoreCase(protocol, other)) {
       return context.Unsupported(
-          path, absl::StrCat(protocol, " is an Istio protocol that Whence does not act on yet"),
+          path,
+          absl::StrCat(ToAbsl(other), " is an Istio protocol that Whence does not act on yet"),
           "nothing listens for this server");
     }
   }
@@ -169,8 +170,55 @@ void CheckVirtualService(const v1::VirtualServiceSpec& spec, CheckContext& conte
   }
 }
 
+namespace {
+
+constexpr std::string_view kServiceTypes[] = {"ClusterIP", "NodePort", "LoadBalancer",
+                                              "ExternalName"};
+constexpr std::string_view kTrafficPolicies[] = {"Cluster", "Local"};
+constexpr std::string_view kFamilies[] = {"IPv4", "IPv6"};
+constexpr std::string_view kFamilyPolicies[] = {"SingleStack", "PreferDualStack",
+                                                "RequireDualStack"};
+constexpr std::string_view kAffinities[] = {"None", "ClientIP"};
+
+Complaint CheckClusterIp(std::string_view text) {
+  if (text.empty() || text == "None" || net::IpAddress::Parse(text)) return std::nullopt;
+  return absl::StrCat("\"", ToAbsl(text), "\" is no IP address, and not None");
+}
+
+// RFC 6335: the name of a service.
+bool IsPortName(std::string_view text) {
+  bool has_letter = false;
+  for (const char c : text) has_letter = has_letter || (c >= 'a' && c <= 'z');
+  return text.size() <= 15 && has_letter && !CheckLabelName(text);
+}
+
+void CheckTargetPort(const std::string& text, const std::string& path, CheckContext& context) {
+  if (text.empty() || !CheckPortText(text)) return;
+  const std::string expected = absl::StrCat(
+      "\"", text, "\" must be a number from 1 to 65535: port names are known to Kubernetes only");
+  if (IsPortName(text)) {
+    context.Unsupported(path, expected, "kept: the port has no endpoints");
+  } else {
+    context.Fault(path, expected);
+  }
+}
+
+}  // namespace
+
 void CheckService(const v1::ServiceSpec& spec, CheckContext& context) {
   context.CheckSelector(spec.selector(), "spec.selector");
+  context.CheckOneOf(spec.type(), kServiceTypes, "spec.type");
+  context.Expect(CheckClusterIp(spec.cluster_ip()), "spec.clusterIP");
+  context.CheckEach(spec.cluster_ips(), "spec.clusterIPs", CheckClusterIp);
+  context.CheckOneOf(spec.external_traffic_policy(), kTrafficPolicies,
+                     "spec.externalTrafficPolicy");
+  context.CheckOneOf(spec.internal_traffic_policy(), kTrafficPolicies,
+                     "spec.internalTrafficPolicy");
+  for (int i = 0; i < spec.ip_families_size(); ++i) {
+    context.CheckOneOf(spec.ip_families(i), kFamilies, Item("spec.ipFamilies", i));
+  }
+  context.CheckOneOf(spec.ip_family_policy(), kFamilyPolicies, "spec.ipFamilyPolicy");
+  context.CheckOneOf(spec.session_affinity(), kAffinities, "spec.sessionAffinity");
   if (spec.type() == "ExternalName") {
     context.Unsupported("spec.type", "ExternalName is a type that Whence does not act on yet",
                         "kept: the name it stands for is not followed");
@@ -180,12 +228,7 @@ void CheckService(const v1::ServiceSpec& spec, CheckContext& context) {
     const v1::ServiceSpec::Port& port = spec.ports(i);
     const std::string path = Item("spec.ports", i);
     context.Expect(CheckPort(port.port()), path + ".port");
-    if (!port.target_port().empty() && CheckPortText(port.target_port())) {
-      context.Fault(path + ".targetPort",
-                    absl::StrCat("\"", port.target_port(),
-                                 "\" must be a number from 1 to 65535: port names are known to "
-                                 "Kubernetes only"));
-    }
+    CheckTargetPort(port.target_port(), path + ".targetPort", context);
     if (port.node_port() != 0) context.Expect(CheckPort(port.node_port()), path + ".nodePort");
     const std::string protocol = port.protocol().empty() ? "TCP" : port.protocol();
     if (protocol != "TCP" && protocol != "UDP" && protocol != "SCTP") {

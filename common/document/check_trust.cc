@@ -1,11 +1,57 @@
 // TrustTopology, IpSet and Mesh.
+#include <algorithm>
+#include <set>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
+#include "common/base/strings.h"
 #include "common/document/check.h"
 #include "common/document/edit_distance.h"
 #include "common/document/ip_set.h"
+#include "common/http/field_id.h"
+#include "common/net/cidr.h"
 
 namespace whence::document {
 namespace {
+
+// Whether no address of the family is left out.
+bool CoversFamily(std::vector<net::Cidr> cidrs, bool v4) {
+  std::erase_if(cidrs, [&](const net::Cidr& cidr) { return cidr.is_v4() != v4; });
+  std::sort(cidrs.begin(), cidrs.end());
+  // Each is met after what encloses it and after its lower half: halves become the whole at once.
+  std::vector<net::Cidr> merged;
+  for (net::Cidr cidr : cidrs) {
+    if (!merged.empty() && merged.back().Contains(cidr.network())) continue;
+    while (!merged.empty() && merged.back().prefix_length() == cidr.prefix_length()) {
+      const net::Cidr whole(cidr.network(), cidr.prefix_length() - 1);
+      if (!whole.Contains(merged.back().network())) break;
+      cidr = whole;
+      merged.pop_back();
+    }
+    merged.push_back(cidr);
+  }
+  return !merged.empty() && merged.front().prefix_length() == 0;
+}
+
+void WarnOfEveryone(const google::protobuf::RepeatedPtrField<std::string>& texts,
+                    const std::string& path, CheckContext& context) {
+  constexpr const char* kEveryone = "believes everyone: any client can claim any address";
+  std::vector<net::Cidr> cidrs;
+  std::set<bool> covered;  // is IPv4
+  for (int i = 0; i < texts.size(); ++i) {
+    const auto cidr = net::Cidr::Parse(texts[i]);
+    if (!cidr.ok()) continue;
+    cidrs.push_back(*cidr);
+    if (cidr->prefix_length() != 0) continue;
+    context.Warn(Item(path, i), kEveryone);
+    covered.insert(cidr->is_v4());
+  }
+  for (const bool v4 : {true, false}) {
+    if (covered.count(v4) != 0 || !CoversFamily(cidrs, v4)) continue;
+    context.Warn(path, absl::StrCat("together these are every ", v4 ? "IPv4" : "IPv6",
+                                    " address: ", kEveryone));
+  }
+}
 
 void CheckSources(const v1::AddressSources& sources, const std::string& path,
                   CheckContext& context) {
@@ -14,11 +60,7 @@ void CheckSources(const v1::AddressSources& sources, const std::string& path,
     return;
   }
   context.CheckCidrs(sources.cidrs(), path + ".cidrs");
-  for (int i = 0; i < sources.cidrs_size(); ++i) {
-    if (sources.cidrs(i) == "0.0.0.0/0" || sources.cidrs(i) == "::/0") {
-      context.Warn(Item(path + ".cidrs", i), "believes everyone: any client can claim any address");
-    }
-  }
+  WarnOfEveryone(sources.cidrs(), path + ".cidrs", context);
   context.CheckEach(sources.ip_sets(), path + ".ipSets", CheckReference);
   for (int i = 0; i < sources.workloads_size(); ++i) {
     const std::string item = Item(path + ".workloads", i);
@@ -30,6 +72,22 @@ void CheckSources(const v1::AddressSources& sources, const std::string& path,
   }
 }
 
+// Headers of framing, routing and single connections, and those that carry something else for sure.
+bool NamesNoClient(std::string_view name, http::FieldId id) {
+  using http::FieldId;
+  if (id >= FieldId::kHost && id <= FieldId::kHttp2Settings) return true;
+  for (const FieldId other :
+       {FieldId::kXForwardedProto, FieldId::kXForwardedHost, FieldId::kXForwardedClientCert,
+        FieldId::kXRequestId, FieldId::kXEnvoyInternal, FieldId::kDate}) {
+    if (id == other) return true;
+  }
+  for (const std::string_view other :
+       {"cookie", "set-cookie", "authorization", "proxy-authorization", "user-agent", "referer"}) {
+    if (EqualsIgnoreCase(name, other)) return true;
+  }
+  return false;
+}
+
 void CheckClientAddressFrom(const std::string& from, CheckContext& context) {
   const std::string path = "spec.clientAddressFrom";
   if (from.empty() || from == "X_FORWARDED_FOR" || from == "FORWARDED") return;
@@ -38,6 +96,17 @@ void CheckClientAddressFrom(const std::string& from, CheckContext& context) {
   const std::string nearest = Nearest(from, {"X_FORWARDED_FOR", "FORWARDED"});
   if (!nearest.empty()) {
     context.Fault(path, absl::StrCat("\"", from, "\": did you mean ", nearest, "?"));
+  }
+  const http::FieldId id = http::IdentifyField(from);
+  if (id == http::FieldId::kXWhenceClient || id == http::FieldId::kXWhenceOther) {
+    context.Fault(path, absl::StrCat("\"", from, "\": x-whence-* is reserved for agents"));
+  } else if (id == http::FieldId::kUnderscoreAlias) {
+    context.Fault(path,
+                  absl::StrCat("\"", from, "\" is never taken: a header under another spelling"));
+  } else if (NamesNoClient(from, id)) {
+    context.Fault(path, absl::StrCat("\"", from,
+                                     "\" names no client; give a header that a proxy sets, such as "
+                                     "cf-connecting-ip"));
   }
 }
 

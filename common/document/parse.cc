@@ -125,6 +125,7 @@ class FileParser {
     v1::ObjectMeta& metadata = *parsed.document.mutable_metadata();
     metadata.mutable_annotations()->erase(kLastApplied);
     if (!IsOurResourceVersion(metadata.resource_version())) metadata.clear_resource_version();
+    if (parsed.document.has_gateway()) NameProtocols(parsed.document.mutable_gateway());
     ReadIpSetFile(&parsed);
     CheckContext context(parsed, &sink_, options_.ignore_unsupported);
     CheckMetadata(context);
@@ -132,6 +133,16 @@ class FileParser {
     if (sink_.faults_of_document() != 0) return;
     if (parsed.document.has_ip_set()) Compact(parsed.document.mutable_ip_set());
     result_.documents.push_back(std::move(parsed));
+  }
+
+  // In capitals, as everything behind this knows them: Istio ignores their case.
+  static void NameProtocols(v1::GatewaySpec* gateway) {
+    for (v1::GatewayServer& server : *gateway->mutable_servers()) {
+      for (const char* name : {"HTTP", "TCP"}) {
+        const std::string& written = server.port().protocol();
+        if (EqualsIgnoreCase(written, name)) server.mutable_port()->set_protocol(name);
+      }
+    }
   }
 
   // Names the document in messages before it is understood.

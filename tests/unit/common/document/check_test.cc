@@ -213,6 +213,19 @@ TEST(CheckTopologyTest, RefusesTrustThatNobodyCanMean) {
           {"  clientAddressFrom: forwarded\n", "did you mean FORWARDED?"},
           {"  clientAddressFrom: \"cf connecting\"\n", "is no header name"},
           {"  internalCidrs: [internal]\n", "spec.internalCidrs[0]: \"internal\""},
+          {"  clientAddressFrom: x-whence-client\n",
+           "\"x-whence-client\": x-whence-* is reserved for agents"},
+          {"  clientAddressFrom: X-Whence-Foo\n", "reserved for agents"},
+          {"  clientAddressFrom: Host\n", "\"Host\" names no client"},
+          {"  clientAddressFrom: cookie\n", "names no client"},
+          {"  clientAddressFrom: Connection\n", "names no client"},
+          {"  clientAddressFrom: te\n", "names no client"},
+          {"  clientAddressFrom: content-length\n", "names no client"},
+          {"  clientAddressFrom: x-request-id\n", "names no client"},
+          {"  clientAddressFrom: x-forwarded-proto\n", "names no client"},
+          {"  clientAddressFrom: authorization\n", "names no client"},
+          {"  clientAddressFrom: true_client_ip\n",
+           "is never taken: a header under another spelling"},
           {"  proxyProtocol: {accept: OPTIONAL}\n", "spec.proxyProtocol.from: is missing"},
           {"  proxyProtocol: {accept: REQUIRED, from: {}}\n", "from: names nobody"},
       });
@@ -234,6 +247,34 @@ TEST(CheckTopologyTest, RefusesTrustThatNobodyCanMean) {
     send: AUTO
   upstreamSource: DIRECT_PEER
 )"});
+}
+
+TEST(CheckTopologyTest, WarnsOfTrustInEveryone) {
+  struct {
+    const char* cidrs;
+    std::vector<const char*> warnings;
+  } rows[] = {
+      {"0.0.0.0/0", {"spec.trustedProxies.cidrs[0]: believes everyone"}},
+      {"10.0.0.0/8, \"::/0\"", {"cidrs[1]: believes everyone"}},
+      {"1.2.3.4/0", {"means the whole range", "cidrs[0]: believes everyone"}},
+      {"\"::ffff:0.0.0.0/96\"", {"cidrs[0]: believes everyone"}},
+      {"0.0.0.0/1, 128.0.0.0/1",
+       {"spec.trustedProxies.cidrs: together these are every IPv4 address: believes everyone"}},
+      {"128.0.0.0/2, 192.0.0.0/2, 10.0.0.0/8, 0.0.0.0/1", {"every IPv4 address"}},
+      {"\"8000::/1\", \"::/2\", \"4000::/2\"", {"every IPv6 address"}},
+      {"0.0.0.0/1, 128.0.0.0/2", {}},
+      {"0.0.0.0/1, \"8000::/1\"", {}},
+  };
+  for (const auto& row : rows) {
+    const ParseResult result =
+        ParseYaml(WithSpec("whence.dev/v1", "TrustTopology",
+                           std::string("  trustedProxies: {cidrs: [") + row.cidrs + "]}\n"));
+    EXPECT_THAT(Texts(result.faults), IsEmpty()) << row.cidrs;
+    ASSERT_THAT(Texts(result.warnings), SizeIs(row.warnings.size())) << row.cidrs;
+    for (size_t i = 0; i < row.warnings.size(); ++i) {
+      EXPECT_THAT(FaultText(result.warnings[i]), HasSubstr(row.warnings[i])) << row.cidrs;
+    }
+  }
 }
 
 TEST(CheckMeshTest, RefusesBadAmounts) {
@@ -309,6 +350,23 @@ TEST(CheckGatewayTest, RefusesWhatCannotListen) {
   ExpectGood("networking.istio.io/v1beta1", "Gateway",
              {"  selector: {a: b}\n  servers: [{port: {number: 80, protocol: HTTP, name: x}, "
               "hosts: [\"*\", \"ns/*.example.com\", \"./a\", \"*/b.c\"]}]\n"});
+}
+
+TEST(CheckGatewayTest, ProtocolsIgnoreCase) {
+  const ParseResult result = ParseYaml(
+      WithSpec(
+          "networking.istio.io/v1", "Gateway",
+          "  selector: {a: b}\n  servers:\n  - {port: {number: 80, protocol: http}, hosts: [a]}\n"
+          "  - {port: {number: 80, protocol: HTTP}, hosts: [b]}\n"
+          "  - {port: {number: 81, protocol: Tcp}, hosts: [c]}\n"
+          "  - {port: {number: 443, protocol: https}, hosts: [c]}\n"),
+      true);
+  EXPECT_THAT(Texts(result.faults), IsEmpty());
+  EXPECT_THAT(Texts(result.warnings), ::testing::ElementsAre(HasSubstr("nothing listens for")));
+  ASSERT_THAT(result.documents, SizeIs(1));
+  const v1::GatewaySpec& spec = result.documents[0].document.gateway();
+  EXPECT_EQ(spec.servers(0).port().protocol(), "HTTP");  // as the rest of Whence knows it
+  EXPECT_EQ(spec.servers(2).port().protocol(), "TCP");
 }
 
 TEST(CheckVirtualServiceTest, RefusesWhatCannotRoute) {
@@ -590,6 +648,13 @@ TEST(CheckServiceEntryTest, RefusesWhatCannotBeReached) {
           {"  hosts: [a.b]\n  ports: [{number: 0}]\n  resolution: DNS\n", "number: 0 is no port"},
           {"  hosts: [a.b]\n  ports: [{number: 1}, {number: 1}]\n  resolution: DNS\n",
            "port 1 is given twice"},
+          {"  hosts: [a.b]\n  ports: [{number: 80, protocol: BOGUS}]\n  resolution: DNS\n",
+           "ports[0].protocol: must be one of HTTP, HTTPS, "},
+          {"  hosts: [a.b]\n  ports: [{number: 80, protocol: HTP}]\n  resolution: DNS\n",
+           "not \"HTP\"; did you mean HTTP?"},
+          {"  hosts: [a.b]\n  ports: [{number: 80, name: x}, {number: 81, name: x}]\n  resolution: "
+           "DNS\n",
+           "ports[1].name: \"x\" is given twice"},
           {"  hosts: [a.b]\n  ports: [{number: 80}]\n", "spec.resolution: NONE, which is also"},
           {"  hosts: [a.b]\n  ports: [{number: 80}]\n  resolution: STATIC\n",
            "spec.endpoints: is missing"},
@@ -616,14 +681,17 @@ TEST(CheckServiceEntryTest, RefusesWhatCannotBeReached) {
            "c.d, weight: 67108863}, {address: e.f}]\n",
            "spec.endpoints: the weights sum up to 67108864; at most 67108863"},
       });
-  ExpectGood(kVersion, "ServiceEntry",
-             {"  hosts: [a.b]\n  ports: [{number: 80, protocol: HTTP, name: http}]\n  resolution: "
-              "DNS\n  location: MESH_EXTERNAL\n",
-              "  hosts: [\"*.b\"]\n  ports: [{number: 80, name: http, targetPort: 8080}]\n  "
-              "resolution: STATIC\n  endpoints: [{address: \"2001:db8::1\", ports: {http: 81}, "
-              "weight: 3, labels: {a: b}}]\n",
-              "  hosts: [a.b]\n  ports: [{number: 80}]\n  resolution: STATIC\n  endpoints: "
-              "[{address: 1.1.1.1, weight: 67108862}, {address: 1.1.1.2}]\n"});
+  ExpectGood(
+      kVersion, "ServiceEntry",
+      {"  hosts: [a.b]\n  ports: [{number: 80, protocol: HTTP, name: http}]\n  resolution: "
+       "DNS\n  location: MESH_EXTERNAL\n",
+       "  hosts: [a.b]\n  ports: [{number: 80, protocol: grpc}, {number: 81, protocol: Tcp}]\n"
+       "  resolution: DNS\n",
+       "  hosts: [\"*.b\"]\n  ports: [{number: 80, name: http, targetPort: 8080}]\n  "
+       "resolution: STATIC\n  endpoints: [{address: \"2001:db8::1\", ports: {http: 81}, "
+       "weight: 3, labels: {a: b}}]\n",
+       "  hosts: [a.b]\n  ports: [{number: 80}]\n  resolution: STATIC\n  endpoints: "
+       "[{address: 1.1.1.1, weight: 67108862}, {address: 1.1.1.2}]\n"});
 }
 
 TEST(CheckServiceTest, RefusesPortsThatAreNone) {
@@ -637,11 +705,43 @@ TEST(CheckServiceTest, RefusesPortsThatAreNone) {
                    {"  ports: [{port: 80, nodePort: 99999}]\n",
                     "spec.ports[0].nodePort: 99999 is no port; expected 1 to 65535"},
                    {"  type: ExternalName\n", "ExternalName is a type"},
+                   {"  type: Bogus\n", "spec.type: must be one of ClusterIP, NodePort, "},
+                   {"  type: Nodeport\n", "did you mean NodePort?"},
+                   {"  clusterIP: notanip\n", "spec.clusterIP: \"notanip\" is no IP address"},
+                   {"  clusterIPs: [10.0.0.1, x]\n", "spec.clusterIPs[1]: \"x\" is no IP address"},
+                   {"  externalTrafficPolicy: Lokal\n",
+                    "must be one of Cluster, Local, not \"Lokal\"; did you mean Local?"},
+                   {"  internalTrafficPolicy: local\n", "did you mean Local?"},
+                   {"  ipFamilies: [IPv5]\n", "spec.ipFamilies[0]: must be one of IPv4, IPv6"},
+                   {"  ipFamilyPolicy: DualStack\n", "must be one of SingleStack, "},
+                   {"  sessionAffinity: Cookie\n", "must be one of None, ClientIP"},
                    {"  selector: {app: [a]}\n", "must be a string, not a list"},
                });
   ExpectGood("v1", "Service",
              {"  ports: [{port: 53, protocol: TCP}, {port: 53, protocol: UDP}]\n", "  {}\n",
-              "  ports: [{port: 80, nodePort: 0}, {port: 81, nodePort: 65535}]\n"});
+              "  ports: [{port: 80, nodePort: 0}, {port: 81, nodePort: 65535}]\n",
+              "  type: LoadBalancer\n  clusterIP: None\n  clusterIPs: [None]\n"
+              "  externalTrafficPolicy: Local\n  internalTrafficPolicy: Cluster\n"
+              "  ipFamilies: [IPv6, IPv4]\n  ipFamilyPolicy: PreferDualStack\n"
+              "  sessionAffinity: ClientIP\n",
+              "  type: \"\"\n  clusterIP: \"\"\n", "  clusterIP: \"2001:db8::1\"\n",
+              "  type:\n  clusterIP:\n  selector:\n  ports:\n"});
+}
+
+TEST(CheckServiceTest, ANamedTargetPortIsNoFaultIfAsked) {
+  const auto spec = [](const char* target) {
+    return WithSpec("v1", "Service",
+                    std::string("  ports: [{port: 80, targetPort: ") + target + "}]\n");
+  };
+  const ParseResult result = ParseYaml(spec("http-web"), true);
+  EXPECT_THAT(Texts(result.faults), IsEmpty());
+  EXPECT_THAT(result.documents, SizeIs(1));
+  ASSERT_THAT(result.warnings, SizeIs(1));
+  EXPECT_THAT(result.warnings[0].message(),
+              ::testing::EndsWith("; kept: the port has no endpoints"));
+  for (const char* target : {"0", "65536", "a_b", "-a", "a-", "\"\\U0001F680\""}) {
+    EXPECT_THAT(ParseYaml(spec(target), true).faults, SizeIs(1)) << target;
+  }
 }
 
 }  // namespace
