@@ -29,6 +29,7 @@ const v1::ServiceSpec::Port* FindPort(const v1::ServiceSpec& service, uint32_t p
 void AddEndpoints(const ConfigView& view, const v1::ServiceSpec& service, const std::string& space,
                   uint32_t target_port, const std::vector<const Workload*>& inventory,
                   const Workload& self, const LabelMap* labels, v1::ClusterResource* cluster) {
+  if (target_port == 0) return;
   for (const Workload* workload : inventory) {
     // A node agent speaks for its node, not for a workload.
     if (workload->namespace_ != space || workload->role == trust::Role::kNode ||
@@ -107,10 +108,11 @@ std::optional<DocumentName> ServiceName(const std::string& host, const std::stri
 }
 
 uint32_t TargetPort(const v1::ServiceSpec::Port& port) {
-  uint32_t target = port.port();
   const std::string& text = port.target_port();
-  std::from_chars(text.data(), text.data() + text.size(), target);
-  return target;
+  if (text.empty()) return port.port();
+  uint32_t target = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), target);
+  return parsed.ptr == text.data() + text.size() ? target : 0;
 }
 
 const v1::Document* FindService(const ConfigView& view, const std::string& host,
@@ -210,7 +212,8 @@ uint32_t ListeningPort(const ConfigView& view, const Workload& self, uint32_t po
       continue;
     }
     for (const v1::ServiceSpec::Port& candidate : service.ports()) {
-      if (IsTcp(candidate) && candidate.port() == port) return TargetPort(candidate);
+      if (!IsTcp(candidate) || candidate.port() != port) continue;
+      if (const uint32_t target = TargetPort(candidate); target != 0) return target;
     }
   }
   return port;
@@ -226,8 +229,9 @@ std::vector<v1::PortSetting> DeclaredPorts(const ConfigView& view, const Workloa
     }
     for (const v1::ServiceSpec::Port& port : service.ports()) {
       const v1::ListenerProtocol protocol = DeclaredProtocol(port);
-      if (!IsTcp(port) || protocol == v1::LISTENER_PROTOCOL_UNSPECIFIED) continue;
-      const auto [known, is_new] = declared.emplace(TargetPort(port), protocol);
+      const uint32_t target = TargetPort(port);
+      if (!IsTcp(port) || protocol == v1::LISTENER_PROTOCOL_UNSPECIFIED || target == 0) continue;
+      const auto [known, is_new] = declared.emplace(target, protocol);
       if (!is_new && known->second != protocol) {
         known->second = v1::LISTENER_PROTOCOL_UNSPECIFIED;
       }

@@ -46,7 +46,8 @@ bool TakesVerdict(const ConfigView& view, const Workload& workload, uint32_t por
 // reach the application.
 bool TakesVerdict(const ConfigView& view, const Workload& workload, uint32_t port);
 
-// Where a connection to `port` arrives in the pod.
+// Where a connection to `port` arrives in the pod; 0: at a port that has a name, which only
+// Kubernetes knows.
 uint32_t TargetPort(const v1::ServiceSpec::Port& port);
 bool IsTcp(const v1::ServiceSpec::Port& port);
 

@@ -33,7 +33,8 @@ class PortClaims {
         continue;
       }
       for (const auto& port : service.ports()) {
-        Add(bundle::TargetPort(port), document::DisplayName(*written), "sends clients there");
+        const uint32_t target = bundle::TargetPort(port);
+        if (target != 0) Add(target, document::DisplayName(*written), "sends clients there");
       }
     }
     for (const auto& [name, written] : view.policies()) {

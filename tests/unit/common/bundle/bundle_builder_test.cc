@@ -378,7 +378,8 @@ TEST(BundleTest, DeclaresPortsThatServicesAgreeOn) {
       service("a",
               "selector: {app: web}, ports: [{name: http-main, port: 80, targetPort: 8080}, {name: "
               "x, port: 81}, {name: tcp, port: 82}, {name: http, port: 83, protocol: UDP}, {name: "
-              "tcp-db, port: 84, appProtocol: http}, {name: http, port: 86}]") +
+              "tcp-db, port: 84, appProtocol: http}, {name: http, port: 86}, {name: http-x, port: "
+              "90, targetPort: web}]") +
       service("b", "selector: {app: web}, ports: [{name: tcp-y, port: 86}]") +
       service("c", "selector: {app: db}, ports: [{name: http, port: 87}]") +
       service("d", "ports: [{name: http, port: 88}]")));

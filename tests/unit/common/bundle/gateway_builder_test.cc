@@ -260,6 +260,13 @@ TEST(GatewayBuilderTest, ServicesGiveLiveEndpoints) {
                 "web.shop.svc.cluster.local:80"),
       IsEmpty());
   EXPECT_THAT(Endpoints(build(web, To("web.blog", 80)), "web.blog:80"), IsEmpty());
+  // A port that only Kubernetes can find; it is not the Service's own.
+  EXPECT_THAT(
+      Endpoints(build(Service("name: web, namespace: shop",
+                              "selector: {app: web}, ports: [{port: 80, targetPort: 3scale}]"),
+                      To("web", 80)),
+                "web.shop.svc.cluster.local:80"),
+      IsEmpty());
   // An address is its own endpoint.
   EXPECT_THAT(Endpoints(build("", To("192.0.2.1", 81)), "192.0.2.1:81"),
               ElementsAre("192.0.2.1 81 "));
@@ -435,6 +442,11 @@ TEST(GatewayBuilderTest, ListensWhereTheServiceLeads) {
                                  service)),
               ElementsAre("8081 http nothing"));
   EXPECT_THAT(Lines(BuildGateway(Gateway("name: g", kHttp80))), ElementsAre("80 http nothing"));
+  const std::string named =
+      Service("name: ingress, namespace: istio-system",
+              "selector: {istio: ingressgateway}, ports: [{port: 80, targetPort: http}]");
+  EXPECT_THAT(Lines(BuildGateway(Gateway("name: g", kHttp80) + named)),
+              ElementsAre("80 http nothing"));
 }
 
 TEST(GatewayBuilderTest, RelaysTcpByPort) {
