@@ -5,10 +5,12 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <optional>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/utf8.h"
 #include "common/document/decoder.h"
 #include "common/document/long_lists.h"
@@ -205,15 +207,55 @@ Location LocationOf(std::string_view content, size_t offset) {
           static_cast<uint32_t>(offset - line_start + 1)};
 }
 
-// JSON allows tabs between tokens, YAML (and yaml-cpp) not everywhere. One blank for a tab keeps
-// columns. Tabs inside JSON strings are illegal anyway, so nothing else can change.
-std::string ReplaceJsonTabs(std::string_view content) {
+// The code unit of the escape \uXXXX that `text` begins with; nullopt: it begins otherwise.
+std::optional<uint32_t> EscapedUnit(std::string_view text) {
+  if (text.substr(0, 2) != "\\u" || text.size() < 6) return std::nullopt;
+  uint32_t unit = 0;
+  const auto parsed = std::from_chars(text.data() + 2, text.data() + 6, unit, 16);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + 6) return std::nullopt;
+  return unit;
+}
+
+// JSON escapes a character beyond U+FFFF as two surrogates, which YAML (and yaml-cpp) refuses; YAML
+// has \UXXXXXXXX for it. Only in double-quoted text: elsewhere a backslash is a backslash. Moves
+// what follows in the line two columns to the left.
+std::string JoinSurrogates(std::string_view text) {
+  std::string joined;
+  joined.reserve(text.size());
+  char quote = 0;   // of the text that we are in
+  char before = 0;  // the last character that is no blank: quotes begin behind these only
+  for (size_t i = 0; i < text.size();) {
+    const std::string_view rest = text.substr(i);
+    const auto high = quote == '"' ? EscapedUnit(rest) : std::nullopt;
+    const auto low = high ? EscapedUnit(rest.substr(6)) : std::nullopt;
+    if (low && *high >= 0xd800 && *high < 0xdc00 && *low >= 0xdc00 && *low < 0xe000) {
+      const uint32_t point = 0x10000 + ((*high - 0xd800) << 10) + (*low - 0xdc00);
+      absl::StrAppend(&joined, "\\U", absl::Hex(point, absl::kZeroPad8));
+      i += 12;
+      continue;
+    }
+    const size_t step = quote == '"' && rest[0] == '\\' && rest.size() > 1 ? 2 : 1;
+    const char c = rest[0];
+    if (quote != 0) {
+      if (c == quote) quote = 0;
+    } else if ((c == '"' || c == '\'') && std::string_view("{[,:").find(before) != text.npos) {
+      quote = c;
+    }
+    if (c != ' ' && c != '\r' && c != '\n') before = c;
+    joined.append(rest.substr(0, step));
+    i += step;
+  }
+  return joined;
+}
+
+// JSON in YAML's terms. It allows tabs between tokens, YAML (and yaml-cpp) not everywhere. One blank
+// for a tab keeps columns. Tabs inside JSON strings are illegal anyway, so nothing else can change.
+std::string JsonAsYaml(std::string_view content) {
   std::string text(content);
   const size_t first = text.find_first_not_of(" \t\r\n");
-  if (first != std::string::npos && (text[first] == '{' || text[first] == '[')) {
-    std::replace(text.begin(), text.end(), '\t', ' ');
-  }
-  return text;
+  if (first == std::string::npos || (text[first] != '{' && text[first] != '[')) return text;
+  std::replace(text.begin(), text.end(), '\t', ' ');
+  return text.find("\\u") != std::string::npos ? JoinSurrogates(text) : text;
 }
 
 }  // namespace
@@ -263,7 +305,7 @@ TextFile ParseText(std::string_view content, Tags tags) {
     if (ParseWith(lists, lists.TakeRest(), tags, &file)) return file;
     file = TextFile();
   }
-  ParseWith(LongLists(), ReplaceJsonTabs(content), tags, &file);
+  ParseWith(LongLists(), JsonAsYaml(content), tags, &file);
   return file;
 }
 

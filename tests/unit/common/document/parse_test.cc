@@ -613,6 +613,31 @@ TEST(ParseTest, UnderstandsJsonAndLists) {
                           "\"ports\"?"));
 }
 
+// As Python's json.dumps writes what lies beyond U+FFFF; YAML knows no surrogates.
+TEST(ParseTest, UnderstandsSurrogatePairsInJson) {
+  const auto annotation = [](const std::string& text) {
+    const ParseResult result = ParseYaml(
+        R"({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "annotations": {"k": )" +
+        text + "}}}");
+    if (result.documents.empty()) return "refused: " + FaultText(result.faults.at(0));
+    return result.documents[0].document.metadata().annotations().at("k");
+  };
+  EXPECT_EQ(annotation(R"("\ud83d\ude80")"), "\U0001F680");
+  EXPECT_EQ(annotation(R"("a\uD83D\uDE80\ud83d\ude80b")"), "a\U0001F680\U0001F680b");
+  EXPECT_EQ(annotation(R"("\udbff\udfff")"), "\U0010FFFF");
+  EXPECT_EQ(annotation(R"("\ud800\udc00")"), "\U00010000");
+  // Escaped backslashes, and text in which a backslash is none.
+  EXPECT_EQ(annotation(R"("\\ud83d\\ude80")"), R"(\ud83d\ude80)");
+  EXPECT_EQ(annotation(R"("\\\ud83d\ude80")"), "\\\U0001F680");
+  EXPECT_EQ(annotation(R"('\ud83d\ude80')"), R"(\ud83d\ude80)");
+  EXPECT_EQ(annotation(R"(it's "\ud83d\ude80")"), R"(it's "\ud83d\ude80")");
+  // Halves stay what they are: no character.
+  for (const char* half :
+       {R"("\ud83d")", R"("\ude80\ud83d")", R"("\ud83d \ude80")", R"("\ud83d\u0041")"}) {
+    EXPECT_THAT(annotation(half), HasSubstr("refused")) << half;
+  }
+}
+
 TEST(ParseTest, RefusesListsOfWhichDocumentsWouldVanish) {
   const std::string policy =
       "{apiVersion: whence.dev/v1, kind: IpPolicy, metadata: {name: p}, "
