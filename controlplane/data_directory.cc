@@ -17,7 +17,7 @@ absl::StatusOr<DataDirectory> DataDirectory::Claim(const std::string& path) {
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     return absl::PermissionDeniedError(absl::StrCat("cannot create the data directory ", path, ": ",
                                                     std::strerror(errno),
-                                                    ": choose another with --data-dir"));
+                                                    ": choose another directory"));
   }
   std::string lock = path + "/lock";
   int fd = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -31,8 +31,8 @@ absl::StatusOr<DataDirectory> DataDirectory::Claim(const std::string& path) {
     if (error == EWOULDBLOCK) {
       return absl::FailedPreconditionError(
           absl::StrCat("the data directory ", path,
-                       " is in use by another whence-control: stop it or choose another with "
-                       "--data-dir"));
+                       " is in use by another whence-control: stop it or choose another "
+                       "directory"));
     }
     return absl::UnavailableError(absl::StrCat("cannot lock ", lock, ": ", std::strerror(error)));
   }

@@ -237,6 +237,7 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
   options->connection = flags.connection;
   if (!error.empty()) return error;
   if (app.got_subcommand("store")) {
+    error = CheckStore(flags.copy);
     options->command = flags.copy;
   } else if (app.got_subcommand("apply")) {
     flags.apply.default_namespace = flags.namespace_name;

@@ -1,15 +1,18 @@
 #include "controlplane/ctl/store_command.h"
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/clock.h"
+#include "common/base/strings.h"
 #include "controlplane/ctl/session.h"
 #include "controlplane/ctl/text.h"
 #include "controlplane/data_directory.h"
@@ -27,7 +30,12 @@ struct Opened {
   std::unique_ptr<store::Store> store;
 };
 
-absl::Status OpenSqlite(const std::string& path, Opened* opened) {
+absl::Status OpenSqlite(const std::string& path, bool must_exist, Opened* opened) {
+  std::error_code error;
+  if (must_exist && !std::filesystem::exists(path + "/config.db", error)) {
+    return absl::NotFoundError(
+        absl::StrCat(path, " holds no config.db: give the data directory of a whence-control"));
+  }
   absl::StatusOr<control::DataDirectory> directory = control::DataDirectory::Claim(path);
   if (!directory.ok()) return directory.status();
   opened->directory.emplace(*std::move(directory));
@@ -53,17 +61,13 @@ absl::Status OpenEtcd(const std::string& endpoints, const StoreCopyOptions& opti
   return absl::OkStatus();
 }
 
-absl::StatusOr<Opened> Open(const char* flag, absl::string_view text,
+absl::StatusOr<Opened> Open(const char* flag, absl::string_view text, bool must_exist,
                             const StoreCopyOptions& options, const Clock& clock) {
   Opened opened;
-  absl::Status status;
-  if (absl::ConsumePrefix(&text, "sqlite:") && !text.empty()) {
-    status = OpenSqlite(std::string(text), &opened);
-  } else if (absl::ConsumePrefix(&text, "etcd:")) {
-    status = OpenEtcd(std::string(text), options, clock, &opened);
-  } else {
-    status = absl::InvalidArgumentError("give sqlite:DATA-DIR or etcd:http://HOST:PORT,…");
-  }
+  const absl::Status status =
+      absl::ConsumePrefix(&text, "sqlite:")
+          ? OpenSqlite(std::string(text), must_exist, &opened)
+          : OpenEtcd(std::string(absl::StripPrefix(text, "etcd:")), options, clock, &opened);
   if (!status.ok()) {
     return absl::Status(status.code(), absl::StrCat(flag, ": ", status.message()));
   }
@@ -72,11 +76,35 @@ absl::StatusOr<Opened> Open(const char* flag, absl::string_view text,
 
 absl::StatusOr<store::CopyResult> CopyBetween(const StoreCopyOptions& options) {
   const SystemClock clock;
-  absl::StatusOr<Opened> from = Open("--from", options.from, options, clock);
+  absl::StatusOr<Opened> from = Open("--from", options.from, /*must_exist=*/true, options, clock);
   if (!from.ok()) return from.status();
-  absl::StatusOr<Opened> to = Open("--to", options.to, options, clock);
+  absl::StatusOr<Opened> to = Open("--to", options.to, /*must_exist=*/false, options, clock);
   if (!to.ok()) return to.status();
   return store::Copy(*from->store, *to->store, nullptr);
+}
+
+// What is wrong with an end as it is written; empty: nothing.
+std::string CheckEnd(const char* flag, absl::string_view text) {
+  const std::string wrong = absl::StrCat(flag, " \"", text, "\": ");
+  if (absl::ConsumePrefix(&text, "sqlite:") && !text.empty()) return "";
+  if (!absl::ConsumePrefix(&text, "etcd:")) {
+    return wrong + "give sqlite:DATA-DIR or etcd:http://HOST:PORT,…";
+  }
+  const auto endpoints = etcd::ParseEndpoints(ToStd(text));
+  return endpoints.ok() ? "" : absl::StrCat(wrong, endpoints.status().message());
+}
+
+bool AreOne(const std::string& from, const std::string& to) {
+  absl::string_view one = from, other = to;
+  if (!absl::ConsumePrefix(&one, "sqlite:") || !absl::ConsumePrefix(&other, "sqlite:")) {
+    return from == to;
+  }
+  std::error_code error;
+  const auto path = [&](absl::string_view text) {
+    return std::filesystem::weakly_canonical(
+        std::filesystem::absolute(std::string(text), error) / "", error);
+  };
+  return path(one) == path(other);
 }
 
 }  // namespace
@@ -100,6 +128,15 @@ void DeclareStore(CLI::App& app, StoreCopyOptions* options) {
           "How to print")
       ->check(CLI::IsMember({"table", "json"}))
       ->default_str("table");
+}
+
+std::string CheckStore(const StoreCopyOptions& options) {
+  std::string error = CheckEnd("--from", options.from);
+  if (error.empty()) error = CheckEnd("--to", options.to);
+  if (error.empty() && AreOne(options.from, options.to)) {
+    error = "--from and --to name one store: give another to copy it to";
+  }
+  return error;
 }
 
 int CopyStore(const StoreCopyOptions& options, std::ostream& out, std::ostream& err) {

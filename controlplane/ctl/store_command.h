@@ -19,6 +19,9 @@ struct StoreCopyOptions {
 
 void DeclareStore(CLI::App& app, StoreCopyOptions* options);
 
+// What is wrong with the command line; empty: nothing.
+std::string CheckStore(const StoreCopyOptions& options);
+
 // Runs where the data directory is; no whence-control may be at it.
 int CopyStore(const StoreCopyOptions& options, std::ostream& out, std::ostream& err);
 

@@ -81,6 +81,15 @@ class Variables(unittest.TestCase):
         self.assertIn('"none"', done.stderr)
 
 
+class StoreCopy(unittest.TestCase):
+    def test_a_source_that_is_not_there_is_not_made(self):
+        with tempfile.TemporaryDirectory() as directory:
+            done = run("whencectl", "store", "copy", "--from", f"sqlite:{directory}/typo", "--to", f"sqlite:{directory}/to")
+            self.assertEqual(1, done.returncode)
+            self.assertIn(f"--from: {directory}/typo holds no config.db", done.stderr)
+            self.assertEqual([], os.listdir(directory))
+
+
 class StandardStreams(unittest.TestCase):
     def test_what_does_not_arrive_is_a_failure(self):
         with tempfile.TemporaryDirectory() as directory:

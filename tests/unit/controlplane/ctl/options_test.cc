@@ -107,5 +107,17 @@ TEST(OptionsTest, TakesWholeNumbersOnly) {
   EXPECT_TRUE(Parse({"diff", "0", "3"}).options);
 }
 
+TEST(OptionsTest, CopiesBetweenTwoStores) {
+  ExpectRefused({
+      {{"store", "copy", "--from", "x", "--to", "sqlite:b"}, "--from \"x\": give sqlite:DATA-DIR"},
+      {{"store", "copy", "--from", "sqlite:", "--to", "sqlite:b"}, "--from \"sqlite:\": give"},
+      {{"store", "copy", "--from", "sqlite:a", "--to", "b"}, "--to \"b\": give sqlite:DATA-DIR"},
+      {{"store", "copy", "--from", "sqlite:a", "--to", "etcd:ftp://b"}, "--to \"etcd:ftp://b\": "},
+      {{"store", "copy", "--from", "sqlite:a", "--to", "sqlite:./a/"}, "name one store"},
+      {{"store", "copy", "--from", "etcd:http://a:1", "--to", "etcd:http://a:1"}, "name one store"},
+  });
+  EXPECT_TRUE(Parse({"store", "copy", "--from", "sqlite:a", "--to", "sqlite:b"}).options);
+}
+
 }  // namespace
 }  // namespace whence::ctl
