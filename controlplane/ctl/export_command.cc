@@ -1,11 +1,15 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/csv.h"
@@ -17,36 +21,79 @@
 namespace whence::ctl {
 namespace {
 
-// Where an export goes. A file appears under its name when it is whole; until then it is FILE.part.
+// Where an export goes. A file appears under its name when it is whole; until then it is beside it
+// under a name of its own. Only its owner may read it, as it is with the records themselves. What is
+// there and is no file (a device, a pipe) is written to, and of a link what it points to: neither is
+// replaced.
 class Target {
  public:
   Target(const std::string& file, std::ostream& standard)
-      : file_(file == "-" ? "" : file), standard_(standard) {
-    if (!file_.empty()) part_.open(PartName(), std::ios::binary | std::ios::trunc);
+      : name_(file == "-" ? "standard output" : file), standard_(standard) {
+    if (file == "-") return;
+    is_standard_ = false;
+    struct stat info;
+    if (stat(file.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+      stream_.open(file, std::ios::binary);
+      return;
+    }
+    file_ = Followed(file);
+    if (!file_.empty()) OpenPart();
+    if (!stream_.is_open()) stream_.setstate(std::ios::failbit);
   }
   ~Target() {
-    if (!file_.empty() && !kept_) std::remove(PartName().c_str());
+    if (!part_.empty()) unlink(part_.c_str());
   }
 
-  std::ostream& out() { return file_.empty() ? standard_ : part_; }
+  std::ostream& out() { return is_standard_ ? standard_ : stream_; }
   bool Keep() {
     out().flush();
     if (!out()) return false;
-    if (file_.empty()) return true;
-    part_.close();
-    kept_ = part_.good() && std::rename(PartName().c_str(), file_.c_str()) == 0;
-    return kept_;
+    if (is_standard_) return true;
+    stream_.close();
+    if (!stream_.good()) return false;
+    if (part_.empty()) return true;
+    if (!IsReplaceable(file_) || std::rename(part_.c_str(), file_.c_str()) != 0) return false;
+    part_.clear();
+    return true;
   }
-  bool is_standard() const { return file_.empty(); }
-  std::string name() const { return file_.empty() ? "standard output" : file_; }
+  bool is_standard() const { return is_standard_; }
+  const std::string& name() const { return name_; }
 
  private:
-  std::string PartName() const { return file_ + ".part"; }
+  // Empty: it may not be followed. The kernel says that, which knows whose link it is and lets
+  // nobody follow a stranger's in a directory like /tmp; so it makes the file, if need be.
+  static std::string Followed(const std::string& file) {
+    struct stat info;
+    if (lstat(file.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) return file;
+    const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
+    if (fd < 0) return "";
+    close(fd);
+    const std::unique_ptr<char, decltype(&std::free)> path(realpath(file.c_str(), nullptr),
+                                                           &std::free);
+    return path ? path.get() : "";
+  }
+  static bool IsReplaceable(const std::string& file) {
+    struct stat info;
+    if (lstat(file.c_str(), &info) != 0) return errno == ENOENT;
+    if (S_ISREG(info.st_mode)) return true;
+    errno = EEXIST;
+    return false;
+  }
+  void OpenPart() {
+    std::string part = file_ + ".part.XXXXXX";
+    const int fd = mkostemp(part.data(), O_CLOEXEC);  // new, no link, 0600
+    if (fd < 0) return;
+    close(fd);
+    part_ = std::move(part);
+    stream_.open(part_, std::ios::binary);
+  }
 
-  const std::string file_;  // empty: standard output
+  const std::string name_;
   std::ostream& standard_;
-  std::ofstream part_;
-  bool kept_ = false;
+  bool is_standard_ = true;
+  std::string file_;  // to replace
+  std::string part_;  // empty: written to directly, or done
+  std::ofstream stream_;
 };
 
 // Of standard output main() says it, as for every command.

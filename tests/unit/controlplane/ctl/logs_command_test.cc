@@ -1,7 +1,10 @@
 // `whencectl logs` against the whole control plane: records go in as an agent sends them.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -96,6 +99,14 @@ class LogsCommandTest : public PlaneFixture {
   // The same for what may fail, and for other commands than logs.
   int Run(std::vector<std::string> arguments, std::string* out, std::string* err) {
     return Type(Addressed(std::move(arguments)), "", out, err);
+  }
+  // Files that an export left beside its own.
+  int Unfinished() const {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+      count += entry.path().filename().string().find(".part") != std::string::npos;
+    }
+    return count;
   }
   static std::string ReadFile(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
@@ -267,7 +278,7 @@ TEST_F(LogsCommandTest, ExportsAllOldestFirstOrNothing) {
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 5001);
   EXPECT_EQ(csv.find("time,agent,"), 0u);
   EXPECT_THAT(csv, HasSubstr(",'=cmd(),"));
-  EXPECT_FALSE(std::filesystem::exists(file + ".part"));
+  EXPECT_EQ(Unfinished(), 0);
   ASSERT_EQ(Run({"logs", "--decision", "deny", "export", "-o", "-"}, &out, &err), kGood) << err;
   EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 1);
   EXPECT_THAT(out, HasSubstr("{\"id\":5000,"));
@@ -277,7 +288,49 @@ TEST_F(LogsCommandTest, ExportsAllOldestFirstOrNothing) {
   plane_.reset();
   EXPECT_EQ(Run({"logs", "export", "-o", file}, &out, &err), kFailed);
   EXPECT_EQ(ReadFile(file), csv);
-  EXPECT_FALSE(std::filesystem::exists(file + ".part"));
+  EXPECT_EQ(Unfinished(), 0);
+}
+
+TEST_F(LogsCommandTest, AnExportReplacesOnlyFilesAndOnlyItsOwnerReadsIt) {
+  namespace fs = std::filesystem;
+  Ingest(1, {Record(1, v1::ALLOW_DECISION)});
+  std::string out, err;
+  const auto write = [&](const std::string& file) {
+    return Run({"logs", "export", "-o", file}, &out, &err);
+  };
+  const std::string file = directory_ + "/all.jsonl";
+  ASSERT_EQ(write(file), kGood) << err;
+  EXPECT_EQ(fs::status(file).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  // A link stays, whether there is a file behind it or not yet.
+  fs::create_directory(directory_ + "/there");
+  for (const char* name : {"old", "new"}) {
+    const std::string target = directory_ + "/there/" + name;
+    if (std::string(name) == "old") std::ofstream(target) << "before";
+    const std::string link = directory_ + "/link-" + name;
+    fs::create_symlink(std::string("there/") + name, link);
+    ASSERT_EQ(write(link), kGood) << err;
+    EXPECT_TRUE(fs::is_symlink(link));
+    EXPECT_THAT(ReadFile(target), HasSubstr("{\"id\":1,"));
+  }
+  // So does what is no file: a device, or this pipe.
+  const std::string pipe = directory_ + "/pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_EQ(write(pipe), kGood) << err;
+  EXPECT_TRUE(fs::is_fifo(pipe));
+  std::string read_back(4096, '\0');
+  read_back.resize(std::max<ssize_t>(read(reader, read_back.data(), read_back.size()), 0));
+  close(reader);
+  EXPECT_THAT(read_back, HasSubstr("{\"id\":1,"));
+  // Nobody can make it write over a file by guessing the name of the part.
+  const std::string victim = directory_ + "/victim";
+  std::ofstream(victim) << "mine";
+  fs::create_symlink(victim, file + ".part");
+  ASSERT_EQ(write(file), kGood) << err;
+  EXPECT_EQ(ReadFile(victim), "mine");
+  fs::remove(file + ".part");
+  EXPECT_EQ(write(directory_ + "/there"), kFailed);
+  EXPECT_EQ(Unfinished(), 0);
 }
 
 TEST_F(LogsCommandTest, TopSaysWhoCameMost) {
