@@ -20,13 +20,15 @@ constexpr size_t kMaxKeys = 200000;
 constexpr uint32_t kDefaultLimit = 20;
 constexpr uint32_t kMaxLimit = 10000;
 
-// Columns: address, agent's id, policy, then what is summed. Gap records are no accesses.
+// Columns: address, agent's id, policy, then what is summed. Gap records are no accesses. Bytes are
+// added as floating point: a sum of integers that overflows is an error, and what an agent counted
+// may be anything. It is exact up to 9 PB, and beyond the cast stops at the largest number.
 ComposedSql GroupSql(v1::TopQuery::By by, uint64_t segment) {
   auto sums = [segment](store::Sql keys) {
     return ComposedSql(keys)
         .Append(
-            ", count(*), sum(decision = 2), sum(bytes_in), sum(bytes_out), max(time_us) "
-            "from segment_")
+            ", count(*), sum(decision = 2), cast(total(bytes_in) as integer), "
+            "cast(total(bytes_out) as integer), max(time_us) from segment_")
         .Append(segment)
         .Append(" where time_us >= ?1 and time_us < ?2 and dropped = 0");
   };
@@ -41,6 +43,11 @@ ComposedSql GroupSql(v1::TopQuery::By by, uint64_t segment) {
     default:
       return sums("select client, null, null").Append(" group by client");
   }
+}
+
+uint64_t SumOf(uint64_t a, uint64_t b) {
+  constexpr uint64_t kMax = std::numeric_limits<int64_t>::max();
+  return a > kMax - std::min(b, kMax) ? kMax : a + b;
 }
 
 class Counter {
@@ -110,8 +117,8 @@ class Counter {
     v1::TopRow& row = found->second;
     row.set_accesses(row.accesses() + number(3));
     row.set_denied(row.denied() + number(4));
-    row.set_bytes_in(row.bytes_in() + number(5));
-    row.set_bytes_out(row.bytes_out() + number(6));
+    row.set_bytes_in(SumOf(row.bytes_in(), number(5)));
+    row.set_bytes_out(SumOf(row.bytes_out(), number(6)));
     row.set_last_us(std::max(row.last_us(), group.Int(7)));
     return absl::OkStatus();
   }

@@ -11,6 +11,9 @@ namespace whence::access_log {
 namespace {
 
 constexpr int64_t kLastTime = 253402300799999999;  // 9999-12-31: what strftime can show
+// What one request or connection may count, in bytes or microseconds: nine years at 1 MB/s. More is
+// wrong, and would hide everything else in a sum.
+constexpr uint64_t kMaxCount = uint64_t{1} << 48;
 // Integers, the record's header, and its part of two indexes.
 constexpr size_t kFixedBytes = 120;
 
@@ -20,6 +23,8 @@ constexpr std::array<std::string_view, 4> kProtocols = {"http/1.1", "tcp", "http
 int64_t Bounded(uint64_t value) {
   return static_cast<int64_t>(std::min<uint64_t>(value, std::numeric_limits<int64_t>::max()));
 }
+
+int64_t Count(uint64_t value) { return static_cast<int64_t>(std::min(value, kMaxCount)); }
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -147,9 +152,9 @@ absl::Status Row::Insert(store::Statement& insert, int64_t id, int64_t agent_id)
   bind(static_cast<int64_t>(r.status()));
   bind(static_cast<int64_t>(r.decision()));
   bind(Fit(r.policy(), 2 * kMaxWordBytes));
-  bind(Bounded(r.bytes_in()));
-  bind(Bounded(r.bytes_out()));
-  bind(Bounded(r.duration_us()));
+  bind(Count(r.bytes_in()));
+  bind(Count(r.bytes_out()));
+  bind(Count(r.duration_us()));
   bind(Fit(r.flags(), kMaxWordBytes));
   const std::optional<std::array<char, 16>> uuid = PackUuid(r.request_id());
   if (uuid) {

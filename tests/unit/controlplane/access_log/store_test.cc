@@ -644,6 +644,34 @@ TEST_F(AccessLogStoreTest, CountsWhoCameAndWhoWasDenied) {
       absl::StatusCode::kCancelled);
 }
 
+TEST_F(AccessLogStoreTest, NoCounterIsTooLargeToBeSummed) {
+  v1::AccessRecord huge = Record(1);
+  for (auto set : {&v1::AccessRecord::set_bytes_in, &v1::AccessRecord::set_bytes_out,
+                   &v1::AccessRecord::set_duration_us}) {
+    (huge.*set)(std::numeric_limits<uint64_t>::max());
+  }
+  ASSERT_TRUE(Append("a/x", "b", 1, {huge, huge}).ok());
+  EXPECT_THAT(Shell("select bytes_in, bytes_out, duration_us from access_log limit 1", 3),
+              ElementsAre("281474976710656|281474976710656|281474976710656"));
+  auto bytes_in = [this] {
+    std::atomic<bool> cancelled{false};
+    auto top = CountTop(path_, {}, std::chrono::steady_clock::time_point::max(), cancelled);
+    EXPECT_TRUE(top.ok()) << top.status();
+    return top.ok() && top->rows_size() == 1 ? top->rows(0).bytes_in() : 0;
+  };
+  EXPECT_EQ(bytes_in(), uint64_t{2} << 48);
+  // What an older version stored.
+  store_.reset();
+  ASSERT_TRUE((*store::Database::Open(path_))
+                  ->Execute("update segment_1 set bytes_in = 9223372036854775807, "
+                            "bytes_out = 9223372036854775807",
+                            "store what was stored before")
+                  .ok());
+  EXPECT_EQ(bytes_in(), static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
+  Open({.segment_bytes = 1});
+  EXPECT_TRUE(Append("a/x", "b", 3, {huge}).ok());
+}
+
 TEST_F(AccessLogStoreTest, AForeignFileIsRefused) {
   store_.reset();
   std::filesystem::remove(path_);
