@@ -187,7 +187,8 @@ absl::Status ControlPlane::Health() const {
   const absl::Status written = writer_.Health();
   // Whether etcd answers again, the watch knows before the next write does.
   const bool is_passing = written.ok() || absl::IsUnavailable(written);
-  return is_passing && replication_ ? replication_->Health() : written;
+  const absl::Status config = is_passing && replication_ ? replication_->Health() : written;
+  return config.ok() ? stores_.logs->Health() : config;
 }
 
 lint::Surroundings ControlPlane::SurroundingsOf(const discovery::InventoryView& view) {

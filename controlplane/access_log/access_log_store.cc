@@ -31,6 +31,8 @@ constexpr int64_t kReserveBytes = kWalRoomBytes;
 // What maintenance may add to a file that is as large as it may be: a segment has a first page.
 constexpr int64_t kMaintenanceBytes = int64_t{1} << 20;
 constexpr size_t kMaxRemembered = 100000;
+constexpr std::chrono::seconds kComplaintInterval(10);
+constexpr std::chrono::minutes kFailureLife(1);
 
 bool IsFull(const absl::Status& status) {
   return status.code() == absl::StatusCode::kResourceExhausted;
@@ -226,17 +228,50 @@ absl::StatusOr<std::vector<uint64_t>> AccessLogStore::CommitOrMakeRoom(
     room = database_->Checkpoint(true);
     marks = CommitIfRoom(batches);
   }
-  if (!marks.ok()) {
-    counters_.failures.fetch_add(1, std::memory_order_relaxed);
-    SteadyTime now = clock_.SteadyNow();
-    if (now - last_complaint_ > std::chrono::seconds(10)) {
-      last_complaint_ = now;
-      logger_.Error("access records cannot be stored, agents keep them",
-                    {{"error", ToStd(marks.status().message())},
-                     {"making_room", room.ok() ? "ok" : ToStd(room.message())}});
-    }
-  }
+  NoteCommit(marks.status(), room);
   return marks;
+}
+
+void AccessLogStore::NoteCommit(const absl::Status& status, const absl::Status& room) {
+  {
+    std::lock_guard lock(health_mutex_);
+    commit_status_ = status;
+    commit_failed_ = clock_.SteadyNow();
+  }
+  if (status.ok()) return;
+  counters_.failures.fetch_add(1, std::memory_order_relaxed);
+  if (!MayComplain(&complained_of_commit_)) return;
+  logger_.Error("access records cannot be stored, agents keep them",
+                {{"error", ToStd(status.message())},
+                 {"making_room", room.ok() ? "ok" : ToStd(room.message())}});
+}
+
+void AccessLogStore::NoteMaintenance(const absl::Status& status) {
+  {
+    std::lock_guard lock(health_mutex_);
+    maintenance_status_ = status;
+  }
+  if (status.ok() || !MayComplain(&complained_of_maintenance_)) return;
+  logger_.Warning("access log maintenance failed", {{"error", ToStd(status.message())}});
+}
+
+bool AccessLogStore::MayComplain(SteadyTime* last) {
+  const SteadyTime now = clock_.SteadyNow();
+  if (*last != SteadyTime() && now - *last < kComplaintInterval) return false;
+  *last = now;
+  return true;
+}
+
+absl::Status AccessLogStore::Health() const {
+  std::lock_guard lock(health_mutex_);
+  // Agents try again within seconds; where none does, nothing waits to be stored any more.
+  if (!commit_status_.ok() && clock_.SteadyNow() - commit_failed_ < kFailureLife) {
+    return absl::Status(commit_status_.code(), absl::StrCat("access records cannot be stored: ",
+                                                            commit_status_.message()));
+  }
+  if (maintenance_status_.ok()) return absl::OkStatus();
+  return absl::Status(maintenance_status_.code(), absl::StrCat("access log maintenance failed: ",
+                                                               maintenance_status_.message()));
 }
 
 absl::StatusOr<std::vector<uint64_t>> AccessLogStore::Commit(const std::vector<Batch>& batches) {
@@ -389,8 +424,8 @@ void AccessLogStore::Maintain() {
   // load); all that are due when none does.
   while (true) {
     absl::StatusOr<bool> done = MaintainOnce();
+    NoteMaintenance(done.status());
     if (!done.ok()) {
-      logger_.Warning("access log maintenance failed", {{"error", ToStd(done.status().message())}});
       if (IsFull(done.status())) {
         reserve_.Release();
         (void)database_->Checkpoint(true);  // The next attempt tells what came of it.

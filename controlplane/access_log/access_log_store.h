@@ -97,6 +97,9 @@ class AccessLogStore final : public metrics::Source {
 
   const std::string& path() const { return path_; }
   const AccessLogCounters& counters() const { return counters_; }
+  // Why records cannot be stored, or old ones not be given up; for a minute after the last failure
+  // of a commit, or until the next one is good.
+  absl::Status Health() const;
   void Collect(metrics::TextWriter& out) const override;
 
  private:
@@ -123,6 +126,11 @@ class AccessLogStore final : public metrics::Source {
   // False: nothing is due.
   absl::StatusOr<bool> MaintainOnce();
   void TellOfShortage(bool is_short);
+  // What came of a commit, or of maintenance: for Health, and a line of the log when it fails, but
+  // not each second.
+  void NoteCommit(const absl::Status& status, const absl::Status& room);
+  void NoteMaintenance(const absl::Status& status);
+  bool MayComplain(SteadyTime* last);
   void Sweep();
   absl::Status ForgetOldMarks();
   // Those that no row refers to any more: pods come and go, each under a name of its own.
@@ -144,9 +152,14 @@ class AccessLogStore final : public metrics::Source {
   struct {
     uint64_t records = 0, duplicates = 0, lost = 0, missing = 0;
   } tally_;
-  SteadyTime last_complaint_{};
+  SteadyTime complained_of_commit_{}, complained_of_maintenance_{};
   bool shortage_told_ = false;
   SteadyTime swept_{};
+
+  mutable std::mutex health_mutex_;
+  absl::Status commit_status_;       // by health_mutex_
+  SteadyTime commit_failed_{};       // by health_mutex_
+  absl::Status maintenance_status_;  // by health_mutex_
 
   std::mutex listeners_mutex_;                           // held while they are called
   std::map<uint64_t, std::function<void()>> listeners_;  // by listeners_mutex_

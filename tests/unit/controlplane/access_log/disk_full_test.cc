@@ -146,10 +146,12 @@ TEST_F(DiskFullTest, WhatIsRefusedIsNotThereAndIsTakenWhenThereIsSpaceAgain) {
   constexpr int kMany = 8000;
   EXPECT_EQ(Append(seq, kMany).status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(Append(seq, kMany).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(store_->Health().code(), absl::StatusCode::kResourceExhausted) << store_->Health();
   std::filesystem::remove(directory_ + "/filler");
   absl::StatusOr<uint64_t> mark = Append(seq, kMany);
   ASSERT_TRUE(mark.ok()) << mark.status();
   EXPECT_EQ(*mark, seq + kMany - 1);
+  EXPECT_TRUE(store_->Health().ok()) << store_->Health();
   EXPECT_EQ(store_->counters().records.load(), *mark);
   Open();  // And the file is whole.
   EXPECT_TRUE((*store::Database::Open(directory_ + "/logs.db"))->CheckIntegrity(false).ok());

@@ -422,6 +422,37 @@ TEST_F(AccessLogStoreTest, AWrongTimeDoesNotKeepRecordsForever) {
   store_ = nullptr;  // before the clock
 }
 
+TEST_F(AccessLogStoreTest, MaintenanceThatFailsIsToldOnceAndCountsNothing) {
+  testing::internal::CaptureStderr();
+  {
+    const log::Logger logger(log::Level::kWarning);
+    store_.reset();
+    auto store = AccessLogStore::Open(path_, {.segment_bytes = 1}, clock_, logger);
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+    ASSERT_TRUE(Append("a/x", "b", 1, {Record(1)}).ok());
+    ASSERT_TRUE((*store::Database::Open(path_))
+                    ->Execute("update segments set newest_us = 0; drop view access_log; "
+                              "alter table segment_1 rename to away; "
+                              "create view segment_1 as select * from away",
+                              "make dropping it fail")
+                    .ok());
+    store_.reset();
+    store_ = *AccessLogStore::Open(
+        path_, {.retention = std::chrono::hours(1), .segment_bytes = 1 << 20}, clock_, logger);
+    for (uint64_t seq = 2; seq < 20; ++seq) {
+      ASSERT_TRUE(Append("a/x", "b", seq, {Record(1)}).ok());
+    }
+    EXPECT_THAT(store_->Health().message(), HasSubstr("access log maintenance failed"));
+    EXPECT_EQ(store_->counters().segments_dropped.load(), 0u);
+    store_.reset();
+  }
+  const std::string told = testing::internal::GetCapturedStderr();
+  const std::string kLine = "access log maintenance failed";
+  ASSERT_NE(told.find(kLine), std::string::npos);
+  EXPECT_EQ(told.find(kLine), told.rfind(kLine)) << told;
+}
+
 // Fault 58: whoever reads sees what was there when they began, whatever is dropped meanwhile; and
 // what is dropped between two pages is simply not there.
 TEST_F(AccessLogStoreTest, RetentionTakesNothingFromUnderAReader) {
