@@ -61,6 +61,20 @@ absl::Status ControlPlane::OpenConfig(const Config& config, const Clock& clock, 
   return absl::OkStatus();
 }
 
+// Records are less than a policy: the mesh goes on without those that were. With etcd it is as it
+// should be, at a replica that is new.
+absl::Status ControlPlane::WarnOfLostLogs(const Stores& stores, const log::Logger& logger) {
+  if (stores.etcd || !stores.directory.IsMissingOrEmpty("logs.db")) return absl::OkStatus();
+  absl::StatusOr<uint64_t> revision = stores.config->LatestRevision();
+  if (!revision.ok()) return revision.status();
+  if (*revision == 0) return absl::OkStatus();
+  logger.Warning(
+      "the access log is missing or empty and begins anew: to keep what was in it, stop, "
+      "restore it from a backup, and start again",
+      {{"file", stores.directory.File("logs.db")}});
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& config,
                                                               const Clock& clock,
                                                               const log::Logger& logger) {
@@ -68,6 +82,7 @@ absl::StatusOr<ControlPlane::Stores> ControlPlane::OpenStores(const Config& conf
   if (!directory.ok()) return directory.status();
   Stores stores{*std::move(directory), nullptr, nullptr, nullptr, nullptr, ""};
   if (absl::Status status = OpenConfig(config, clock, &stores); !status.ok()) return status;
+  if (absl::Status status = WarnOfLostLogs(stores, logger); !status.ok()) return status;
   auto logs = access_log::AccessLogStore::Open(
       stores.directory.File("logs.db"), LimitsBeforeLoad(LogDefaultsOf(config)), clock, logger);
   if (!logs.ok()) return logs.status();

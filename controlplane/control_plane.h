@@ -85,6 +85,7 @@ class ControlPlane {
                const log::Logger& logger);
   // etcd's, or config.db and inventory.db.
   static absl::Status OpenConfig(const Config& config, const Clock& clock, Stores* stores);
+  static absl::Status WarnOfLostLogs(const Stores& stores, const log::Logger& logger);
   static absl::StatusOr<Stores> OpenStores(const Config& config, const Clock& clock,
                                            const log::Logger& logger);
   absl::Status Load();

@@ -39,12 +39,13 @@ absl::StatusOr<DataDirectory> DataDirectory::Claim(const std::string& path) {
   return DataDirectory(path, fd);
 }
 
+bool DataDirectory::IsMissingOrEmpty(const char* name) const {
+  struct stat info;
+  return stat(File(name).c_str(), &info) != 0 || info.st_size == 0;
+}
+
 absl::Status DataDirectory::ExpectNotLost(const char* name, const char* younger) const {
-  const auto size = [this](const char* file) {
-    struct stat info;
-    return stat(File(file).c_str(), &info) == 0 ? info.st_size : 0;
-  };
-  if (size(name) > 0 || size(younger) == 0) return absl::OkStatus();
+  if (!IsMissingOrEmpty(name) || IsMissingOrEmpty(younger)) return absl::OkStatus();
   return absl::DataLossError(
       absl::StrCat(File(name), " is missing or empty, and ", younger,
                    " says that there was one: restore it from a backup, or remove ", File(younger),

@@ -21,6 +21,8 @@ class DataDirectory {
 
   std::string File(const char* name) const { return path_ + "/" + name; }
 
+  bool IsMissingOrEmpty(const char* name) const;
+
   // DataLoss: `name` is missing, or empty, though `younger`, which is made after it, is there. Made
   // anew, it would be a configuration without policies, and agents would take it for one.
   absl::Status ExpectNotLost(const char* name, const char* younger) const;

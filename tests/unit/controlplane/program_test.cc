@@ -145,6 +145,23 @@ TEST_F(ProgramTest, KeepsEveryAcknowledgedRevisionOverSigkill) {
   }
 }
 
+TEST_F(ProgramTest, SaysThatTheAccessLogIsGoneAndStarts) {
+  const std::string logs = directory_ + "/data/logs.db";
+  const char* const kWarning = "the access log is missing or empty";
+  for (const bool is_lost : {false, false, true}) {  // New, as it was, lost.
+    if (is_lost) {
+      for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(logs + suffix);
+    }
+    Process control(Arguments());
+    EXPECT_THAT(control.Line(), HasSubstr("whence-control ready"));
+    if (!is_lost) Apply("10.0.0.0/8");
+    control.Signal(SIGTERM);
+    control.Wait();
+    const std::string errors = control.Errors();
+    EXPECT_EQ(errors.find(kWarning) != std::string::npos, is_lost) << errors;
+  }
+}
+
 TEST_F(ProgramTest, RefusesADamagedStoreWithOneLineAndCodeOne) {
   std::filesystem::create_directory(directory_ + "/data");
   std::string garbage(8192, 'x');
