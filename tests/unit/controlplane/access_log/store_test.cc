@@ -431,13 +431,13 @@ TEST_F(AccessLogStoreTest, MaintenanceThatFailsIsToldOnceAndCountsNothing) {
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
     ASSERT_TRUE(Append("a/x", "b", 1, {Record(1)}).ok());
+    store_.reset();  // The segment is sealed by now.
     ASSERT_TRUE((*store::Database::Open(path_))
                     ->Execute("update segments set newest_us = 0; drop view access_log; "
                               "alter table segment_1 rename to away; "
                               "create view segment_1 as select * from away",
                               "make dropping it fail")
                     .ok());
-    store_.reset();
     store_ = *AccessLogStore::Open(
         path_, {.retention = std::chrono::hours(1), .segment_bytes = 1 << 20}, clock_, logger);
     for (uint64_t seq = 2; seq < 20; ++seq) {
