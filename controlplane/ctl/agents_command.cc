@@ -1,6 +1,4 @@
-#include <algorithm>
 #include <string>
-#include <vector>
 
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/print.h"
@@ -9,28 +7,6 @@
 
 namespace whence::ctl {
 namespace {
-
-// One that nothing proves has a question mark.
-std::string AddressesOf(const v1::AgentState& agent) {
-  const auto& unproven = agent.unproven_addresses();
-  std::string text;
-  for (const std::string& address : agent.addresses()) {
-    text += (text.empty() ? "" : ",") + address;
-    if (std::find(unproven.begin(), unproven.end(), address) != unproven.end()) text += "?";
-  }
-  return text;
-}
-
-bool HasRefused(const v1::AgentState& agent) {
-  return std::any_of(
-      agent.resources().begin(), agent.resources().end(),
-      [](const v1::ResourceState& state) { return !state.refused_version().empty(); });
-}
-
-std::string StateName(const v1::AgentState& agent) {
-  if (HasRefused(agent)) return "refused";
-  return agent.lag_us() > 0 ? "waiting" : "ok";
-}
 
 void PrintTable(const v1::ListAgentsResponse& response, std::ostream& out) {
   Table table({"AGENT", "ROLE", "ADDRESSES", "NODE", "INTERCEPTION", "ACKED", "SENT", "STATE",

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "controlplane/ctl/options.h"
+#include "controlplane/ctl/log_selection.h"
 #include "whence/v1/admin.pb.h"
 
 namespace whence::ctl {

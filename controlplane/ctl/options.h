@@ -11,6 +11,7 @@
 
 #include "controlplane/ctl/certs_options.h"
 #include "controlplane/ctl/inject_command.h"
+#include "controlplane/ctl/log_selection.h"
 #include "controlplane/ctl/session.h"
 #include "controlplane/ctl/store_command.h"
 #include "whence/v1/admin.pb.h"
@@ -47,12 +48,6 @@ struct DeleteOptions {
 
 struct AgentsOptions {
   Output output = Output::kTable;
-};
-
-// Which records. Times in `query` are filled from the spans when the command runs.
-struct LogSelection {
-  v1::LogQuery query;
-  std::optional<int64_t> since_span_us, until_span_us;
 };
 
 struct LogsOptions {
