@@ -1,27 +1,12 @@
-#include <algorithm>
 #include <string>
 
+#include "controlplane/ctl/cells.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/print.h"
 #include "controlplane/ctl/text.h"
 #include "whence/v1/admin.grpc.pb.h"
 
 namespace whence::ctl {
-namespace {
-
-constexpr int kShownChanges = 2;
-
-std::string ChangesText(const v1::RevisionInfo& revision) {
-  std::string text;
-  for (int i = 0; i < std::min(revision.changes_size(), kShownChanges); ++i) {
-    const v1::Change& change = revision.changes(i);
-    text += (text.empty() ? "" : ", ") + ChangeText(change);
-  }
-  const int more = revision.changes_size() - kShownChanges;
-  return more > 0 ? text + ", and " + std::to_string(more) + " more" : text;
-}
-
-}  // namespace
 
 int History(const HistoryOptions& options, Session& session) {
   v1::HistoryResponse response;
@@ -40,13 +25,8 @@ int History(const HistoryOptions& options, Session& session) {
                 << "\n";
     return kGood;
   }
-  Table table({"REVISION", "TIME", "AUTHOR", "MESSAGE", "CHANGES"});
-  for (const v1::RevisionInfo& revision : response.revisions()) {
-    table.Add({std::to_string(revision.revision()),
-               TimeText(revision.time_us()).substr(0, 19) + "Z",
-               AuthorText(revision.author(), revision.author_verified()),
-               revision.message().empty() ? "-" : revision.message(), ChangesText(revision)});
-  }
+  Table table(HistoryHeadings());
+  for (const v1::RevisionInfo& revision : response.revisions()) table.Add(HistoryCells(revision));
   table.Print(session.out);
   return kGood;
 }

@@ -2,21 +2,10 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include <algorithm>
-
 #include "common/document/document.h"
 #include "controlplane/ctl/text.h"
 
 namespace whence::ctl {
-namespace {
-
-bool HasRefused(const v1::AgentState& agent) {
-  return std::any_of(
-      agent.resources().begin(), agent.resources().end(),
-      [](const v1::ResourceState& state) { return !state.refused_version().empty(); });
-}
-
-}  // namespace
 
 std::string ToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
@@ -67,21 +56,6 @@ std::string RoleName(v1::AgentRole role) {
     default:
       return "unknown";
   }
-}
-
-std::string AddressesOf(const v1::AgentState& agent) {
-  const auto& unproven = agent.unproven_addresses();
-  std::string text;
-  for (const std::string& address : agent.addresses()) {
-    text += (text.empty() ? "" : ",") + address;
-    if (std::find(unproven.begin(), unproven.end(), address) != unproven.end()) text += "?";
-  }
-  return text;
-}
-
-std::string StateName(const v1::AgentState& agent) {
-  if (HasRefused(agent)) return "refused";
-  return agent.lag_us() > 0 ? "waiting" : "ok";
 }
 
 }  // namespace whence::ctl

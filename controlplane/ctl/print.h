@@ -30,12 +30,6 @@ std::string AuthorText(const std::string& author, bool verified);
 // "sidecar", "gateway", "node", "unknown".
 std::string RoleName(v1::AgentRole role);
 
-// "10.0.0.1,10.0.0.2?": one that nothing proves has a question mark. Not escaped yet.
-std::string AddressesOf(const v1::AgentState& agent);
-
-// "ok", "waiting" for its answer, "refused".
-std::string StateName(const v1::AgentState& agent);
-
 }  // namespace whence::ctl
 
 #endif  // WHENCE_CONTROLPLANE_CTL_PRINT_H_

@@ -1,6 +1,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/ctl/cells.h"
 #include "controlplane/ctl/commands.h"
 #include "controlplane/ctl/log_line.h"
 #include "controlplane/ctl/print.h"
@@ -9,11 +10,6 @@
 
 namespace whence::ctl {
 namespace {
-
-std::string AddressOrNone(const v1::TopRow& row) {
-  std::string address = AddressText(row.address());
-  return address.empty() ? "none" : address;
-}
 
 std::string TopJson(v1::TopQuery::By by, const v1::TopRow& row) {
   JsonLine line;
@@ -33,28 +29,6 @@ std::string TopJson(v1::TopQuery::By by, const v1::TopRow& row) {
   return line.Finish();
 }
 
-Table TopTable(v1::TopQuery::By by, const v1::TopResponse& response) {
-  if (by == v1::TopQuery::DENIED) {
-    Table table({"CLIENT", "DENIED", "POLICY", "WORKLOAD", "LAST"});
-    for (const v1::TopRow& row : response.rows()) {
-      table.Add({AddressOrNone(row), std::to_string(row.denied()), row.policy(), row.workload(),
-                 TimeText(row.last_us())});
-    }
-    return table;
-  }
-  const bool workloads = by == v1::TopQuery::WORKLOADS;
-  Table table({workloads                   ? "WORKLOAD"
-               : by == v1::TopQuery::PEERS ? "PEER"
-                                           : "CLIENT",
-               "ACCESSES", "DENIED", "BYTES IN", "BYTES OUT", "LAST"});
-  for (const v1::TopRow& row : response.rows()) {
-    table.Add({workloads ? row.workload() : AddressOrNone(row), std::to_string(row.accesses()),
-               std::to_string(row.denied()), std::to_string(row.bytes_in()),
-               std::to_string(row.bytes_out()), TimeText(row.last_us())});
-  }
-  return table;
-}
-
 }  // namespace
 
 int Top(const TopOptions& options, Session& session) {
@@ -69,11 +43,10 @@ int Top(const TopOptions& options, Session& session) {
     for (const v1::TopRow& row : response.rows()) session.out << TopJson(query.by(), row);
     return kGood;
   }
-  TopTable(query.by(), response).Print(session.out);
-  if (response.others() > 0) {
-    session.err << "too many to count apart: " << response.others() << " of " << response.total()
-                << " accesses are in no row; ask for a shorter time\n";
-  }
+  Table table(TopHeadings(query.by()));
+  for (const v1::TopRow& row : response.rows()) table.Add(TopCells(query.by(), row));
+  table.Print(session.out);
+  if (response.others() > 0) session.err << OthersNote(response) << "\n";
   return kGood;
 }
 
