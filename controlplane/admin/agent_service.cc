@@ -25,17 +25,23 @@ void AddCaveats(const bundle::ConfigView& view, const bundle::Workload& workload
 
 }  // namespace
 
-grpc::ServerUnaryReactor* AgentService::ListAgents(grpc::CallbackServerContext* context,
-                                                   const v1::ListAgentsRequest* /*request*/,
-                                                   v1::ListAgentsResponse* response) {
+v1::ListAgentsResponse AgentService::List() const {
+  v1::ListAgentsResponse response;
   const std::shared_ptr<const model::ConfigState> state = current_.Get();
   const SteadyTime now = clock_.SteadyNow();
   for (const discovery::Inventory::Connected& connected : inventory_.ListConnected()) {
-    v1::AgentState& agent = *response->add_agents();
+    v1::AgentState& agent = *response.add_agents();
     agent = discovery::Inventory::Describe(connected, now);
     if (state) AddCaveats(*state->view, connected.agent.workload, &agent);
   }
-  if (state) response->set_revision(state->revision);
+  if (state) response.set_revision(state->revision);
+  return response;
+}
+
+grpc::ServerUnaryReactor* AgentService::ListAgents(grpc::CallbackServerContext* context,
+                                                   const v1::ListAgentsRequest* /*request*/,
+                                                   v1::ListAgentsResponse* response) {
+  *response = List();
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;

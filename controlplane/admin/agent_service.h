@@ -19,6 +19,8 @@ class AgentService final : public v1::AgentService::CallbackService {
   grpc::ServerUnaryReactor* ListAgents(grpc::CallbackServerContext* context,
                                        const v1::ListAgentsRequest* request,
                                        v1::ListAgentsResponse* response) override;
+  // The same without gRPC.
+  v1::ListAgentsResponse List() const;
 
  private:
   const discovery::Inventory& inventory_;

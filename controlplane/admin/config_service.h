@@ -50,6 +50,8 @@ class ConfigService final : public v1::ConfigService::CallbackService {
   grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
                                     const v1::ExplainRequest* request,
                                     v1::ExplainResponse* response) override;
+  // History without gRPC. Waits for the store.
+  absl::StatusOr<v1::HistoryResponse> ReadHistory(const v1::HistoryRequest& request);
 
  private:
   // Finishes the call with what `work` returns, on the worker's thread.
@@ -57,7 +59,6 @@ class ConfigService final : public v1::ConfigService::CallbackService {
   grpc::ServerUnaryReactor* Later(grpc::CallbackServerContext* context, Response* response,
                                   std::function<absl::StatusOr<Response>()> work);
 
-  absl::StatusOr<v1::HistoryResponse> ReadHistory(const v1::HistoryRequest& request);
   absl::StatusOr<v1::DiffResponse> Compare(const v1::DiffRequest& request);
 
   ConfigWriter& writer_;
