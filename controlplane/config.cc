@@ -67,7 +67,8 @@ void Declare(CLI::App& app, Flags& flags) {
   add("--ca", flags.client_ca,
       "Clients must have a certificate of one of these CAs, PEM; it says who they are");
   add("--trust-domain", flags.trust_domain, "Whose certificates name anybody: spiffe://DOMAIN/…");
-  add("--http", flags.http, "Metrics and health: IP:PORT or none");
+  add("--http", flags.http,
+      "Metrics, health, and the web console (which answers this machine only): IP:PORT or none");
   app.add_flag("--insecure-bind", flags.insecure_bind,
                "Allow listening beyond this machine without authentication");
   app.add_option("--admit", flags.admit,

@@ -125,7 +125,9 @@ ControlPlane::ControlPlane(Stores stores, const LogDefaults& log_defaults, const
       client_status_service_(inventory_),
       security_service_(refusals_),
       insight_service_(*stores_.config, current_, inventory_, stores_.logs->path(), clock,
-                       [this] { return writer_.LookAround(); }) {}
+                       [this] { return writer_.LookAround(); }),
+      console_(agent_service_, config_service_, current_, stores_.logs->path(), clock,
+               [this] { return Health(); }) {}
 
 absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(const Config& config,
                                                                   const Clock& clock,
@@ -190,8 +192,9 @@ absl::Status ControlPlane::Listen(const Config& config) {
   }
   WatchCertificates(config);
   if (!config.http) return absl::OkStatus();
-  absl::StatusOr<std::unique_ptr<HttpServer>> http =
-      HttpServer::Start(*config.http, MetricSources(), [this] { return Health(); });
+  absl::StatusOr<std::unique_ptr<HttpServer>> http = HttpServer::Start(
+      *config.http, MetricSources(), [this] { return Health(); },
+      [this](std::string_view target) { return console_.Page(target); });
   if (!http.ok()) return http.status();
   http_ = std::move(*http);
   http_address_ = config.http->ToString(http_->port());
@@ -240,6 +243,7 @@ ControlPlane::~ControlPlane() {
   ingest_service_.Shutdown();
   envoy_log_service_.Shutdown();
   log_service_.Shutdown();
+  console_.Shutdown();
   if (grpc_) grpc_->Shutdown(kShutdownGrace);
   if (replication_) replication_->Stop();  // before what it calls
 }

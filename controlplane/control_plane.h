@@ -32,6 +32,7 @@
 #include "controlplane/admin/security_service.h"
 #include "controlplane/admin/worker.h"
 #include "controlplane/config.h"
+#include "controlplane/console/console.h"
 #include "controlplane/data_directory.h"
 #include "controlplane/discovery/client_status_service.h"
 #include "controlplane/discovery/discovery_service.h"
@@ -115,6 +116,7 @@ class ControlPlane {
   admin::SecurityService security_service_;
   std::unique_ptr<security::CertificateWatch> certificate_watch_;  // with TLS only
   insight::InsightService insight_service_;
+  console::Console console_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<webhook::Webhook> webhook_;
   std::unique_ptr<HttpServer> http_;

@@ -27,6 +27,7 @@ class PlaneFixture : public ::testing::Test {
     control::Config config;
     config.data_dir = directory_ + "/data";
     config.listen = control::ListenAddress::Parse(address());
+    config.http = control::ListenAddress::Parse("127.0.0.1:0");
     config.log_retention = std::chrono::hours(24 * 365 * 100);
     config.log_max_bytes = 1 << 30;
     auto plane = control::ControlPlane::Start(config, clock_, logger_);
