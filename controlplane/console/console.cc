@@ -137,7 +137,10 @@ Answer Console::TopAt(std::string_view query) {
   top.clients = count(v1::TopQuery::CLIENTS);
   top.workloads = count(v1::TopQuery::WORKLOADS);
   top.denied = count(v1::TopQuery::DENIED);
-  return {StatusOf(top.denied.status()), TopPage(top), true};
+  absl::Status status = top.clients.status();
+  status.Update(top.workloads.status());
+  status.Update(top.denied.status());
+  return {StatusOf(status), TopPage(top), true};
 }
 
 void Console::Shutdown() {

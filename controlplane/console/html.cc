@@ -1,39 +1,19 @@
 #include "controlplane/console/html.h"
 
+#include "absl/strings/str_replace.h"
 #include "common/base/utf8.h"
 #include "controlplane/ctl/text.h"
 
 namespace whence::console {
 
 std::string EscapeHtml(std::string_view text) {
-  std::string out;
+  std::string printable;
   for (const char c : ValidUtf8(text)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        const bool is_control = (c >= 0 && c < ' ') || c == '\x7f';
-        if (is_control) {
-          out += "\xef\xbf\xbd";
-        } else {
-          out += c;
-        }
-    }
+    const bool is_control = (c >= 0 && c < ' ') || c == '\x7f';
+    printable += is_control ? std::string_view("\xef\xbf\xbd") : std::string_view(&c, 1);
   }
-  return out;
+  return absl::StrReplaceAll(
+      printable, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
 }
 
 Html& Html::Add(Markup markup) {
