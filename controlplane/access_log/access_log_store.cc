@@ -44,6 +44,7 @@ absl::StatusOr<std::unique_ptr<AccessLogStore>> AccessLogStore::Open(const std::
                                                                      SegmentLimits limits,
                                                                      const Clock& clock,
                                                                      const log::Logger& logger) {
+  store::DiskReserve(store::ReserveOf(path), kReserveBytes).ReleaseToOpen();
   absl::StatusOr<std::unique_ptr<store::Database>> database =
       store::Database::Open(path, {.cache_kib = 16384, .page_bytes = 8192});
   if (!database.ok()) return database.status();
@@ -56,6 +57,7 @@ absl::StatusOr<std::unique_ptr<AccessLogStore>> AccessLogStore::Open(const std::
       new AccessLogStore(*std::move(database), limits, clock, logger));
   status = store->segments_.Load(store->NowMicros());
   if (!status.ok()) return status;
+  (void)store->TakeReserve();  // Or later, when there is space.
   store->thread_ = std::thread([raw = store.get()] { raw->Run(); });
   return store;
 }
@@ -67,9 +69,7 @@ AccessLogStore::AccessLogStore(std::unique_ptr<store::Database> database, Segmen
       logger_(logger),
       database_(std::move(database)),
       segments_(*database_, limits),
-      reserve_(path_ + ".reserve", kReserveBytes) {
-  reserve_.Take();
-}
+      reserve_(store::ReserveOf(path_), kReserveBytes) {}
 
 AccessLogStore::~AccessLogStore() {
   {
@@ -184,6 +184,13 @@ DiskPlan AccessLogStore::LookAtDisk() {
                   .reserve_bytes = reserve_.bytes(),
                   .reserve_held_bytes = reserve_.held_bytes()},
                  segments_.limits());
+}
+
+DiskPlan AccessLogStore::TakeReserve() {
+  const DiskPlan disk = LookAtDisk();
+  if (!disk.can_take_reserve || reserve_.held_bytes() == reserve_.bytes()) return disk;
+  (void)reserve_.Take();
+  return LookAtDisk();
 }
 
 absl::StatusOr<std::vector<uint64_t>> AccessLogStore::CommitIfRoom(
@@ -394,8 +401,7 @@ void AccessLogStore::Forget() {
 }
 
 absl::StatusOr<bool> AccessLogStore::MaintainOnce() {
-  DiskPlan disk = LookAtDisk();
-  if (disk.can_take_reserve && reserve_.held_bytes() == 0 && reserve_.Take()) disk = LookAtDisk();
+  const DiskPlan disk = TakeReserve();
   absl::Status status = segments_.BoundFile(disk.max_file_bytes + kMaintenanceBytes);
   if (!status.ok()) return status;
   const bool is_short = disk.limits.max_bytes < segments_.limits().max_bytes;

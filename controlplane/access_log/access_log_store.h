@@ -122,6 +122,8 @@ class AccessLogStore final : public metrics::Source {
   // What is remembered of the file is no longer true: read it again.
   void Forget();
   DiskPlan LookAtDisk();
+  // If it is not held and there is space for it. The disk as it is then.
+  DiskPlan TakeReserve();
   void Maintain();
   // False: nothing is due.
   absl::StatusOr<bool> MaintainOnce();

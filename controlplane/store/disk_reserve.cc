@@ -1,6 +1,7 @@
 #include "controlplane/store/disk_reserve.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@
 namespace whence::store {
 namespace {
 
-// Left free where a reserve takes the rest: for the index of a write-ahead log.
+// Left free where a reserve takes the rest: to open databases, each with the index of its log.
 constexpr int64_t kLeftBytes = 256 << 10;
 
 }  // namespace
@@ -21,6 +22,16 @@ std::optional<int64_t> FreeBytesAt(const std::string& path) {
   const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   if (statvfs(directory.c_str(), &info) != 0) return std::nullopt;
   return static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
+}
+
+DiskReserve::DiskReserve(std::string path, int64_t bytes) : path_(std::move(path)), bytes_(bytes) {
+  struct stat info;
+  if (lstat(path_.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return;
+  held_bytes_ = std::min(int64_t{info.st_blocks} * 512, bytes_);
+}
+
+void DiskReserve::ReleaseToOpen() {
+  if (held_bytes_ > 0 && FreeBytesAt(path_).value_or(kLeftBytes) < kLeftBytes) Release();
 }
 
 bool DiskReserve::Take() {

@@ -17,20 +17,25 @@ namespace whence::store {
 // What the disk has free for us where the file `path` is or would be. None: it cannot be known.
 std::optional<int64_t> FreeBytesAt(const std::string& path);
 
+// The file that is kept for the database `path`.
+inline std::string ReserveOf(const std::string& path) { return path + ".reserve"; }
+
 // Thread-compatible.
 class DiskReserve {
  public:
-  // A file of that name from an earlier run is taken over. Nothing is held yet.
-  DiskReserve(std::string path, int64_t bytes) : path_(std::move(path)), bytes_(bytes) {}
+  // A file of that name from an earlier run is taken over; else nothing is held yet.
+  DiskReserve(std::string path, int64_t bytes);
   DiskReserve(const DiskReserve&) = delete;
   DiskReserve& operator=(const DiskReserve&) = delete;
 
-  // Takes the space, if it is not held. False: there is not enough, and nothing is held.
+  // Takes the space, if it is not held. False: there is not enough, and nothing is held any more.
   bool Take();
   // Takes as much of it as there is. False: there is nothing.
   bool TakeWhatThereIs();
   // Gives the space back to whoever writes next.
   void Release();
+  // The same, if there is too little to open a database in.
+  void ReleaseToOpen();
 
   int64_t bytes() const { return bytes_; }
   int64_t held_bytes() const { return held_bytes_; }

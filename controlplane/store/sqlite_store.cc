@@ -72,6 +72,7 @@ class Preparer {
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const std::string& path,
                                                                int64_t reserve_bytes) {
+  DiskReserve(ReserveOf(path), reserve_bytes).ReleaseToOpen();
   absl::StatusOr<std::unique_ptr<Database>> database = Database::Open(path);
   if (!database.ok()) return database.status();
   // The file is small, and serving half of a policy is worse than not starting.

@@ -60,7 +60,7 @@ class SqliteStore final : public Store {
       : database_(std::move(database)),
         statements_(std::move(statements)),
         contents_(std::move(contents)),
-        reserve_(database_->path() + ".reserve", reserve_bytes) {}
+        reserve_(ReserveOf(database_->path()), reserve_bytes) {}
   static absl::StatusOr<Statements> PrepareAll(Database& database);
   // All with mutex_ held.
   absl::StatusOr<CommitResult> TryCommit(const CommitRequest& request);

@@ -53,7 +53,7 @@ class DiskFullTest : public testing::Test {
   }
   // Takes all the space that is left.
   void FillDisk() {
-    std::ofstream filler(directory_ + "/filler", std::ios::binary);
+    std::ofstream filler(directory_ + "/filler", std::ios::binary | std::ios::app);
     std::string block(4096, 'x');
     while (filler.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) continue;
   }

@@ -62,6 +62,19 @@ TEST_F(StoreDiskFullTest, WritesGoOnInTheReserve) {
   }
 }
 
+TEST_F(StoreDiskFullTest, AReserveOfAnEarlierRunOpensAndServes) {
+  Open(4 << 20);
+  ASSERT_TRUE(Commit(1).ok());
+  for (int i = 2; i < 10; ++i) {
+    FillDisk();
+    store_.reset();
+    FillDisk();  // What was the log's, and its index's.
+    ASSERT_NO_FATAL_FAILURE(Open(4 << 20));
+    absl::StatusOr<CommitResult> result = Commit(i);
+    ASSERT_TRUE(result.ok()) << i << ": " << result.status();
+  }
+}
+
 TEST_F(StoreDiskFullTest, WithoutAReserveNothingChangesUntilThereIsSpace) {
   Open(0);
   ASSERT_TRUE(Commit(1).ok());
