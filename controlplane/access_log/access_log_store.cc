@@ -196,7 +196,7 @@ DiskPlan AccessLogStore::TakeReserve() {
 absl::StatusOr<std::vector<uint64_t>> AccessLogStore::CommitIfRoom(
     const std::vector<Batch>& batches) {
   DiskPlan disk = LookAtDisk();
-  if (disk.is_backed_up) {
+  if (disk.should_move_wal) {
     (void)database_->Checkpoint(false);  // The next look tells what came of it.
     disk = LookAtDisk();
   }
@@ -401,7 +401,11 @@ void AccessLogStore::Forget() {
 }
 
 absl::StatusOr<bool> AccessLogStore::MaintainOnce() {
-  const DiskPlan disk = TakeReserve();
+  DiskPlan disk = TakeReserve();
+  if (disk.should_move_wal) {
+    (void)database_->Checkpoint(false);  // The next look tells what came of it.
+    disk = LookAtDisk();
+  }
   absl::Status status = segments_.BoundFile(disk.max_file_bytes + kMaintenanceBytes);
   if (!status.ok()) return status;
   const bool is_short = disk.limits.max_bytes < segments_.limits().max_bytes;

@@ -20,6 +20,7 @@ DiskPlan PlanFor(const DiskState& disk, const SegmentLimits& limits) {
   plan.max_file_bytes = disk.page_bytes + std::max<int64_t>(available - kWalRoomBytes - owed, 0);
   plan.spare_wal_bytes = std::max<int64_t>(available - kWalRoomBytes / 2, 0);
   plan.can_take_reserve = available >= kWalRoomBytes + owed;
+  plan.should_move_wal = pending > 0 && disk.free_bytes < pending + kWalRoomBytes;
   plan.is_backed_up = pending > 0 && disk.free_bytes < pending + kCommitBytes;
   plan.limits.segment_bytes =
       std::min(limits.segment_bytes, std::max(plan.max_file_bytes / 8, kMinSegmentBytes));

@@ -35,7 +35,9 @@ struct DiskPlan {
   int64_t max_file_bytes = 0;   // the file is not to grow beyond
   int64_t spare_wal_bytes = 0;  // what one transaction of maintenance may write
   bool can_take_reserve = false;
-  // The disk has no room for what is in the WAL: more of it would have none either.
+  // The WAL is better moved now: the disk may soon have no room for what is in it.
+  bool should_move_wal = false;
+  // It has none: more of the WAL would have none either.
   bool is_backed_up = false;
 };
 

@@ -98,11 +98,12 @@ TEST_F(DiskFullTest, GoesOnWhereOthersTakeTheRest) {
   constexpr int kMany = 4000;
   uint64_t seq = 1;
   for (int batch = 0; batch < 60; ++batch) {
-    if (batch == 20) FillDisk();
-    if (batch == 40) {
+    if (batch == 20) {  // Closed: or it may give up the reserve while we still fill.
+      store_.reset();
       FillDisk();
       Open(SegmentLimits());
     }
+    if (batch == 40) FillDisk();
     absl::StatusOr<uint64_t> mark = Append(seq, kMany, 100);
     ASSERT_TRUE(mark.ok()) << "batch " << batch << ": " << mark.status();
     seq += kMany;

@@ -92,7 +92,19 @@ TEST(DiskPlanTest, LeavesRoomForTheLogAndTheReserve) {
     EXPECT_EQ(plan.spare_wal_bytes / kMiB, row.spare_mib) << row.name;
     EXPECT_EQ(plan.can_take_reserve, row.can_take_reserve) << row.name;
     EXPECT_EQ(plan.is_backed_up, row.is_backed_up) << row.name;
+    EXPECT_TRUE(plan.should_move_wal || !plan.is_backed_up) << row.name;
   }
+}
+
+TEST(DiskPlanTest, MovesTheLogWhileThereIsRoomForIt) {
+  DiskState disk{.wal_bytes = 8 * kMiB, .file_bytes = 100 * kMiB, .page_bytes = 108 * kMiB};
+  disk.free_bytes = 24 * kMiB;
+  EXPECT_FALSE(PlanFor(disk, kLimits).should_move_wal);
+  disk.free_bytes = 23 * kMiB;
+  EXPECT_TRUE(PlanFor(disk, kLimits).should_move_wal);
+  EXPECT_FALSE(PlanFor(disk, kLimits).is_backed_up);
+  disk.page_bytes = disk.file_bytes;  // It is moved.
+  EXPECT_FALSE(PlanFor(disk, kLimits).should_move_wal);
 }
 
 }  // namespace
