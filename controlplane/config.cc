@@ -118,8 +118,9 @@ std::string Webhook(const Flags& flags, Config* config) {
   if (flags.webhook_certificate.empty() || flags.webhook_key.empty()) {
     return "--webhook needs --webhook-cert and --webhook-key";
   }
-  config->webhook = {*address, flags.webhook_certificate, flags.webhook_key,
-                     SettingsOf(flags.inject)};
+  absl::StatusOr<inject::Settings> settings = SettingsOf(flags.inject, "inject-");
+  if (!settings.ok()) return std::string(settings.status().message());
+  config->webhook = {*address, flags.webhook_certificate, flags.webhook_key, *std::move(settings)};
   return "";
 }
 

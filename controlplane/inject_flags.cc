@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/str_cat.h"
+
 namespace whence::control {
 
 void DeclareInjectFlags(CLI::App& app, const std::string& prefix, InjectFlags& flags) {
@@ -28,11 +30,13 @@ void DeclareInjectFlags(CLI::App& app, const std::string& prefix, InjectFlags& f
                "Leave the kubelet's probes as they are: policy judges them");
 }
 
-inject::Settings SettingsOf(const InjectFlags& flags) {
+absl::StatusOr<inject::Settings> SettingsOf(const InjectFlags& flags, const std::string& prefix) {
   inject::Settings settings = flags.settings;
   settings.native_sidecar = !flags.classic;
   settings.rewrite_probes = !flags.keep_probes;
-  return settings;
+  const absl::Status status = inject::Normalize(&settings);
+  if (status.ok()) return settings;
+  return absl::Status(status.code(), absl::StrCat("--", prefix, status.message()));
 }
 
 }  // namespace whence::control

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "common/inject/settings.h"
 
 namespace CLI {
@@ -22,7 +23,8 @@ struct InjectFlags {
 // `prefix`: before each name: "" or "inject-". `flags` must outlive `app`'s parsing.
 void DeclareInjectFlags(CLI::App& app, const std::string& prefix, InjectFlags& flags);
 
-inject::Settings SettingsOf(const InjectFlags& flags);
+// InvalidArgument names the flag.
+absl::StatusOr<inject::Settings> SettingsOf(const InjectFlags& flags, const std::string& prefix);
 
 }  // namespace whence::control
 

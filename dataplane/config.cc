@@ -8,6 +8,7 @@
 #include "common/base/command_line.h"
 #include "common/base/names.h"
 #include "common/base/strings.h"
+#include "common/net/dial_target.h"
 #include "dataplane/limit_flags.h"
 #include "dataplane/quantity.h"
 
@@ -51,7 +52,8 @@ void DeclareRun(CLI::App& app, Flags& flags, CommandLine& result) {
   const auto add = [&app](const char* flag, auto& value, const char* help) {
     return app.add_option(flag, value, help);
   };
-  add("--control-plane", flags.control_plane, "HOST:PORT or unix:PATH of whence-control");
+  const std::string control_plane_help = std::string(net::kDialTargetForms) + " of whence-control";
+  add("--control-plane", flags.control_plane, control_plane_help.c_str());
   add("--static", flags.static_directory, "Instead: a folder of documents (*.yaml, *.yml, *.json)");
   add("--static-workload", flags.static_workloads,
       "With --static: another workload, NAMESPACE/NAME@IP[;k=v;…], as endpoint of Services")
@@ -153,6 +155,9 @@ std::string Address(const char* flag, const std::string& text,
 std::string Source(const Flags& flags, AgentConfig* config) {
   if (flags.control_plane.empty() == flags.static_directory.empty()) {
     return "give either --control-plane HOST:PORT or --static DIR";
+  }
+  if (!flags.control_plane.empty() && !net::IsDialTarget(flags.control_plane)) {
+    return "--control-plane " + Quoted(flags.control_plane) + ": give " + net::kDialTargetForms;
   }
   config->static_directory = flags.static_directory;
   config->control_plane = {flags.control_plane, flags.ca, flags.cert, flags.key};

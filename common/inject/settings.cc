@@ -7,15 +7,17 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/names.h"
 #include "common/base/strings.h"
 #include "common/inject/text_editor.h"
+#include "common/net/dial_target.h"
 
 namespace whence::inject {
 namespace {
 
 absl::Status Wrong(std::string_view name, std::string_view value, std::string_view want) {
   return absl::InvalidArgumentError(
-      absl::StrCat("annotation ", ToAbsl(name), ": \"", ToAbsl(value), "\": give ", ToAbsl(want)));
+      absl::StrCat(ToAbsl(name), ": \"", ToAbsl(value), "\": give ", ToAbsl(want)));
 }
 
 absl::Status ReadBool(std::string_view name, const std::string& value, bool* out) {
@@ -36,9 +38,11 @@ absl::Status ReadWord(std::string_view name, const std::string& value,
   return Wrong(name, value, want);
 }
 
-absl::Status ReadPorts(std::string_view name, const std::string& value, std::string* out) {
+// `all`: the "*" that an include may be; excluding everything is no injection.
+absl::Status ReadPorts(std::string_view name, const std::string& value, bool all,
+                       std::string* out) {
   out->clear();
-  if (value == "*") return absl::OkStatus();
+  if (all && value == "*") return absl::OkStatus();
   for (const absl::string_view word : absl::StrSplit(value, ',', absl::SkipWhitespace())) {
     const std::string port(absl::StripAsciiWhitespace(word));
     const bool digits = !port.empty() && port.size() <= 5 &&
@@ -48,6 +52,21 @@ absl::Status ReadPorts(std::string_view name, const std::string& value, std::str
     }
     absl::StrAppend(out, out->empty() ? "" : ",", port);
   }
+  return absl::OkStatus();
+}
+
+absl::Status ReadTarget(std::string_view name, const std::string& value, std::string* out) {
+  if (!net::IsDialTarget(value)) return Wrong(name, value, net::kDialTargetForms);
+  *out = value;
+  return absl::OkStatus();
+}
+
+absl::Status ReadImage(std::string_view name, const std::string& value, std::string* out) {
+  const bool is_printable = std::all_of(value.begin(), value.end(), absl::ascii_isgraph);
+  if (value.empty() || !is_printable) {
+    return Wrong(name, value, "an image such as registry.example/whence-agent:1");
+  }
+  *out = value;
   return absl::OkStatus();
 }
 
@@ -105,8 +124,10 @@ std::vector<Annotation> Annotations(PodSettings* pod) {
       return ReadWord(n, v, words, out);
     };
   };
-  auto ports = [](std::string* out) {
-    return [out](const std::string& n, const std::string& v) { return ReadPorts(n, v, out); };
+  auto ports = [](bool all, std::string* out) {
+    return [all, out](const std::string& n, const std::string& v) {
+      return ReadPorts(n, v, all, out);
+    };
   };
   auto quantity = [](std::string* out) {
     return [out](const std::string& n, const std::string& v) { return ReadQuantity(n, v, out); };
@@ -122,16 +143,20 @@ std::vector<Annotation> Annotations(PodSettings* pod) {
       {"whence.dev/interception-mode", "sidecar.istio.io/interceptionMode",
        word({"tproxy", "redirect"}, &s->mode)},
       {"whence.dev/include-inbound-ports", "traffic.sidecar.istio.io/includeInboundPorts",
-       ports(&s->include_ports)},
+       ports(true, &s->include_ports)},
       {"whence.dev/exclude-inbound-ports", "traffic.sidecar.istio.io/excludeInboundPorts",
-       ports(&s->exclude_ports)},
+       ports(false, &s->exclude_ports)},
       {"whence.dev/rewrite-probes", "sidecar.istio.io/rewriteAppHTTPProbers",
        boolean(&s->rewrite_probes)},
       {"whence.dev/native-sidecar", "sidecar.istio.io/nativeSidecar", boolean(&s->native_sidecar)},
       {"whence.dev/on-exit", "", word({"block", "bypass"}, &s->on_exit)},
       {"whence.dev/sysctls", "", word({"pod", "init"}, &s->sysctls)},
-      {"whence.dev/image", "", text(&s->image)},
-      {"whence.dev/control-plane", "", text(&s->control_plane)},
+      {"whence.dev/image", "",
+       [s](const std::string& n, const std::string& v) { return ReadImage(n, v, &s->image); }},
+      {"whence.dev/control-plane", "",
+       [s](const std::string& n, const std::string& v) {
+         return ReadTarget(n, v, &s->control_plane);
+       }},
       {"whence.dev/certs-secret", "", text(&s->certs_secret)},
       {"whence.dev/cpu", "", quantity(&s->cpu_request)},
       {"whence.dev/memory", "", quantity(&s->memory_request)},
@@ -157,6 +182,19 @@ std::string TextOf(const Json& metadata, const char* where, const std::string& n
 
 }  // namespace
 
+absl::Status Normalize(Settings* settings) {
+  absl::Status status = ReadImage("image", settings->image, &settings->image);
+  status.Update(
+      ReadTarget("agent-control-plane", settings->control_plane, &settings->control_plane));
+  const std::string include = settings->include_ports, exclude = settings->exclude_ports;
+  status.Update(ReadPorts("include-inbound-ports", include, true, &settings->include_ports));
+  status.Update(ReadPorts("exclude-inbound-ports", exclude, false, &settings->exclude_ports));
+  if (!settings->certs_secret.empty() && !IsName(settings->certs_secret)) {
+    status.Update(Wrong("certs-secret", settings->certs_secret, "the name of a Secret"));
+  }
+  return status;
+}
+
 absl::StatusOr<PodSettings> ReadSettings(const Settings& defaults, const Json& metadata) {
   PodSettings pod;
   pod.settings = defaults;
@@ -168,7 +206,11 @@ absl::StatusOr<PodSettings> ReadSettings(const Settings& defaults, const Json& m
       if (value.empty() && absl::EndsWith(name, "/inject"))
         value = TextOf(metadata, "labels", name);
       if (value.empty()) continue;
-      if (absl::Status status = annotation.read(name, value); !status.ok()) return status;
+      if (absl::Status status = annotation.read(name, value); !status.ok()) {
+        const bool is_named = absl::StartsWith(status.message(), name);
+        return is_named ? absl::Status(status.code(), absl::StrCat("annotation ", status.message()))
+                        : status;
+      }
       break;
     }
   }

@@ -28,6 +28,10 @@ struct Settings {
   std::string cpu_request = "50m", memory_request = "32Mi", cpu_limit, memory_limit = "128Mi";
 };
 
+// As the agent and Kubernetes take them, or InvalidArgument: it begins with the flag that says the
+// setting, without its dashes. Ports lose their spaces.
+absl::Status Normalize(Settings* settings);
+
 // What one pod's annotations make of the defaults.
 struct PodSettings {
   Settings settings;

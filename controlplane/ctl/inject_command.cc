@@ -74,10 +74,10 @@ void PrintTopologies(const std::vector<inject::Json>& topologies, std::ostream& 
 }
 
 // Whether all was well.
-bool InjectOne(const InjectOptions& options, const inject::Settings& settings,
-               const Manifest& manifest, std::string* text, std::ostream& err) {
-  const inject::Result result =
-      options.undo ? inject::Uninject(manifest.text) : inject::Inject(manifest.text, settings);
+bool InjectOne(const InjectOptions& options, const Manifest& manifest, std::string* text,
+               std::ostream& err) {
+  const inject::Result result = options.undo ? inject::Uninject(manifest.text)
+                                             : inject::Inject(manifest.text, options.settings);
   const auto print = [&](const char* level, const std::vector<std::string>& lines) {
     for (const std::string& line : lines) {
       err << Escape(level + manifest.name + ": " + line) << "\n";
@@ -119,9 +119,15 @@ Examples:
   control::DeclareInjectFlags(*in, "", inject->flags);
 }
 
+std::string InterpretInject(InjectOptions* options) {
+  absl::StatusOr<inject::Settings> settings = control::SettingsOf(options->flags, "");
+  if (!settings.ok()) return std::string(settings.status().message());
+  options->settings = *std::move(settings);
+  return "";
+}
+
 int RunInject(const InjectOptions& options, std::istream& input, std::ostream& out,
               std::ostream& err) {
-  const inject::Settings settings = control::SettingsOf(options.flags);
   std::vector<Manifest> manifests;
   bool good = true;
   for (const std::string& path : options.files) {
@@ -133,7 +139,7 @@ int RunInject(const InjectOptions& options, std::istream& input, std::ostream& o
   std::string whole;
   for (const Manifest& manifest : manifests) {
     std::string text;
-    good = InjectOne(options, settings, manifest, &text, err) && good;
+    good = InjectOne(options, manifest, &text, err) && good;
     // Files become documents of one stream.
     if (!whole.empty() && text.rfind("---", 0) != 0) whole += "---\n";
     whole += text;

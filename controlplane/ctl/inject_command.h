@@ -19,10 +19,14 @@ struct InjectOptions {
   std::vector<std::string> files;  // files, directories or "-"
   bool undo = false;               // uninject
   control::InjectFlags flags;
+  inject::Settings settings;  // what the flags come to
 };
 
 // Declares both commands on `app`, writing into the options.
 void DeclareInject(CLI::App& app, InjectOptions* inject, InjectOptions* uninject);
+
+// Fills `settings`. What is wrong; empty: nothing.
+std::string InterpretInject(InjectOptions* options);
 
 // Prints the manifests to `out`; what was left alone, warnings and faults to `err`, with the file's
 // name. The exit code: 1 if there is a fault, and then nothing is printed to `out`.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/command_line.h"
+#include "common/net/dial_target.h"
 #include "common/net/ip_address.h"
 #include "controlplane/ctl/history_options.h"
 #include "controlplane/ctl/insight_options.h"
@@ -67,7 +68,8 @@ void AddNamespace(CLI::App* command, Flags& flags, const char* help) {
 }
 
 void DeclareConnection(CLI::App& app, Flags& flags) {
-  app.add_option("--control-plane", flags.connection.address, "IP:PORT or unix:PATH")
+  app.add_option("--control-plane", flags.connection.address,
+                 std::string(net::kDialTargetForms) + " of whence-control")
       ->capture_default_str();
   app.add_option("--ca", flags.connection.ca,
                  "Talk TLS; the server's certificate is of this CA, PEM");
@@ -220,6 +222,9 @@ std::string InterpretConnection(const CLI::App& app, const ConnectionOptions& co
   for (const char* alone : {"inject", "uninject", "certs", "store"}) {
     if (app.got_subcommand(alone)) return "";
   }
+  if (!net::IsDialTarget(connection.address)) {
+    return "--control-plane \"" + connection.address + "\": give " + net::kDialTargetForms;
+  }
   if (connection.certificate.empty() != connection.key.empty()) {
     return "--cert and --key belong together: give both";
   }
@@ -264,6 +269,7 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
     flags.remove.output = output;
     options->command = flags.remove;
   } else if (app.got_subcommand("inject")) {
+    error = InterpretInject(&flags.inject);
     options->command = flags.inject;
   } else if (app.got_subcommand("uninject")) {
     options->command = flags.uninject;

@@ -71,6 +71,8 @@ TEST(ConfigTest, RefusesWrongUsageWithOneLineAndCodeTwo) {
       {{"--store", "etcd", "--etcd-endpoints", "http://127.0.0.1:1,http://10.0.0.1:1"},
        "--etcd-insecure"},
       {{"--store", "etcd", "--etcd-endpoints", "https://e:1", "--etcd-cert", "c"}, "--etcd-key"},
+      {{"--webhook", ":9443", "--webhook-cert", "c", "--webhook-key", "k", "--inject-image", ""},
+       "--inject-image: \"\": give an image"},
       {{"--no-such-flag"}, "--no-such-flag"},
       {{"stray"}, "stray"},
   };

@@ -26,6 +26,11 @@ TEST(ConfigTest, RefusesWrongUsageInOneLineThatHelps) {
   } kRows[] = {
       {"no source", {"run"}, "either --control-plane"},
       {"two sources", {"run", "--control-plane", "a:1", "--static", "d"}, "either --control-plane"},
+      {"no port",
+       {"run", "--control-plane", "10.0.0.5"},
+       "--control-plane \"10.0.0.5\": give HOST:PORT"},
+      {"no such port", {"run", "--control-plane", "a:99999"}, "give HOST:PORT"},
+      {"a URL", {"run", "--control-plane", "http://a:1"}, "give HOST:PORT"},
       {"unknown flag", {"run", "--static", "d", "--wokers", "2"}, "--wokers"},
       {"unknown command", {"rum"}, "rum"},
       {"no command", {}, "subcommand"},

@@ -16,7 +16,8 @@ TEST(InjectSettingsTest, RefusesWhatItCannotFollow) {
         "whence.dev/interception-mode: ebpf", "sidecar.istio.io/interceptionMode: NONE",
         "whence.dev/exclude-inbound-ports: '8080,http'",
         "whence.dev/exclude-inbound-ports: '70000'", "whence.dev/cpu: lots",
-        "proxy.istio.io/config: '{['"}) {
+        "whence.dev/control-plane: http://a", "whence.dev/image: a b",
+        "whence.dev/exclude-inbound-ports: '*'", "proxy.istio.io/config: '{['"}) {
     const auto read = ReadSettings({}, Parse(std::string("annotations: {") + annotation + "}"));
     ASSERT_FALSE(read.ok()) << annotation;
     EXPECT_THAT(std::string(read.status().message()), HasSubstr("annotation ")) << annotation;

@@ -107,6 +107,38 @@ TEST(OptionsTest, TakesWholeNumbersOnly) {
   EXPECT_TRUE(Parse({"diff", "0", "3"}).options);
 }
 
+TEST(OptionsTest, KnowsWhereTheControlPlaneMayBe) {
+  ExpectRefused({
+      {{"--control-plane", "", "get", "all"}, "--control-plane \"\": give HOST:PORT"},
+      {{"get", "all", "--control-plane", "127.0.0.1:99999"}, "give HOST:PORT"},
+      {{"get", "all", "--control-plane", "http://127.0.0.1:1"}, "give HOST:PORT"},
+      {{"get", "all", "--control-plane", "a:1", "--ca", "ca", "--cert", "c"}, "belong together"},
+      {{"get", "all", "--control-plane", "a:1", "--cert", "c", "--key", "k"}, "give --ca too"},
+  });
+  EXPECT_TRUE(Parse({"get", "all", "--control-plane", "unix:/run/s"}).options);
+}
+
+TEST(OptionsTest, InjectsWhatTheAgentTakes) {
+  ExpectRefused({
+      {{"inject", "-f", "-", "--include-inbound-ports", "x"}, "--include-inbound-ports: \"x\""},
+      {{"inject", "-f", "-", "--exclude-inbound-ports", "80,0"}, "--exclude-inbound-ports"},
+      {{"inject", "-f", "-", "--exclude-inbound-ports", "65536"}, "ports such as"},
+      {{"inject", "-f", "-", "--exclude-inbound-ports", "*"}, "ports such as"},
+      {{"inject", "-f", "-", "--image", ""}, "--image: \"\": give an image"},
+      {{"inject", "-f", "-", "--image", "a b"}, "--image: \"a b\": give an image"},
+      {{"inject", "-f", "-", "--agent-control-plane", ""},
+       "--agent-control-plane: \"\": give HOST"},
+      {{"inject", "-f", "-", "--agent-control-plane", "http://a"}, "give HOST:PORT"},
+      {{"inject", "-f", "-", "--certs-secret", "a b"}, "--certs-secret"},
+  });
+  const CommandLine line =
+      Parse({"inject", "-f", "-", "--include-inbound-ports", "8080, 9090", "--certs-secret", ""});
+  ASSERT_TRUE(line.options) << line.error;
+  const inject::Settings& settings = std::get<InjectOptions>(line.options->command).settings;
+  EXPECT_EQ(settings.include_ports, "8080,9090");
+  EXPECT_EQ(settings.certs_secret, "");
+}
+
 TEST(OptionsTest, CopiesBetweenTwoStores) {
   ExpectRefused({
       {{"store", "copy", "--from", "x", "--to", "sqlite:b"}, "--from \"x\": give sqlite:DATA-DIR"},
