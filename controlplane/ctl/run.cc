@@ -34,7 +34,12 @@ int Run(const Options& options, std::istream& input, std::ostream& out, std::ost
     err << "whencectl: " << Escape(std::string(channel.status().message())) << "\n";
     return kFailed;
   }
-  Session session{options.connection.address, *channel, out, err};
+  Session session{options.connection.address,
+                  *channel,
+                  out,
+                  err,
+                  !options.connection.ca.empty(),
+                  !options.connection.certificate.empty()};
   return std::visit(
       Overloaded{[&](const ApplyOptions& apply) { return Apply(apply, session, input); },
                  [&](const IpSetLoadOptions& load) { return LoadIpSet(load, session, input); },

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "controlplane/ctl/text.h"
+#include "controlplane/security/certificate.h"
 
 namespace whence::ctl {
 namespace {
@@ -23,6 +24,27 @@ absl::StatusOr<std::string> ReadPem(const char* flag, const std::string& path) {
   return text.str();
 }
 
+// How to mend that no connection came about. gRPC says why in its words and those of OpenSSL.
+std::string Advice(const Session& session, const std::string& reason) {
+  const auto says = [&](const char* words) { return reason.find(words) != std::string::npos; };
+  if (says("certificate verify failed")) {
+    return "its certificate is not of the CA in --ca, or has expired";
+  }
+  if (says("is not in peer certificate")) {
+    return "its certificate has another name: reach it by one that it has, or issue it with "
+           "--address";
+  }
+  if (says("wrong version number"))
+    return "it speaks no TLS there: leave out --ca, or set the port";
+  // It was there, and hung up.
+  if (says("Socket closed") || says("Ssl handshake failed")) {
+    if (!session.is_tls) return "does it speak TLS there? give --ca";
+    if (!session.has_certificate) return "does it ask for a certificate? give --cert and --key";
+    return "does it take --cert? it has to be of a CA that whence-control has as --ca";
+  }
+  return "is whence-control running? set --control-plane";
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options) {
@@ -36,6 +58,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& 
       absl::StatusOr<std::string> pem = ReadPem(flag, *path);
       if (!pem.ok()) return pem.status();
       *text = std::move(*pem);
+    }
+    if (!options.certificate.empty()) {
+      absl::Status pair = security::CheckKeyPair(options.certificate, options.key);
+      if (!pair.ok()) return pair;
     }
     credentials = grpc::SslCredentials(tls);
   }
@@ -55,7 +81,7 @@ int PrintFailure(const Session& session, const grpc::Status& status) {
         break;
       }
       session.err << "whencectl: cannot reach the control plane at " << Escape(session.address)
-                  << ": " << reason << ": is whence-control running? set --control-plane\n";
+                  << ": " << reason << ": " << Advice(session, reason) << "\n";
       break;
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       session.err << "whencectl: the control plane at " << Escape(session.address)

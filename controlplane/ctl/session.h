@@ -23,6 +23,7 @@ struct Session {
   std::shared_ptr<grpc::Channel> channel;
   std::ostream& out;
   std::ostream& err;
+  bool is_tls = false, has_certificate = false;
 };
 
 // Reads the PEM files and makes the channel; connects with the first call.

@@ -4,6 +4,7 @@
 usage: programs_test.py PROGRAM_DIR
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,46 @@ class Variables(unittest.TestCase):
         done = run("whence-echo", "--http", "none", variables={"WHENCE_HTTP": "nothing"})
         self.assertEqual(2, done.returncode)
         self.assertIn('"none"', done.stderr)
+
+
+class Tls(unittest.TestCase):
+    def test_says_what_is_wrong_with_whose_certificate(self):
+        with tempfile.TemporaryDirectory() as directory:
+            def path(name):
+                return os.path.join(directory, name)
+            for ca in "ca", "other":
+                self.assertEqual(0, run("whencectl", "certs", "init", "--dir", path(ca)).returncode)
+            for ca, *words in (["ca", "control-plane", "main", "--address", "127.0.0.1"], ["ca", "operator", "ana"],
+                               ["other", "operator", "bob"]):
+                self.assertEqual(0, run("whencectl", "certs", "issue", *words, "--dir", path(ca), "--out",
+                                        path(words[1])).returncode)
+            control = subprocess.Popen([os.path.join(PROGRAMS, "whence-control"), "--data-dir", path("data"), "--listen",
+                                        "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--cert", path("main.crt"), "--key",
+                                        path("main.key"), "--ca", path("ca/ca.crt"), "--http", "none"],
+                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            try:
+                plain, tls = re.findall(r"127\.0\.0\.1:\d+", control.stdout.readline())
+                ca = ["--ca", path("ca/ca.crt")]
+                ana = ["--cert", path("ana.crt"), "--key", path("ana.key")]
+                for address, flags, want in (
+                        (tls, [], "does it speak TLS there? give --ca"),
+                        (tls, ["--ca", path("other/ca.crt")], "its certificate is not of the CA in --ca"),
+                        (tls, ca, "give --cert and --key"),
+                        (tls, ca + ["--cert", path("bob.crt"), "--key", path("bob.key")], "does it take --cert?"),
+                        (tls, ca + ["--cert", path("ana.crt"), "--key", path("bob.key")], "bob.key"),
+                        (tls.replace("127.0.0.1", "localhost"), ca + ana, "its certificate has another name"),
+                        (plain, ca + ana, "it speaks no TLS there")):
+                    done = run("whencectl", "--control-plane", address, *flags, "get", "all")
+                    self.assertEqual(1, done.returncode, done.stderr)
+                    self.assertIn(want, done.stderr)
+                    self.assertNotIn("running", done.stderr)
+                    self.assertEqual(1, done.stderr.count("\n"), done.stderr)
+                done = run("whencectl", "--control-plane", tls, *ca, *ana, "get", "all")
+                self.assertEqual(0, done.returncode, done.stderr)
+            finally:
+                control.terminate()
+                control.wait(30)
+                control.stdout.close()
 
 
 class StoreCopy(unittest.TestCase):
