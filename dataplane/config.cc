@@ -36,7 +36,7 @@ struct Flags {
   std::string control_plane, static_directory, ca, cert, key;
   std::string role = "sidecar", name, name_space = "default", host_ip, interception;
   std::vector<std::string> labels, pod_ip, static_workloads, include_ports, exclude_ports;
-  int workers = 0;
+  std::optional<int> workers;
   uint16_t inbound_port = 15006;
   std::string source_ports = "10240-32767";
   uint32_t upstream_mark = proxy::Marks().upstream;
@@ -286,8 +286,10 @@ std::string SourcePorts(const std::string& text, proxy::PortRange* range) {
 }
 
 std::string Operation(const Flags& flags, const HostDefaults& host, AgentConfig* config) {
-  if (flags.workers < 0 || flags.workers > 256) return "--workers: give 1 to 256";
-  config->data_plane.workers = flags.workers > 0 ? flags.workers : std::clamp(host.cpus, 1, 4);
+  if (flags.workers && (*flags.workers < 1 || *flags.workers > 256)) {
+    return "--workers: give 1 to 256";
+  }
+  config->data_plane.workers = flags.workers.value_or(std::clamp(host.cpus, 1, 4));
   if (flags.inbound_port == 0) return "--inbound-port: give 1 to 65535";
   if (flags.upstream_mark == 0 || flags.upstream_mark == proxy::Marks().listener) {
     return "--upstream-mark: give the one of `intercept install`, neither 0 nor 1339";

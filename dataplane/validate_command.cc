@@ -21,7 +21,8 @@ int RunValidate(const ValidateOptions& options, std::ostream& out, std::ostream&
   for (const std::string& warning : loaded.warnings) err << "warning: " << warning << "\n";
   for (const std::string& fault : loaded.faults) err << fault << "\n";
   if (code != 0) {
-    err << "whence-agent: " << loaded.faults.size() << " faults\n";
+    err << "whence-agent: " << loaded.faults.size()
+        << (loaded.faults.size() == 1 ? " fault\n" : " faults\n");
   } else {
     out << loaded.documents.size() << " documents, no faults\n";
   }

@@ -28,6 +28,13 @@ void DeclareFilters(CLI::App* logs, LogFlags& flags) {
   logs->add_option("--id", flags.id, "Only the record of this number (-o json prints it)")
       ->check(WholeNumberFrom<int64_t>(1))
       ->type_name("NUMBER");
+  // An empty filter would be none, and show everything: more likely a variable of a script is empty.
+  for (CLI::Option* option : logs->get_options()) {
+    if (option == logs->get_help_ptr()) continue;
+    option->check([](const std::string& value) {
+      return value.empty() ? "\"\": give a value, or leave the flag out" : std::string();
+    });
+  }
   logs->add_option("--since", flags.since,
                    "Only the last 90s, 10m, 2h, 1d; or from this time on, 2026-11-22T22:54:15Z");
   logs->add_option("--until", flags.until,
@@ -71,6 +78,9 @@ std::string ReadDeadline(const LogFlags& flags, Seconds* deadline) {
 }
 
 std::string InterpretTail(const LogFlags& flags, LogsOptions* logs) {
+  if (flags.follow && !flags.deadline.empty()) {
+    return "--deadline: what follows has no end; not with -f";
+  }
   if (flags.follow && flags.before > 0) return "--before: pages go back in time; not with -f";
   if (flags.follow && !flags.until.empty()) return "--until: what follows is newer; not with -f";
   std::string error = ReadSelection(flags, &logs->selection);

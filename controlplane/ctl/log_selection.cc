@@ -48,6 +48,14 @@ std::string ReadSelection(const LogFlags& flags, LogSelection* selection) {
     error = ReadTime("--until", flags.until, &until_us, &selection->until_span_us);
   }
   if (!error.empty()) return error;
+  // Of two spans the longer one is the earlier; a span and a time are compared by the server's clock.
+  const bool ends_first = (since_us != 0 && until_us != 0 && since_us >= until_us) ||
+                          (selection->since_span_us && selection->until_span_us &&
+                           *selection->since_span_us <= *selection->until_span_us);
+  if (ends_first) {
+    return absl::StrCat("--since \"", flags.since, "\" is not before --until \"", flags.until,
+                        "\": no record could fit");
+  }
   query.set_since_us(since_us);
   query.set_until_us(until_us);
   query.set_client_cidr(flags.client);
@@ -67,7 +75,8 @@ std::string ReadSelection(const LogFlags& flags, LogSelection* selection) {
 
 std::string CheckWorkload(const std::string& workload) {
   const size_t slash = workload.find('/');
-  const bool named = slash != std::string::npos && slash != 0 && slash + 1 != workload.size();
+  const bool named = slash != std::string::npos && slash != 0 && slash + 1 != workload.size() &&
+                     workload.find('/', slash + 1) == std::string::npos;
   return workload.empty() || named ? "" : "--workload \"" + workload + "\": give NAMESPACE/NAME";
 }
 

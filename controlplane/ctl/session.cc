@@ -59,6 +59,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& 
       if (!pem.ok()) return pem.status();
       *text = std::move(*pem);
     }
+    // gRPC says "empty address list" of a file that holds none.
+    if (auto ca = security::ReadCertificates("--ca", options.ca); !ca.ok()) return ca.status();
     if (!options.certificate.empty()) {
       absl::Status pair = security::CheckKeyPair(options.certificate, options.key);
       if (!pair.ok()) return pair;

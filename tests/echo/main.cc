@@ -89,7 +89,8 @@ bool ParsePorts(const std::string& text, std::vector<uint16_t>* ports) {
   return true;
 }
 
-void ReadEnvironment(Settings* settings) {
+// False, and a message on stderr, if a variable is wrong.
+bool ReadEnvironment(Settings* settings) {
   const auto take = [](const char* variable, std::string* value) {
     if (const char* text = std::getenv(variable)) *value = text;
   };
@@ -97,7 +98,12 @@ void ReadEnvironment(Settings* settings) {
   take("WHENCE_TCP", &settings->tcp);
   take("WHENCE_BIND", &settings->bind);
   take("WHENCE_NAME", &settings->name);
-  settings->quiet = std::getenv("WHENCE_QUIET") != nullptr;
+  std::string quiet;
+  take("WHENCE_QUIET", &quiet);
+  settings->quiet = quiet == "true" || quiet == "1";
+  if (quiet.empty() || settings->quiet || quiet == "false" || quiet == "0") return true;
+  std::fprintf(stderr, "whence-echo: WHENCE_QUIET \"%s\": give true or false\n", quiet.c_str());
+  return false;
 }
 
 // The exit code, or -1 to go on.
@@ -128,11 +134,15 @@ int ReadFlags(int argc, char** argv, Settings* settings) {
 int Main(int argc, char** argv) {
   // Used by threads that outlive this function's callers; the process ends without unwinding it.
   static Settings settings;
-  ReadEnvironment(&settings);
+  if (!ReadEnvironment(&settings)) return 2;
   if (const int code = ReadFlags(argc, argv, &settings); code >= 0) return code;
   std::vector<uint16_t> http;
   std::vector<uint16_t> tcp;
   if (!ParsePorts(settings.http, &http) || !ParsePorts(settings.tcp, &tcp)) return 2;
+  if (http.empty() && tcp.empty()) {
+    std::fputs("whence-echo: nothing to listen on: give --http or --tcp PORT\n", stderr);
+    return 2;
+  }
   std::signal(SIGPIPE, SIG_IGN);
   std::vector<std::thread> threads;
   const auto start = [&](const std::vector<uint16_t>& ports, Server serve) {

@@ -131,6 +131,14 @@ class StoreCopy(unittest.TestCase):
             self.assertEqual([], os.listdir(directory))
 
 
+class Echo(unittest.TestCase):
+    def test_wrong_usage(self):
+        done = run("whence-echo", "--http", "")
+        self.assertEqual((2, True), (done.returncode, "nothing to listen on" in done.stderr))
+        done = run("whence-echo", "--http", "none", variables={"WHENCE_QUIET": "bogus"})
+        self.assertEqual((2, True), (done.returncode, 'WHENCE_QUIET "bogus"' in done.stderr))
+
+
 class StandardStreams(unittest.TestCase):
     def test_what_does_not_arrive_is_a_failure(self):
         with tempfile.TemporaryDirectory() as directory:

@@ -31,6 +31,7 @@ TEST(ConfigTest, RefusesWrongUsageInOneLineThatHelps) {
        "--control-plane \"10.0.0.5\": give HOST:PORT"},
       {"no such port", {"run", "--control-plane", "a:99999"}, "give HOST:PORT"},
       {"a URL", {"run", "--control-plane", "http://a:1"}, "give HOST:PORT"},
+      {"no workers", {"run", "--static", "d", "--workers", "0"}, "--workers: give 1 to 256"},
       {"unknown flag", {"run", "--static", "d", "--wokers", "2"}, "--wokers"},
       {"unknown command", {"rum"}, "rum"},
       {"no command", {}, "subcommand"},

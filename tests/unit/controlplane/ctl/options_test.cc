@@ -139,6 +139,20 @@ TEST(OptionsTest, InjectsWhatTheAgentTakes) {
   EXPECT_EQ(settings.certs_secret, "");
 }
 
+TEST(OptionsTest, RefusesFiltersThatWouldShowAllOrNothing) {
+  ExpectRefused({
+      {{"logs", "--client", ""}, "--client: \"\": give a value"},
+      {{"logs", "--request-id", ""}, "--request-id: \"\": give a value"},
+      {{"logs", "--workload", "a/b/c"}, "--workload \"a/b/c\": give NAMESPACE/NAME"},
+      {{"logs", "--since", "1h", "--until", "2h"}, "no record could fit"},
+      {{"logs", "--since", "1h", "--until", "1h"}, "no record could fit"},
+      {{"logs", "--since", "2026-11-22T22:54:15Z", "--until", "2026-11-22T22:54:14Z"}, "no record"},
+      {{"logs", "-f", "--deadline", "1s"}, "--deadline: what follows has no end"},
+  });
+  EXPECT_TRUE(Parse({"logs", "--since", "2h", "--until", "1h"}).options);
+  EXPECT_TRUE(Parse({"logs", "--since", "2026-11-22T22:54:15Z", "--until", "1h"}).options);
+}
+
 TEST(OptionsTest, CopiesBetweenTwoStores) {
   ExpectRefused({
       {{"store", "copy", "--from", "x", "--to", "sqlite:b"}, "--from \"x\": give sqlite:DATA-DIR"},
