@@ -212,7 +212,8 @@ absl::Status Agent::StartStatic() {
   for (const std::string& fault : config.faults) log_.Error(fault);
   if (config.snapshot == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat(config.faults.size(), " faults in ", config_.static_directory));
+        absl::StrCat(config.faults.size(), config.faults.size() == 1 ? " fault in " : " faults in ",
+                     config_.static_directory));
   }
   const std::string version = config.snapshot->version;
   if (absl::Status status = Publish(std::move(config.snapshot)); !status.ok()) return status;

@@ -1,10 +1,13 @@
 #include "controlplane/ctl/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 #include <utility>
 
 #include "common/base/command_line.h"
+#include "common/base/strings.h"
+#include "common/document/kinds.h"
 #include "common/net/dial_target.h"
 #include "common/net/ip_address.h"
 #include "controlplane/ctl/history_options.h"
@@ -217,6 +220,17 @@ std::string InterpretExplain(const Flags& flags, v1::ExplainRequest* request) {
   return error.empty() ? CheckWorkload(flags.workload) : error;
 }
 
+// `all`: whether the word "all" is one, too.
+std::string CheckKind(const std::string& kind, bool all) {
+  if ((all && EqualsIgnoreCase(kind, "all")) || document::FindKindByAlias(kind) != nullptr)
+    return "";
+  std::string known;
+  for (const document::Kind& one : document::AllKinds()) {
+    known += (known.empty() ? "" : ", ") + std::string(one.name);
+  }
+  return "unknown kind \"" + kind + "\": give one of " + known + (all ? ", or all" : "");
+}
+
 // Of no matter to commands that ask nobody, and so are their variables.
 std::string InterpretConnection(const CLI::App& app, const ConnectionOptions& connection) {
   for (const char* alone : {"inject", "uninject", "certs", "store"}) {
@@ -245,6 +259,9 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
     error = CheckStore(flags.copy);
     options->command = flags.copy;
   } else if (app.got_subcommand("apply")) {
+    if (std::count(flags.apply.files.begin(), flags.apply.files.end(), "") > 0) {
+      error = "-f \"\": give a file, a directory, or - for standard input";
+    }
     flags.apply.default_namespace = flags.namespace_name;
     flags.apply.if_revision = IfRevision(*app.get_subcommand("apply"));
     flags.apply.output = output;
@@ -254,12 +271,14 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
     flags.load.output = output;
     options->command = flags.load;
   } else if (app.got_subcommand("get")) {
+    error = CheckKind(flags.kind, /*all=*/true);
     flags.get.request.set_kind(flags.kind);
     flags.get.request.set_name(flags.name);
     flags.get.request.set_namespace_(flags.namespace_name);
     flags.get.output = output;
     options->command = flags.get;
   } else if (app.got_subcommand("delete")) {
+    error = CheckKind(flags.kind, /*all=*/false);
     flags.remove.request.set_kind(flags.kind);
     flags.remove.request.set_name(flags.name);
     flags.remove.request.set_namespace_(flags.namespace_name);
@@ -279,6 +298,10 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
     options->command = RefusalsOptions{output};
   } else if (app.got_subcommand("certs")) {
     if (app.get_subcommand("certs")->got_subcommand("init")) {
+      if (!security::IsTrustDomain(flags.certs.trust_domain)) {
+        error =
+            "--trust-domain \"" + flags.certs.trust_domain + "\": give a DNS name in lower case";
+      }
       options->command = InterpretInit(flags.certs);
     } else {
       CertsIssueOptions issue;

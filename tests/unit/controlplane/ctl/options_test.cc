@@ -153,6 +153,17 @@ TEST(OptionsTest, RefusesFiltersThatWouldShowAllOrNothing) {
   EXPECT_TRUE(Parse({"logs", "--since", "2026-11-22T22:54:15Z", "--until", "1h"}).options);
 }
 
+TEST(OptionsTest, RefusesWrongWordsBeforeItAsks) {
+  ExpectRefused({
+      {{"get", "bogus"}, "unknown kind \"bogus\": give one of "},
+      {{"get", ""}, "unknown kind \"\""},
+      {{"delete", "bogus", "x"}, "unknown kind \"bogus\""},
+      {{"apply", "-f", ""}, "-f \"\": give a file"},
+      {{"certs", "init", "--trust-domain", "Bad Domain"}, "--trust-domain \"Bad Domain\": give"},
+  });
+  EXPECT_TRUE(Parse({"get", "svc"}).options);
+}
+
 TEST(OptionsTest, CopiesBetweenTwoStores) {
   ExpectRefused({
       {{"store", "copy", "--from", "x", "--to", "sqlite:b"}, "--from \"x\": give sqlite:DATA-DIR"},
