@@ -121,6 +121,14 @@ int CertsIssue(const CertsIssueOptions& options, std::ostream& out, std::ostream
   if (absl::Status status = WriteBoth(options.prefix, *made); !status.ok()) {
     return Fail(status, err);
   }
+  const auto info = security::ParseCertificates(made->certificate);
+  const auto asked = SystemClock().Now() + options.validity;
+  // A minute: the CA's end is the only thing that cuts it by more than the time since.
+  if (info.ok() && (*info)[0].not_after + std::chrono::minutes(1) < asked) {
+    err << "warning: valid for less than --days, since the CA itself ends then: make a new one "
+           "with "
+           "whencectl certs init\n";
+  }
   return Report(options.prefix, *made, options.output, out);
 }
 

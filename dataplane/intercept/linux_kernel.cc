@@ -1,7 +1,9 @@
 #include "dataplane/intercept/linux_kernel.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <nftables/libnftables.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +22,14 @@ struct ContextDeleter {
   void operator()(nft_ctx* context) const { nft_ctx_free(context); }
 };
 using Context = std::unique_ptr<nft_ctx, ContextDeleter>;
+
+// libnftables without the right to ask prints a line of its own on standard error.
+bool MayAsk() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
+  if (syscall(SYS_capget, &header, data) != 0) return true;
+  return (data[CAP_TO_INDEX(CAP_NET_ADMIN)].effective & CAP_TO_MASK(CAP_NET_ADMIN)) != 0;
+}
 
 // A context holds a netlink socket of the namespace it was made in, so each call makes its own.
 absl::StatusOr<Context> NewContext() {
@@ -40,6 +50,9 @@ std::string FirstLine(const char* text) {
 
 absl::StatusOr<std::string> Run(const std::string& commands, unsigned int output_flags,
                                 bool dry_run) {
+  if (!MayAsk()) {
+    return absl::PermissionDeniedError("nftables: not permitted: needs CAP_NET_ADMIN, as root has");
+  }
   auto context = NewContext();
   if (!context.ok()) return context.status();
   nft_ctx_output_set_flags(context->get(), output_flags);

@@ -122,6 +122,17 @@ class Tls(unittest.TestCase):
                 control.stdout.close()
 
 
+class Certificates(unittest.TestCase):
+    def test_says_that_a_certificate_does_not_outlive_its_ca(self):
+        with tempfile.TemporaryDirectory() as directory:
+            self.assertEqual(0, run("whencectl", "certs", "init", "--dir", directory + "/ca", "--days", "10").returncode)
+            for days, want in ("9", ""), ("11", "since the CA itself ends then"):
+                done = run("whencectl", "certs", "issue", "operator", "ana" + days, "--dir", directory + "/ca", "--days", days)
+                self.assertEqual(0, done.returncode, done.stderr)
+                self.assertEqual(bool(want), bool(done.stderr), done.stderr)
+                self.assertIn(want, done.stderr)
+
+
 class StoreCopy(unittest.TestCase):
     def test_a_source_that_is_not_there_is_not_made(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -129,6 +140,18 @@ class StoreCopy(unittest.TestCase):
             self.assertEqual(1, done.returncode)
             self.assertIn(f"--from: {directory}/typo holds no config.db", done.stderr)
             self.assertEqual([], os.listdir(directory))
+
+
+class Unprivileged(unittest.TestCase):
+    @unittest.skipIf(os.geteuid() != 0, "drops what root has")
+    def test_intercept_says_in_one_line_what_it_needs(self):
+        for command in (["install"], ["remove"], ["show"]):
+            done = subprocess.run(["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin",
+                                   os.path.join(PROGRAMS, "whence-agent"), "intercept", *command],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual(1, done.returncode)
+            self.assertIn("needs CAP_NET_ADMIN", done.stderr)
+            self.assertEqual(1, done.stderr.count("\n"), done.stderr)
 
 
 class Echo(unittest.TestCase):
