@@ -192,6 +192,10 @@ std::string InterpretExplain(const Flags& flags, v1::ExplainRequest* request) {
   }
   if (flags.peer.empty())
     return "explain: --peer is required: where does the connection come from?";
+  if (flags.tcp && (!(flags.host + flags.path + flags.method).empty() || !flags.headers.empty() ||
+                    !flags.forwarded_for.empty())) {
+    return "--host, --path, --method, --header and --xff are of HTTP requests: not with --tcp";
+  }
   if (flags.insight.revision) request->set_revision(*flags.insight.revision);
   for (const auto& [flag, text] : {std::pair("--peer", flags.peer),
                                    {"--proxy", flags.proxy},
@@ -313,6 +317,12 @@ std::string Interpret(CLI::App& app, Flags& flags, Options* options) {
   } else if (app.got_subcommand("doctor")) {
     error = InterpretDoctor(flags.insight, &options->command);
   } else if (app.got_subcommand("explain") && AsksAboutRecords(flags.insight)) {
+    const bool describes = !(flags.workload + flags.peer + flags.proxy).empty() || flags.tcp ||
+                           !flags.labels.empty() || !flags.forwarded_for.empty();
+    error = describes ? "--from-log and --diff take accesses from records: not with --workload, "
+                        "--labels, --peer, --proxy, --xff or --tcp"
+                      : "";
+    if (!error.empty()) return error;
     error =
         InterpretRecordedExplain(flags.insight, flags.namespace_name, output, &options->command);
   } else if (app.got_subcommand("explain")) {

@@ -164,6 +164,16 @@ TEST(OptionsTest, RefusesWrongWordsBeforeItAsks) {
   EXPECT_TRUE(Parse({"get", "svc"}).options);
 }
 
+TEST(OptionsTest, ExplainRefusesFlagsWithoutEffect) {
+  ExpectRefused({
+      {{"explain", "--workload", "a/b", "--peer", "1.2.3.4", "--tcp", "--host", "h"},
+       "not with --tcp"},
+      {{"explain", "--from-log", "1", "--peer", "1.2.3.4"}, "take accesses from records"},
+      {{"explain", "--diff", "x", "--workload", "a/b"}, "take accesses from records"},
+  });
+  EXPECT_TRUE(Parse({"explain", "--workload", "a/b", "--peer", "1.2.3.4", "--tcp"}).options);
+}
+
 TEST(OptionsTest, CopiesBetweenTwoStores) {
   ExpectRefused({
       {{"store", "copy", "--from", "x", "--to", "sqlite:b"}, "--from \"x\": give sqlite:DATA-DIR"},
