@@ -93,7 +93,7 @@ def faults(folder, control, ctl, data):
     """On a small file system of its own, in a mount namespace of its own: it is filled to the brim."""
     if not shutil.which("sqlite3"):
         skip("there is no sqlite3")
-    script = 'mount -t tmpfs -o size=48m tmpfs "$5" || exit 77; exec node "$0" "$@"'
+    script = 'mount -t tmpfs -o size=96m tmpfs "$5" || exit 77; exec node "$0" "$@"'
     if subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
         skip("a mount namespace needs root")
     done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(HERE / "../soak/faults.js"), str(folder), PROTOS, control,
