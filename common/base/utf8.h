@@ -1,5 +1,5 @@
-// UTF-8 (RFC 3629), for text from outside that goes into protobuf strings: one string that is not
-// UTF-8 makes the whole message unreadable for the other side.
+// UTF-8 (RFC 3629), for text from outside: in protobuf strings, where one string that is not UTF-8
+// makes the whole message unreadable for the other side, and on terminals.
 #ifndef WHENCE_COMMON_BASE_UTF8_H_
 #define WHENCE_COMMON_BASE_UTF8_H_
 
@@ -30,6 +30,47 @@ inline size_t Utf8CharacterSize(std::string_view text) {
     return 0;
   }
   return size;
+}
+
+struct Utf8Character {
+  char32_t code_point = 0;
+  size_t size = 0;  // in bytes; 0: there is none
+};
+
+// The character that `text` begins with.
+inline Utf8Character DecodeUtf8(std::string_view text) {
+  const size_t size = Utf8CharacterSize(text);
+  if (size == 0) return {};
+  const auto lead = static_cast<uint8_t>(text[0]);
+  char32_t code_point = size == 1 ? lead : lead & (0xff >> (size + 1));
+  for (size_t i = 1; i < size; ++i) {
+    code_point = code_point << 6 | (static_cast<uint8_t>(text[i]) & 0x3f);
+  }
+  return {code_point, size};
+}
+
+// What a terminal obeys, hides or reorders (Unicode 15: controls, Bidi_Control, format characters of
+// no width, separators, interlinear annotation, language tags).
+constexpr bool IsHidden(char32_t c) {
+  constexpr struct {
+    char32_t first, last;
+  } kRanges[] = {
+      {0x00, 0x1f},        // C0
+      {0x7f, 0x9f},        // DEL, C1
+      {0xad, 0xad},        // soft hyphen
+      {0x61c, 0x61c},      // Arabic letter mark
+      {0x180e, 0x180e},    // Mongolian vowel separator
+      {0x200b, 0x200f},    // zero widths, left-to-right and right-to-left marks
+      {0x2028, 0x202e},    // separators, embeddings, overrides
+      {0x2060, 0x206f},    // word joiner, isolates
+      {0xfeff, 0xfeff},    // byte order mark
+      {0xfff9, 0xfffb},    // annotations
+      {0xe0000, 0xe007f},  // tags
+  };
+  for (const auto& range : kRanges) {
+    if (c >= range.first && c <= range.last) return true;
+  }
+  return false;
 }
 
 // Bytes from the front that are whole characters: all of them if `text` is UTF-8.

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <ctime>
 
+#include "common/base/utf8.h"
+
 namespace whence::ctl {
 namespace {
 
@@ -12,12 +14,6 @@ struct Range {
   char32_t first, last;
 };
 
-// What a terminal obeys, hides or reorders (Unicode 15: Bidi_Control, zero-width format characters,
-// separators, interlinear annotation, language tags).
-constexpr Range kHidden[] = {{0x00, 0x1f},     {0x7f, 0x9f},      {0xad, 0xad},
-                             {0x061c, 0x061c}, {0x180e, 0x180e},  {0x200b, 0x200f},
-                             {0x2028, 0x202e}, {0x2060, 0x206f},  {0xfeff, 0xfeff},
-                             {0xfff9, 0xfffb}, {0xe0000, 0xe007f}};
 // Combining marks: no cell of their own.
 constexpr Range kZeroWidth[] = {{0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd},
                                 {0x064b, 0x065f}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff},
@@ -37,26 +33,11 @@ bool Contains(const Range (&ranges)[N], char32_t c) {
 
 constexpr char32_t kInvalid = 0xffffffff;
 
-// Takes one character off the front; kInvalid (and one byte) where there is no UTF-8: overlong
-// forms, surrogates and values beyond 10FFFF are none.
+// Takes one character off the front; kInvalid (and one byte) where there is none.
 char32_t TakeCharacter(std::string_view* text) {
-  auto byte = [text](size_t i) { return static_cast<unsigned char>((*text)[i]); };
-  unsigned char lead = byte(0);
-  size_t size = lead < 0x80                   ? 1
-                : lead >= 0xc2 && lead < 0xe0 ? 2
-                : lead >= 0xe0 && lead < 0xf0 ? 3
-                : lead >= 0xf0 && lead < 0xf5 ? 4
-                                              : 0;
-  char32_t value = size == 1 ? lead : size == 0 ? kInvalid : lead & (0xff >> (size + 1));
-  for (size_t i = 1; value != kInvalid && i < size; ++i) {
-    bool continues = i < text->size() && (byte(i) & 0xc0) == 0x80;
-    value = continues ? value << 6 | (byte(i) & 0x3f) : kInvalid;
-  }
-  bool overlong = (size == 3 && value < 0x800) || (size == 4 && value < 0x10000);
-  bool surrogate = value >= 0xd800 && value <= 0xdfff;
-  if (overlong || surrogate || (value != kInvalid && value > 0x10ffff)) value = kInvalid;
-  text->remove_prefix(value == kInvalid ? 1 : size);
-  return value;
+  const auto [code_point, size] = DecodeUtf8(*text);
+  text->remove_prefix(std::max<size_t>(size, 1));
+  return size == 0 ? kInvalid : code_point;
 }
 
 size_t CellsOf(char32_t c) { return Contains(kZeroWidth, c) ? 0 : Contains(kWide, c) ? 2 : 1; }
@@ -85,7 +66,7 @@ std::string Escape(std::string_view text) {
       out += "\\t";
     } else if (c == '\r') {
       out += "\\r";
-    } else if (!Contains(kHidden, c)) {
+    } else if (!IsHidden(c)) {
       out += before.substr(0, before.size() - text.size());
     } else if (c < 0x80) {
       AppendHex("\\x%02x", c, &out);
@@ -132,10 +113,10 @@ std::string JsonString(std::string_view text) {
     } else if (c == '"' || c == '\\') {
       out += '\\';
       out += static_cast<char>(c);
-    } else if (c <= 0xffff && Contains(kHidden, c)) {
+    } else if (c <= 0xffff && IsHidden(c)) {
       // The same text for a machine, and nothing to obey for the terminal it may be printed on.
       AppendHex("\\u%04x", c, &out);
-    } else if (Contains(kHidden, c)) {
+    } else if (IsHidden(c)) {
       AppendHex("\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
                 &out);  // a surrogate pair, as JSON wants
       AppendHex("\\u%04x", 0xdc00 + ((c - 0x10000) & 0x3ff), &out);

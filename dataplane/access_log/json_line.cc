@@ -5,44 +5,23 @@
 #include <chrono>
 #include <cstdint>
 
+#include "common/base/utf8.h"
 #include "dataplane/access_log/record_text.h"
 
 namespace whence::access_log {
 namespace {
 
-void AppendEscape(uint32_t unit, std::string* out) {
+void AppendUnit(uint32_t unit, std::string* out) {
   static constexpr char kHex[] = "0123456789abcdef";
   *out += "\\u";
   for (int shift = 12; shift >= 0; shift -= 4) out->push_back(kHex[unit >> shift & 15]);
 }
 
-// The UTF-8 sequence at the start of `bytes` (RFC 3629, section 4): its length, 0 if there is none,
-// and its code point.
-size_t DecodeUtf8(std::string_view bytes, uint32_t* code) {
-  const auto at = [&](size_t i) { return static_cast<uint8_t>(bytes[i]); };
-  const uint8_t lead = at(0);
-  const size_t length = lead < 0x80         ? 1
-                        : (lead >> 5) == 6  ? 2
-                        : (lead >> 4) == 14 ? 3
-                        : (lead >> 3) == 30 ? 4
-                                            : 0;
-  if (length == 0 || bytes.size() < length) return 0;
-  *code = length == 1 ? lead : lead & (0x7f >> length);
-  for (size_t i = 1; i < length; ++i) {
-    if ((at(i) & 0xc0) != 0x80) return 0;
-    *code = *code << 6 | (at(i) & 0x3f);
-  }
-  static constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = *code >= 0xd800 && *code <= 0xdfff;
-  return *code < kLeast[length] || *code > 0x10ffff || surrogate ? 0 : length;
-}
-
-// Characters that move the cursor, reorder or hide what stands around them on a terminal. All below
-// U+10000.
-bool IsHidden(uint32_t code) {
-  return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c ||
-         (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-         (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
+// JSON has units of UTF-16: two for what is above U+FFFF (RFC 8259, section 7).
+void AppendEscape(char32_t code, std::string* out) {
+  if (code <= 0xffff) return AppendUnit(code, out);
+  AppendUnit(0xd7c0 + (code >> 10), out);
+  AppendUnit(0xdc00 + (code & 0x3ff), out);
 }
 
 // An object, so that the search for one that is not is compiled around it.
@@ -100,8 +79,7 @@ void AppendJsonString(std::string_view bytes, std::string* out) {
     out->append(bytes.substr(0, plain));
     bytes.remove_prefix(plain);
     if (bytes.empty()) break;
-    uint32_t code = 0;
-    const size_t length = DecodeUtf8(bytes, &code);
+    const auto [code, length] = DecodeUtf8(bytes);
     if (length == 0) {
       AppendEscape(static_cast<uint8_t>(bytes[0]), out);
     } else if (code == '"' || code == '\\') {

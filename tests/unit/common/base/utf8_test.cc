@@ -21,6 +21,37 @@ TEST(Utf8Test, KnowsWhatIsACharacter) {
   EXPECT_EQ(Utf8CharacterSize(std::string_view("\0", 1)), 1u);
 }
 
+TEST(Utf8Test, TellsWhichCharacterItIs) {
+  for (const char32_t c : U"a\u0080\u07ff\u0800\uffff\U00010000\U0010ffff") {
+    std::string text;
+    if (c < 0x80) {
+      text = {static_cast<char>(c)};
+    } else if (c < 0x800) {
+      text = {static_cast<char>(0xc0 | c >> 6), static_cast<char>(0x80 | (c & 0x3f))};
+    } else if (c < 0x10000) {
+      text = {static_cast<char>(0xe0 | c >> 12), static_cast<char>(0x80 | (c >> 6 & 0x3f)),
+              static_cast<char>(0x80 | (c & 0x3f))};
+    } else {
+      text = {static_cast<char>(0xf0 | c >> 18), static_cast<char>(0x80 | (c >> 12 & 0x3f)),
+              static_cast<char>(0x80 | (c >> 6 & 0x3f)), static_cast<char>(0x80 | (c & 0x3f))};
+    }
+    const auto [code_point, size] = DecodeUtf8(text + "z");
+    EXPECT_EQ(code_point, c);
+    EXPECT_EQ(size, text.size()) << static_cast<uint32_t>(c);
+  }
+  EXPECT_EQ(DecodeUtf8("\xff").size, 0u);
+}
+
+TEST(Utf8Test, HiddenIsWhatATerminalObeysOrDoesNotShow) {
+  for (const char32_t c : {U'\n', U'\x7f', U'\xad', U'\u061c', U'\u180e', U'\u200b', U'\u202e',
+                           U'\u2066', U'\ufeff', U'\ufffb', U'\U000e0041'}) {
+    EXPECT_TRUE(IsHidden(c)) << static_cast<uint32_t>(c);
+  }
+  for (const char32_t c : {U' ', U'~', U'\u00a0', U'\u2010', U'\u2070', U'\ufffc', U'\U0001f680'}) {
+    EXPECT_FALSE(IsHidden(c)) << static_cast<uint32_t>(c);
+  }
+}
+
 TEST(Utf8Test, ReplacesOnlyWhatIsNoCharacter) {
   EXPECT_EQ(ValidUtf8("a\xff€\xe2\x82"),
             std::string("a") + kReplaced + "€" + kReplaced + kReplaced);

@@ -28,6 +28,8 @@ TEST(JsonStringTest, EscapesWhatIsNotPlainText) {
       {"emoji stays", "\xf0\x9f\x98\x80", "\"\xf0\x9f\x98\x80\""},
       {"C1 control", "\xc2\x9b", R"("\u009b")"},
       {"bidirectional override", "\xe2\x80\xae", R"("\u202e")"},
+      {"soft hyphen", "\xc2\xad", R"("\u00ad")"},
+      {"tag, above U+FFFF", "\xf3\xa0\x81\x81", R"("\udb40\udc41")"},
       {"line separator", "\xe2\x80\xa8", R"("\u2028")"},
       {"stray byte", "\xff", R"("\u00ff")"},
       {"cut sequence", "\xc3", R"("\u00c3")"},
